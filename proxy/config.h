@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_CONFIG_H
+#define SEALPOST_CONFIG_H
+
+/*
+ * sealpost.conf as plain data. One schema table (config_schema.c) says each key's section, name, type,
+ * range and default; sealpost.conf(5) and `sealpost check` follow it. Reading the file opens no other
+ * file: what certificates and backends are worth is check.c's business.
+ */
+
+#include "address.h"
+#include "log.h"
+#include "tls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+	CONFIG_LISTEN_MAX = 16,
+	CONFIG_BACKEND_MAX = 8,
+	CONFIG_NETWORK_MAX = 64,
+	CONFIG_PAIR_MAX = 16,
+	CONFIG_INBOUND_MAX = 16,
+};
+
+enum config_near_tls { NEAR_TLS_OFFER, NEAR_TLS_REQUIRE, NEAR_TLS_IMPLICIT, NEAR_TLS_OFF, NEAR_TLS_MODES };
+
+enum config_backend_tls {
+	BACKEND_TLS_NONE,
+	BACKEND_TLS_MAY,
+	BACKEND_TLS_ENCRYPT,
+	BACKEND_TLS_LEGACY, /* as encrypt, TLS 1.0 and 1.1 allowed as well */
+	BACKEND_TLS_MODES
+};
+
+enum config_client_address {
+	CLIENT_ADDRESS_NONE,
+	CLIENT_ADDRESS_TRANSPARENT,
+	CLIENT_ADDRESS_XCLIENT,
+	CLIENT_ADDRESS_PROXY_V1,
+	CLIENT_ADDRESS_PROXY_V2,
+	CLIENT_ADDRESS_MODES
+};
+
+enum config_received { RECEIVED_AUTO, RECEIVED_ON, RECEIVED_OFF, RECEIVED_MODES };
+
+enum config_bare_newline { BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REJECT, BARE_NEWLINE_MODES };
+
+/* Times in seconds, sizes in octets. */
+struct config_limits {
+	unsigned connections, connections_per_address;
+	unsigned handshakes, handshakes_per_second;
+	unsigned command_length, auth_length, reply_length, reply_lines;
+	unsigned recipients, commands_out_of_order;
+	uint64_t message_size; /* 0: what the far side says */
+	unsigned session_time;
+	unsigned greeting_timeout, command_timeout, data_timeout, block_timeout, eod_timeout;
+	unsigned connect_timeout, tls_timeout, shutdown_timeout;
+};
+
+/* A host name stands until serve has looked it up: config itself asks nobody. */
+struct config_endpoint {
+	struct address address; /* AF_UNSPEC: look `host` up; the port is right in either case */
+	char *host;		/* as written, NULL where the address is */
+};
+
+struct config_inbound {
+	char *name; /* "inbound", or NAME of [inbound NAME] */
+	unsigned line; /* of its section header, for faults found later */
+	struct address listen[CONFIG_LISTEN_MAX];
+	unsigned listen_count;
+	enum config_near_tls tls;
+	struct config_endpoint backend[CONFIG_BACKEND_MAX];
+	unsigned backend_count;
+	enum config_backend_tls backend_tls;
+	enum config_client_address client_address;
+	struct network accept_proxy_from[CONFIG_NETWORK_MAX];
+	unsigned accept_proxy_count;
+	uint32_t auth; /* mechanisms let through inside TLS: bits 1u << SMTP_AUTH_…; default none */
+	enum config_received received;
+	enum config_bare_newline bare_newline;
+};
+
+struct config {
+	char *path;
+	char *hostname; /* default: the machine's */
+	char *user;	/* default: sealpost; taken up only when started as root */
+	enum log_target log;
+	enum log_level log_level;
+	struct config_limits limits;
+	struct tls_pair pairs[CONFIG_PAIR_MAX];
+	unsigned pair_lines[CONFIG_PAIR_MAX];
+	unsigned pair_count;
+	char *min_version, *ticket_key, *priority;
+	struct config_inbound inbound[CONFIG_INBOUND_MAX];
+	unsigned inbound_count;
+};
+
+/*
+ * Reads `path`. Every fault is printed to `faults` as "path:line: message", all of them, not only the
+ * first. Returns NULL when there was one. NULL path: /etc/sealpost/sealpost.conf.
+ */
+struct config *config_read(const char *path, FILE *faults);
+void config_free(struct config *config);
+
+#endif

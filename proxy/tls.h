@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_TLS_H
+#define SEALPOST_TLS_H
+
+/*
+ * TLS, and the only place that knows GnuTLS. What crosses this boundary is a status of five values
+ * and struct facts. Non-blocking throughout; a handle belongs to one worker.
+ */
+
+#include "buf.h"
+#include "facts.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum tls_status {
+	TLS_OK,
+	TLS_WANT_READ,	/* call again when the descriptor is readable */
+	TLS_WANT_WRITE, /* call again when it is writable */
+	TLS_CLOSED,	/* the peer ended: see tls_closed_cleanly() */
+	TLS_FAILED,	/* see tls_reason(); the connection is of no further use */
+};
+
+enum {
+	TLS_REASON = 160, /* octets of a reason, its NUL included */
+};
+
+/* ---- what a service presents: loaded once, shared by all its sessions ---- */
+
+struct tls_pair {
+	const char *certificate; /* PEM files: certificate with its chain, and key */
+	const char *key;
+};
+
+struct tls_server_options {
+	const struct tls_pair *pairs;
+	size_t pair_count;	/* at least 1; the order is the caller's, ECDSA is tried first anyhow */
+	const char *min_version; /* "1.2" or "1.3" */
+	const char *priority;	/* a GnuTLS priority string instead of ours, or NULL */
+	const char *ticket_key; /* a file of 64 octets shared by several machines, or NULL: random */
+};
+
+struct tls_server;
+
+/*
+ * Loads certificates and keys; several are chosen by SNI and by key type. Returns NULL and a
+ * reason that names the file.
+ */
+struct tls_server *tls_server_new(const struct tls_server_options *options,
+	char reason[TLS_REASON]);
+void tls_server_free(struct tls_server *server);
+
+/*
+ * One pair on its own, for `sealpost check`: readable, key fits certificate, dates. Returns
+ * true when usable; `reason` is then empty or a warning (expired, not yet valid, expires within 14 days).
+ */
+bool tls_pair_check(const struct tls_pair *pair, char reason[TLS_REASON]);
+
+/* A self-signed ECDSA P-256 certificate for `name` and its key in two new PEM files (key 0600). */
+bool tls_selfsign(const char *name, const char *certificate, const char *key,
+	char reason[TLS_REASON]);
+
+/* Towards servers: no credentials of ours, no verification yet (a backend inside the house). */
+struct tls_client;
+
+/* `legacy` allows TLS 1.0 and 1.1 and their ciphers for a backend that knows nothing else. */
+struct tls_client *tls_client_new(bool legacy, char reason[TLS_REASON]);
+void tls_client_free(struct tls_client *client);
+
+/* ---- one connection ---- */
+
+struct tls;
+
+/*
+ * Starts the server's or client's side on a connected, non-blocking descriptor, which stays the
+ * caller's. `pool` lends the memory for records under way; none is held while idle. NULL
+ * without memory. `name` is the SNI (NULL or an address: none is sent).
+ */
+struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool);
+struct tls *tls_connect(struct tls_client *client, int fd, const char *name,
+	struct buf_pool *pool);
+
+/* Frees the state; sends nothing. NULL is allowed. */
+void tls_free(struct tls *t);
+
+/* Call until it is neither WANT_READ nor WANT_WRITE. ALPN other than none fails (ALPACA). */
+enum tls_status tls_handshake(struct tls *t);
+
+/*
+ * Decrypts into `to` up to `size` octets; *got counts them. OK means *got > 0. Read until it no
+ * longer says OK or the caller is full: octets may wait inside (tls_pending) of which the descriptor tells
+ * nothing.
+ */
+enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got);
+bool tls_pending(const struct tls *t);
+
+/*
+ * Encrypts and sends; *put counts the octets taken. After WANT_WRITE call again with the same
+ * octets or more of them at the same place in the stream.
+ */
+enum tls_status tls_write(struct tls *t, const void *from, size_t size, size_t *put);
+
+/* Sends close_notify; OK when it is on its way. Does not wait for the peer's. */
+enum tls_status tls_bye(struct tls *t);
+
+/* Whether TLS_CLOSED came with close_notify, not by a bare end of the connection. */
+bool tls_closed_cleanly(const struct tls *t);
+
+/* Why it failed: "handshake: no common cipher", a line without line end. Never NULL. */
+const char *tls_reason(const struct tls *t);
+
+void tls_facts(const struct tls *t, struct facts *facts);
+
+#endif
