@@ -4,11 +4,11 @@
 #define SEALPOST_BODY_H
 
 /*
- * The framer of message bodies: finds the end of DATA (CRLF.CRLF and nothing else), repairs
- * or rejects bare CR, bare LF and NUL, counts octets, in one pass over a buffer. What it emits
- * never holds a bare CR, a bare LF or a NUL (DATA only: a BDAT chunk passes untouched), and
- * holds exactly one end of data, at its end: no receiver, strict or lenient, can see two messages where
- * the sender meant one. Pure: libc alone.
+ * The framer of message bodies: finds the end of DATA (CRLF.CRLF and nothing else),
+ * repairs or rejects bare CR, bare LF and NUL, counts octets, in one pass over a buffer.
+ * What it emits never holds a bare CR, a bare LF or a NUL (DATA only: a BDAT chunk passes
+ * untouched), and holds exactly one end of data, at its end: no receiver, strict or
+ * lenient, can see two messages where the sender meant one. Pure: libc alone.
  */
 
 #include "buf.h"
@@ -23,40 +23,57 @@ enum body_kind {
 
 enum body_fault {
 	BODY_FINE,
-	BODY_NUL,      /* a NUL octet in DATA: 550 5.6.0 */
-	BODY_BARE,     /* a bare CR or LF in DATA, and they are to be rejected: 550 5.6.11 */
+	BODY_NUL,  /* a NUL octet in DATA: 550 5.6.0 */
+	BODY_BARE, /* a bare CR or LF in DATA, and they are to be rejected: 550 5.6.11 */
 	BODY_TOO_LONG, /* more than max_octets: 552 5.3.4 */
 	BODY_FAULTS
 };
 
 struct body {
-	uint8_t kind;	   /* enum body_kind */
-	uint8_t state;	   /* private to body.c */
-	uint8_t fault;	   /* enum body_fault: the first one; from then on nothing is emitted */
-	bool reject_bare;  /* else repaired: every bare CR or LF becomes CRLF */
-	bool discard;	   /* emit nothing, only find the end */
-	bool repaired;	   /* a bare CR or LF was repaired */
-	uint64_t left;	   /* BODY_CHUNK: octets still to come */
-	uint64_t octets;   /* taken in so far, line ends included, over all chunks of a transaction */
+	uint8_t kind;  /* enum body_kind */
+	uint8_t state; /* private to body.c */
+	uint8_t crs;   /* private: CRs held back; a longer run counts as 255 of them */
+	uint8_t fault; /* enum body_fault: the first one; from then on nothing is emitted
+			*/
+	bool reject_bare; /* else repaired: every bare CR or LF becomes CRLF */
+	bool discard;	  /* emit nothing, only find the end */
+	bool repaired;	  /* a bare CR or LF was repaired */
+	uint64_t left;	  /* BODY_CHUNK: octets still to come */
+	/*
+	 * The size of the message so far in the sense of RFC 1870: line ends count, dots
+	 * of the stuffing and the end of data do not; over all chunks of a transaction.
+	 */
+	uint64_t octets;
 	uint64_t max_octets; /* 0: no limit */
 };
 
 /* A new transaction: counts from zero. */
 void body_begin_data(struct body *b, bool reject_bare, uint64_t max_octets);
 
-/* The first or next chunk: call body_begin_data() at the start of the transaction. */
+/*
+ * The first or next chunk: call body_begin_data() at the start of the transaction. A
+ * chunk that would exceed the limit is at fault from its beginning.
+ */
 void body_begin_chunk(struct body *b, uint64_t octets);
 
 /*
- * Moves octets from `in` to `out`, repaired, until `in` is used up or the body ends; returns true when
- * the end was reached (the octets behind it stay in `in`). On a clean run whole blocks change
- * hands without a copy. With a fault or `discard` the octets are taken and nothing is emitted:
- * what went out before stands there without an end of data, and the caller must drop that leg.
+ * Moves octets from `in` to `out`, repaired, until `in` is used up or the body ends;
+ * returns true when the end was reached (the octets behind it stay in `in`). On a clean
+ * run whole blocks change hands without a copy. With a fault or `discard` the octets are
+ * taken and nothing is emitted: what went out before stands there without an end of data,
+ * and the caller must drop that leg.
  *
- * Repairs: a bare CR or LF becomes CRLF, a run of CR before a LF one CRLF. A '.' that then
- * stands at the start of a line without having been stuffed is stuffed. "CRLF . CR x" and "CRLF . LF"
- * are no end of data: the dot is the sender's stuffing and goes.
+ * At most twice the octets of `in` and 512 more come out: feed a block at a time. The
+ * last few octets (CRs, or a dot at the start of a line and a CR) may be held back until
+ * the next call.
+ *
+ * Repairs: a bare CR or LF becomes CRLF, a run of CR before a LF one CRLF. A '.' that
+ * then stands at the start of a line without having been stuffed is stuffed. "CRLF . CR
+ * x" and "CRLF . LF" are no end of data: the dot is the sender's stuffing and goes.
  */
 bool body_feed(struct body *b, struct buf *in, struct buf *out);
+
+/* Where in a line of DATA the framer stands, for traces and tests. */
+const char *body_state_name(const struct body *b);
 
 #endif
