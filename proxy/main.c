@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/* The command line. Each command is a module of its own; what is common to them is read here. */
+/* The command line. What each command does is a module of its own. */
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -59,11 +59,13 @@ static int print_version(void)
 
 static int used_wrongly(const char *what, const char *why)
 {
-	fprintf(stderr, "sealpost: cannot understand %s: %s (try sealpost --help)\n", what, why);
+	fprintf(stderr, "sealpost: cannot understand %s: %s (try sealpost --help)\n",
+		what, why);
 	return EXIT_USAGE;
 }
 
-/* The options that stand before the command. Returns -1 to go on, or what to exit with. */
+/* The options that stand before the command. Returns -1 to go on, or what to exit with.
+ */
 static int read_common_options(int argc, char **argv)
 {
 	static const struct option options[] = {
