@@ -3,7 +3,10 @@
 #ifndef SEALPOST_ADDRESS_H
 #define SEALPOST_ADDRESS_H
 
-/* Network addresses in 20 octets, their text, and networks to match them. Pure: libc alone. */
+/*
+ * Network addresses in 20 octets, their text, and networks to match them. Pure: libc
+ * alone.
+ */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -27,9 +30,9 @@ struct network {
 };
 
 /*
- * Reads "192.0.2.1", "192.0.2.1:25", "2001:db8::1", "[2001:db8::1]" or "[2001:db8::1]:25".
- * Without a port `port` becomes default_port. Returns false for anything else, a host
- * name among it.
+ * Reads "192.0.2.1", "192.0.2.1:25", "2001:db8::1", "[2001:db8::1]" or
+ * "[2001:db8::1]:25". Without a port `port` becomes default_port. Returns false for
+ * anything else, a host name among it.
  */
 bool address_parse(struct address *a, const char *text, in_port_t default_port);
 
@@ -39,11 +42,14 @@ bool network_parse(struct network *n, const char *text);
 /* IPv4-mapped IPv6 addresses match IPv4 networks. The port is ignored. */
 bool network_contains(const struct network *n, const struct address *a);
 
-/* Takes an IPv4-mapped IPv6 address for the IPv4 address that it is. False for other families. */
+/*
+ * Takes an IPv4-mapped IPv6 address for the IPv4 address that it is. False for other
+ * families.
+ */
 bool address_from_sockaddr(struct address *a, const struct sockaddr *sa);
 socklen_t address_to_sockaddr(const struct address *a, struct sockaddr_storage *ss);
 
-/* "192.0.2.1:25" or "[2001:db8::1]:25"; returns text. */
+/* "192.0.2.1:25" or "[2001:db8::1]:25", "unknown" for AF_UNSPEC; returns text. */
 const char *address_text(const struct address *a, char text[ADDRESS_TEXT]);
 
 /* The same without port and brackets. */

@@ -77,7 +77,8 @@ void buf_consume(struct buf *b, size_t n);
 
 void buf_append(struct buf *b, const void *bytes, size_t n);
 void buf_puts(struct buf *b, const char *text);
-void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_printf(struct buf *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * Moves the first n bytes of `from` to the end of `to`. Where `to` is empty and all of

@@ -31,9 +31,9 @@ enum smtp_line_status {
 
 /*
  * Cuts the next command line off the first n octets. `limit` counts the line with its
- * CRLF. On OK and BARE `line` is the text without line end and *consumed counts it with its
- * end. On LONG *consumed covers all up to and with the next LF or, where none came yet, all n
- * octets (the caller then goes on dropping until a line ends).
+ * CRLF. On OK and BARE `line` is the text without line end and *consumed counts it with
+ * its end. On LONG *consumed covers all up to and with the next LF or, where none came
+ * yet, all n octets (the caller then goes on dropping until a line ends).
  */
 enum smtp_line_status smtp_line(const unsigned char *octets, size_t n, size_t limit,
 	struct span *line, size_t *consumed);
@@ -59,19 +59,19 @@ enum smtp_verb {
 	SMTP_TURN,
 	SMTP_ATRN,
 	SMTP_ETRN,
-	SMTP_HTTP, /* GET, POST, PUT, HEAD, OPTIONS, CONNECT …: another protocol's client */
+	SMTP_HTTP, /* GET, POST, CONNECT and the like: another protocol's client */
 	SMTP_VERBS
 };
 
 struct smtp_command {
 	enum smtp_verb verb;
-	struct span argument; /* without surrounding blanks; length 0 where there is none */
+	struct span argument; /* without surrounding blanks; length 0 if there is none */
 };
 
 /*
  * Splits a line into verb (any case) and argument. MAIL and RCPT are recognised only with
- * "FROM:" and "TO:" (any case, blanks before the colon tolerated); the argument starts behind the
- * colon. A MAIL without FROM: keeps its verb, with argument.at == NULL.
+ * "FROM:" and "TO:" (any case, blanks before the colon tolerated); the argument starts
+ * behind the colon. A MAIL without FROM: keeps its verb, with argument.at == NULL.
  */
 void smtp_command(struct span line, struct smtp_command *command);
 
@@ -83,34 +83,38 @@ const char *smtp_verb_name(enum smtp_verb verb);
 enum smtp_path_status {
 	SMTP_PATH_OK,
 	SMTP_PATH_SYNTAX,   /* 501 5.1.3 (RCPT) or 501 5.1.7 (MAIL) */
-	SMTP_PATH_NONASCII, /* octets above 127, and SMTPUTF8 was not allowed: 553 5.6.7 */
+	SMTP_PATH_NONASCII, /* octets above 127 without SMTPUTF8: 553 5.6.7 */
 };
 
 struct smtp_path {
-	struct span local;  /* as written, with its quotes; empty for <> */
-	struct span domain; /* as written, without a trailing dot; empty for <> and <postmaster> */
+	struct span local;  /* as written, with its quotes; empty for <> alone */
+	struct span domain; /* as written, without a trailing dot; may be empty */
 };
 
 /*
- * Reads a path at the start of `text` and sets *rest to what follows it (parameters, blanks
- * trimmed). A source route (@a,@b:) is skipped, brackets may be missing, blanks before "<"
- * are skipped. Never reads two meanings: an unquoted second "@", a control character, or an
- * unbalanced quote is SYNTAX. `utf8` allows octets above 127 where they are valid UTF-8. A
- * local part may be longer than 64 octets (Exchange's IMCEAEX addresses are).
- * A domain is letters, digits, '-', '_', '.' (no empty label, at most 255 octets), octets
- * above 127, or an address literal in brackets.
+ * Reads a path at the start of `text` and sets *rest to what follows it (parameters,
+ * blanks trimmed). A source route (@a,@b:) is skipped, brackets may be missing, blanks
+ * before "<" are skipped. Never reads two meanings: an unquoted second "@", a control
+ * character, or an unbalanced quote is SYNTAX. `utf8` allows octets above 127 where they
+ * are valid UTF-8. A local part may be longer than 64 octets (Exchange's IMCEAEX
+ * addresses are). A domain is letters, digits, '-', '_', '.' (no empty label, at most 255
+ * octets), octets above 127, or an address literal in brackets. Within "<>" it may be
+ * missing (<postmaster>). A path that is not OK is not to be written.
  */
-enum smtp_path_status smtp_path(struct span text, bool utf8, struct smtp_path *path,
-	struct span *rest);
+enum smtp_path_status smtp_path(
+	struct span text, bool utf8, struct smtp_path *path, struct span *rest);
 
 /* Appends "<local@domain>", "<>" or "<local>": what was judged is what is sent. */
 void smtp_path_write(struct buf *out, const struct smtp_path *path);
 
 /*
- * The next "NAME" or "NAME=VALUE" of *rest, which moves on. False at the end. *broken is set
- * (and false returned) where something that is no parameter stands there.
+ * The next "NAME" or "NAME=VALUE" of *rest, which moves on; value.at is NULL without "=".
+ * False at the end. *broken is set (and false returned) where something that is no
+ * parameter stands there. Octets above 127 are taken in a value where they are UTF-8 (RFC
+ * 6531 §3.3).
  */
-bool smtp_parameter(struct span *rest, struct span *name, struct span *value, bool *broken);
+bool smtp_parameter(
+	struct span *rest, struct span *name, struct span *value, bool *broken);
 
 /* Compares without regard to ASCII case. */
 bool span_is(struct span s, const char *word);
@@ -131,21 +135,21 @@ enum smtp_reply_status {
 };
 
 struct smtp_reply {
-	unsigned code;	       /* 100 .. 599 */
+	unsigned code; /* 100 .. 599 */
 	unsigned lines;
-	const char *octets;    /* the raw reply, ... */
-	size_t length;	       /* ... with its last line end */
+	const char *octets; /* the raw reply, ... */
+	size_t length;	    /* ... with its last line end */
 };
 
 struct smtp_reply_limits {
-	size_t length;	/* octets of a whole reply */
+	size_t length; /* octets of a whole reply */
 	unsigned lines;
 };
 
 /*
- * Finds one whole reply, multi-line or not, at the start of n octets. Line ends may be CRLF
- * or a LF alone. "250" without text is allowed; a code outside 100..599 is BROKEN. Linear
- * in n, but called again from the start as more arrives: bounded by the limits.
+ * Finds one whole reply, multi-line or not, at the start of n octets. Line ends may be
+ * CRLF or a LF alone. "250" without text is allowed; a code outside 100..599 is BROKEN.
+ * Linear in n, but called again from the start as more arrives: bounded by the limits.
  */
 enum smtp_reply_status smtp_reply(const unsigned char *octets, size_t n,
 	const struct smtp_reply_limits *limits, struct smtp_reply *reply);
@@ -159,7 +163,7 @@ bool smtp_reply_line(const struct smtp_reply *reply, size_t *cursor, struct span
 /* Appends the reply with canonical line ends; control characters become '?'. */
 void smtp_reply_write(struct buf *out, const struct smtp_reply *reply);
 
-/* The same as one line: the last one. Exchange 2000 and 2003 break on a multi-line 354. */
+/* Its last line alone. Exchange 2000 and 2003 break on a multi-line 354. */
 void smtp_reply_write_last(struct buf *out, const struct smtp_reply *reply);
 
 /* ---- EHLO ---- */
@@ -185,7 +189,7 @@ enum smtp_keyword {
 
 /* What may be passed from a far EHLO to near: the rest is ours or nobody's. */
 #define SMTP_KW_MIRRORED                                                                 \
-	(SMTP_KW(SIZE) | SMTP_KW(8BITMIME) | SMTP_KW(CHUNKING) | SMTP_KW(BINARYMIME) |       \
+	(SMTP_KW(SIZE) | SMTP_KW(8BITMIME) | SMTP_KW(CHUNKING) | SMTP_KW(BINARYMIME) |   \
 		SMTP_KW(DSN) | SMTP_KW(ENHANCEDSTATUSCODES) | SMTP_KW(SMTPUTF8))
 
 enum smtp_mechanism {
@@ -224,14 +228,15 @@ struct smtp_ehlo {
 
 /*
  * Reads a 250 reply to EHLO. Lenient: any case, "AUTH=LOGIN", an empty AUTH, doubled
- * keywords, "SIZE" without a value, a last line "OK", overwritten keywords (XXXXXXXA).
+ * keywords (of several sizes the lowest), "SIZE" without a value, a last line "OK",
+ * overwritten keywords (XXXXXXXA).
  */
 void smtp_ehlo_read(const struct smtp_reply *reply, struct smtp_ehlo *ehlo);
 
 /*
- * Appends a whole canonical EHLO reply: "250-" and the greeting text, then a line a keyword,
- * in the order of the enum; no line for SMTP_KW_AUTH without a mechanism. Control characters of
- * the greeting text become '?'.
+ * Appends a whole canonical EHLO reply: "250-" and the greeting text, then a line a
+ * keyword, in the order of the enum; no line for SMTP_KW_AUTH without a mechanism.
+ * Control characters of the greeting text become '?'.
  */
 void smtp_ehlo_write(struct buf *out, struct span greeting, const struct smtp_ehlo *ehlo);
 
@@ -244,8 +249,9 @@ int smtp_xclient_find(struct span name);
 void smtp_xtext_write(struct buf *out, struct span s);
 
 /*
- * Copies untrusted octets for a log line: printable ASCII as it is, '"', '\\', controls, blanks and
- * 8-bit as \xHH. Always ends with NUL; what does not fit ends in "...". Returns to.
+ * Copies untrusted octets for a log line: printable ASCII as it is, '"', '\\', controls,
+ * blanks and 8-bit as \xHH. Always ends with NUL; what does not fit ends in "...".
+ * Returns to.
  */
 const char *smtp_escape(char *to, size_t size, struct span s);
 
