@@ -4,9 +4,10 @@
 #define SEALPOST_CONFIG_H
 
 /*
- * sealpost.conf as plain data. One schema table (config_schema.c) says each key's section, name, type,
- * range and default; sealpost.conf(5) and `sealpost check` follow it. Reading the file opens no other
- * file: what certificates and backends are worth is check.c's business.
+ * sealpost.conf as plain data. One schema table (config_schema.c) says each key's
+ * section, name, type, range and default; sealpost.conf(5) and `sealpost check` follow
+ * it. Reading the file opens no other file: what certificates and backends are worth is
+ * check.c's business.
  */
 
 #include "address.h"
@@ -26,7 +27,13 @@ enum {
 	CONFIG_INBOUND_MAX = 16,
 };
 
-enum config_near_tls { NEAR_TLS_OFFER, NEAR_TLS_REQUIRE, NEAR_TLS_IMPLICIT, NEAR_TLS_OFF, NEAR_TLS_MODES };
+enum config_near_tls {
+	NEAR_TLS_OFFER,
+	NEAR_TLS_REQUIRE,
+	NEAR_TLS_IMPLICIT,
+	NEAR_TLS_OFF,
+	NEAR_TLS_MODES
+};
 
 enum config_backend_tls {
 	BACKEND_TLS_NONE,
@@ -47,7 +54,11 @@ enum config_client_address {
 
 enum config_received { RECEIVED_AUTO, RECEIVED_ON, RECEIVED_OFF, RECEIVED_MODES };
 
-enum config_bare_newline { BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REJECT, BARE_NEWLINE_MODES };
+enum config_bare_newline {
+	BARE_NEWLINE_NORMALIZE,
+	BARE_NEWLINE_REJECT,
+	BARE_NEWLINE_MODES
+};
 
 /* Times in seconds, sizes in octets. */
 struct config_limits {
@@ -57,18 +68,21 @@ struct config_limits {
 	unsigned recipients, commands_out_of_order;
 	uint64_t message_size; /* 0: what the far side says */
 	unsigned session_time;
-	unsigned greeting_timeout, command_timeout, data_timeout, block_timeout, eod_timeout;
-	unsigned connect_timeout, tls_timeout, shutdown_timeout;
+	unsigned greeting_timeout, command_timeout, data_timeout, block_timeout;
+	unsigned eod_timeout, connect_timeout, tls_timeout, shutdown_timeout;
 };
 
-/* A host name stands until serve has looked it up: config itself asks nobody. */
+/*
+ * A host name stands until config_verify() (check.h) has looked it up: config itself asks
+ * nobody. Until then the address is AF_UNSPEC, but its port is right.
+ */
 struct config_endpoint {
-	struct address address; /* AF_UNSPEC: look `host` up; the port is right in either case */
-	char *host;		/* as written, NULL where the address is */
+	struct address address;
+	char *host; /* as written, NULL where the address was */
 };
 
 struct config_inbound {
-	char *name; /* "inbound", or NAME of [inbound NAME] */
+	char *name;    /* "inbound", or NAME of [inbound NAME] */
 	unsigned line; /* of its section header, for faults found later */
 	struct address listen[CONFIG_LISTEN_MAX];
 	unsigned listen_count;
@@ -79,7 +93,7 @@ struct config_inbound {
 	enum config_client_address client_address;
 	struct network accept_proxy_from[CONFIG_NETWORK_MAX];
 	unsigned accept_proxy_count;
-	uint32_t auth; /* mechanisms let through inside TLS: bits 1u << SMTP_AUTH_…; default none */
+	uint32_t auth; /* let through inside TLS: 1u << SMTP_AUTH_…; default none */
 	enum config_received received;
 	enum config_bare_newline bare_newline;
 };
@@ -100,10 +114,14 @@ struct config {
 };
 
 /*
- * Reads `path`. Every fault is printed to `faults` as "path:line: message", all of them, not only the
- * first. Returns NULL when there was one. NULL path: /etc/sealpost/sealpost.conf.
+ * Reads `path`. Every fault is printed to `faults` as "path:line: message", all of them,
+ * not only the first. Returns NULL when there was one; errno is then 0, or tells why the
+ * file cannot be read. NULL path: /etc/sealpost/sealpost.conf.
  */
 struct config *config_read(const char *path, FILE *faults);
+
+/* The same for an open file, which stays open; `name` stands for its path. */
+struct config *config_parse(FILE *in, const char *name, FILE *faults);
 void config_free(struct config *config);
 
 #endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * Every section and key there is. A new key is a line here, a member in config.h and a
+ * paragraph in sealpost.conf(5); tests/unit/test_config.c holds the page against this
+ * table.
+ */
+
+#include "config_schema.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	NAME_MAX_COMPARED = 40, /* longer names are no slip of the finger */
+	HOUR = 60 * 60,
+	DAY = 24 * HOUR,
+};
+
+const char *const config_section_names[CONFIG_SECTIONS + 1] = { "server", "tls", "limits",
+	"inbound", NULL };
+
+static const char *const near_tls_words[] = { "offer", "require", "implicit", "off",
+	NULL };
+static const char *const backend_tls_words[] = { "none", "may", "encrypt", "legacy",
+	NULL };
+static const char *const client_address_words[] = { "none", "transparent", "xclient",
+	"proxy-v1", "proxy-v2", NULL };
+static const char *const received_words[] = { "auto", "on", "off", NULL };
+static const char *const bare_newline_words[] = { "normalize", "reject", NULL };
+static const char *const version_words[] = { "1.2", "1.3", NULL };
+
+#define WORDS_MATCH(words, count)                                                        \
+	static_assert(sizeof(words) / sizeof((words)[0]) == (count) + 1, "a word each")
+
+WORDS_MATCH(near_tls_words, NEAR_TLS_MODES);
+WORDS_MATCH(backend_tls_words, BACKEND_TLS_MODES);
+WORDS_MATCH(client_address_words, CLIENT_ADDRESS_MODES);
+WORDS_MATCH(received_words, RECEIVED_MODES);
+WORDS_MATCH(bare_newline_words, BARE_NEWLINE_MODES);
+WORDS_MATCH(log_target_names, LOG_TARGETS);
+WORDS_MATCH(log_level_names, LOG_LEVELS);
+static_assert(
+	sizeof(enum config_near_tls) == sizeof(unsigned), "enums are kept as unsigned");
+
+#define PLACE(type, member)                                                              \
+	.offset = offsetof(type, member), .width = sizeof(((type *)0)->member)
+#define SERVER(key, ...)                                                                 \
+	{                                                                                \
+		.section = SECTION_SERVER, .name = key, __VA_ARGS__                      \
+	}
+#define TLS(key, ...)                                                                    \
+	{                                                                                \
+		.section = SECTION_TLS, .name = key, __VA_ARGS__                         \
+	}
+#define INBOUND(key, ...)                                                                \
+	{                                                                                \
+		.section = SECTION_INBOUND, .name = key, __VA_ARGS__                     \
+	}
+#define LIMIT(key, kind, member, lowest, highest, standard)                              \
+	{                                                                                \
+		.section = SECTION_LIMITS, .name = key, .type = kind,                    \
+		PLACE(struct config, limits.member), .low = lowest, .high = highest,     \
+		.fallback = standard                                                     \
+	}
+#define OF_CONFIG(kind, member)	 .type = kind, PLACE(struct config, member)
+#define OF_INBOUND(kind, member) .type = kind, PLACE(struct config_inbound, member)
+
+const struct config_key config_keys[CONFIG_KEYS] = {
+	SERVER("hostname", OF_CONFIG(TYPE_DOMAIN, hostname)),
+	SERVER("user", OF_CONFIG(TYPE_TEXT, user), .fallback = "sealpost",
+		.restart = true),
+	SERVER("log", OF_CONFIG(TYPE_WORD, log), .words = log_target_names,
+		.fallback = "stderr"),
+	SERVER("log-level", OF_CONFIG(TYPE_WORD, log_level), .words = log_level_names,
+		.fallback = "info"),
+
+	TLS("certificate", OF_CONFIG(TYPE_CERTIFICATE, pairs)),
+	TLS("key", OF_CONFIG(TYPE_KEY, pairs)),
+	TLS("min-version", OF_CONFIG(TYPE_WORD_TEXT, min_version), .words = version_words,
+		.fallback = "1.2"),
+	TLS("ticket-key", OF_CONFIG(TYPE_TEXT, ticket_key)),
+	TLS("priority", OF_CONFIG(TYPE_TEXT, priority)),
+
+	LIMIT("connections", TYPE_NUMBER, connections, 1, 1000000, "10000"),
+	LIMIT("connections-per-address", TYPE_NUMBER, connections_per_address, 1, 1000000,
+		"50"),
+	LIMIT("handshakes", TYPE_NUMBER, handshakes, 1, 1000000, "500"),
+	LIMIT("handshakes-per-second", TYPE_NUMBER, handshakes_per_second, 1, 1000000,
+		"1000"),
+	LIMIT("command-length", TYPE_SIZE, command_length, 512, 64 << 10, "2048"),
+	LIMIT("auth-length", TYPE_SIZE, auth_length, 512, 64 << 10, "12288"),
+	LIMIT("reply-length", TYPE_SIZE, reply_length, 512, 512 << 10, "65536"),
+	LIMIT("reply-lines", TYPE_NUMBER, reply_lines, 1, 10000, "200"),
+	LIMIT("recipients", TYPE_NUMBER, recipients, 1, 100000, "1000"),
+	LIMIT("message-size", TYPE_SIZE, message_size, 0, UINT64_C(1) << 40, "0"),
+	LIMIT("commands-out-of-order", TYPE_NUMBER, commands_out_of_order, 1, 10000,
+		"20"),
+	LIMIT("session-time", TYPE_TIME, session_time, 1, 7 * DAY, "1h"),
+	LIMIT("greeting-timeout", TYPE_TIME, greeting_timeout, 1, HOUR, "5m"),
+	LIMIT("command-timeout", TYPE_TIME, command_timeout, 1, HOUR, "5m"),
+	LIMIT("data-timeout", TYPE_TIME, data_timeout, 1, HOUR, "2m"),
+	LIMIT("block-timeout", TYPE_TIME, block_timeout, 1, HOUR, "3m"),
+	LIMIT("eod-timeout", TYPE_TIME, eod_timeout, 1, HOUR, "10m"),
+	LIMIT("connect-timeout", TYPE_TIME, connect_timeout, 1, HOUR, "30s"),
+	LIMIT("tls-timeout", TYPE_TIME, tls_timeout, 1, HOUR, "30s"),
+	LIMIT("shutdown-timeout", TYPE_TIME, shutdown_timeout, 1, HOUR, "60s"),
+
+	INBOUND("listen", OF_INBOUND(TYPE_LISTEN, listen), .mandatory = true,
+		.restart = true),
+	INBOUND("tls", OF_INBOUND(TYPE_WORD, tls), .words = near_tls_words,
+		.fallback = "offer"),
+	INBOUND("backend", OF_INBOUND(TYPE_BACKEND, backend), .mandatory = true),
+	INBOUND("backend-tls", OF_INBOUND(TYPE_WORD, backend_tls),
+		.words = backend_tls_words, .fallback = "none"),
+	/* transparent needs a capability that start gives up where nobody needs it */
+	INBOUND("client-address", OF_INBOUND(TYPE_WORD, client_address),
+		.words = client_address_words, .fallback = "none", .restart = true),
+	INBOUND("accept-proxy-from", OF_INBOUND(TYPE_NETWORK, accept_proxy_from)),
+	INBOUND("auth", OF_INBOUND(TYPE_MECHANISM, auth)),
+	INBOUND("received", OF_INBOUND(TYPE_WORD, received), .words = received_words,
+		.fallback = "auto"),
+	INBOUND("bare-newline", OF_INBOUND(TYPE_WORD, bare_newline),
+		.words = bare_newline_words, .fallback = "normalize"),
+};
+
+const struct config_key *config_key_find(enum config_section section, const char *name)
+{
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		if (config_keys[i].section == section &&
+			strcmp(config_keys[i].name, name) == 0)
+			return &config_keys[i];
+	}
+	return NULL;
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Letters to add, drop or change (Levenshtein); at most NAME_MAX_COMPARED in each. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[NAME_MAX_COMPARED + 1];
+	size_t columns = strlen(b);
+
+	for (size_t j = 0; j <= columns; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= columns; j++) {
+			unsigned changed = diagonal + (a[i - 1] != b[j - 1]);
+
+			diagonal = row[j];
+			row[j] = least(changed, least(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[columns];
+}
+
+/* Whether `known` is nearer to `name` than *best, and near enough to be meant. */
+static bool nearer(const char *name, const char *known, unsigned *best)
+{
+	size_t length = strlen(name);
+
+	if (length > NAME_MAX_COMPARED)
+		return false;
+	unsigned d = distance(name, known);
+
+	if (d >= *best || d > 1 + length / 4)
+		return false;
+	*best = d;
+	return true;
+}
+
+const char *config_key_nearest(enum config_section section, const char *name)
+{
+	unsigned best = NAME_MAX_COMPARED;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		if (config_keys[i].section == section &&
+			nearer(name, config_keys[i].name, &best))
+			found = config_keys[i].name;
+	}
+	return found;
+}
+
+const char *config_section_nearest(const char *name)
+{
+	unsigned best = NAME_MAX_COMPARED;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < CONFIG_SECTIONS; i++) {
+		if (nearer(name, config_section_names[i], &best))
+			found = config_section_names[i];
+	}
+	return found;
+}

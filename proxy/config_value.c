@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* The parsers of values, one a type, and what to say of a value that is none. */
+
+#include "config_schema.h"
+#include "smtp.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SMTP_PORT = 25,
+	DOMAIN_MAX = 253, /* octets, RFC 1035 §2.3.4 less the root's */
+	LABEL_MAX = 63,
+};
+
+typedef enum config_value_status setter(
+	const struct config_key *key, void *base, const char *value);
+
+static void *place(const struct config_key *key, void *base)
+{
+	return (char *)base + key->offset;
+}
+
+static enum config_value_status set_text(
+	const struct config_key *key, void *base, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return VALUE_NO_MEMORY;
+	char **text = place(key, base);
+
+	free(*text);
+	*text = copy;
+	return VALUE_OK;
+}
+
+static int word_find(const char *const *words, const char *value)
+{
+	for (int i = 0; words[i] != NULL; i++) {
+		if (strcmp(words[i], value) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static enum config_value_status set_word(
+	const struct config_key *key, void *base, const char *value)
+{
+	int found = word_find(key->words, value);
+
+	if (found < 0)
+		return VALUE_BAD;
+	unsigned word = (unsigned)found;
+
+	memcpy(place(key, base), &word, sizeof(word));
+	return VALUE_OK;
+}
+
+static enum config_value_status set_word_text(
+	const struct config_key *key, void *base, const char *value)
+{
+	return word_find(key->words, value) < 0 ? VALUE_BAD : set_text(key, base, value);
+}
+
+struct unit {
+	char letter;
+	uint64_t worth;
+};
+
+static const struct unit no_units[] = { { '\0', 1 } };
+static const struct unit time_units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 },
+	{ '\0', 1 } };
+static const struct unit size_units[] = { { 'K', UINT64_C(1) << 10 },
+	{ 'M', UINT64_C(1) << 20 }, { 'G', UINT64_C(1) << 30 }, { '\0', 1 } };
+
+/* Digits and at most one letter of `units`, whose last is the end of the text. */
+static bool number_read(const char *value, const struct unit *units, uint64_t *number)
+{
+	size_t digits = strspn(value, "0123456789");
+	const struct unit *unit = units;
+
+	while (unit->letter != '\0' && unit->letter != value[digits])
+		unit++;
+	if (unit->letter != '\0' ? value[digits + 1] != '\0' : value[digits] != '\0')
+		return false;
+	if (!span_number((struct span){ value, digits }, number))
+		return false;
+	if (*number > UINT64_MAX / unit->worth)
+		return false;
+	*number *= unit->worth;
+	return true;
+}
+
+static enum config_value_status set_units(const struct config_key *key, void *base,
+	const char *value, const struct unit *units)
+{
+	uint64_t number;
+
+	if (!number_read(value, units, &number) || number < key->low ||
+		number > key->high)
+		return VALUE_BAD;
+	if (key->width == sizeof(uint64_t))
+		*(uint64_t *)place(key, base) = number;
+	else
+		*(unsigned *)place(key, base) = (unsigned)number;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_number(
+	const struct config_key *key, void *base, const char *value)
+{
+	return set_units(key, base, value, no_units);
+}
+
+static enum config_value_status set_time(
+	const struct config_key *key, void *base, const char *value)
+{
+	return set_units(key, base, value, time_units);
+}
+
+static enum config_value_status set_size(
+	const struct config_key *key, void *base, const char *value)
+{
+	return set_units(key, base, value, size_units);
+}
+
+static bool label_valid(const char *label, size_t length)
+{
+	if (length == 0 || length > LABEL_MAX || label[0] == '-' ||
+		label[length - 1] == '-')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)label[i];
+
+		if (c > 127 || (!isalnum(c) && c != '-'))
+			return false;
+	}
+	return true;
+}
+
+bool config_domain_valid(const char *name)
+{
+	if (strlen(name) > DOMAIN_MAX)
+		return false;
+	for (;;) {
+		size_t length = strcspn(name, ".");
+
+		if (!label_valid(name, length))
+			return false;
+		if (name[length] == '\0')
+			break;
+		name += length + 1;
+	}
+	/* a last label of digits is (part of) an address: no top-level domain is a number
+	 */
+	return name[strspn(name, "0123456789")] != '\0';
+}
+
+static enum config_value_status set_domain(
+	const struct config_key *key, void *base, const char *value)
+{
+	return config_domain_valid(value) ? set_text(key, base, value) : VALUE_BAD;
+}
+
+static enum config_value_status set_certificate(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config *config = base;
+
+	(void)key;
+	if (config->pair_count > 0 && config->pairs[config->pair_count - 1].key == NULL)
+		return VALUE_NO_KEY;
+	if (config->pair_count == CONFIG_PAIR_MAX)
+		return VALUE_FULL;
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return VALUE_NO_MEMORY;
+	config->pairs[config->pair_count++].certificate = copy;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_key(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config *config = base;
+
+	(void)key;
+	if (config->pair_count == 0 || config->pairs[config->pair_count - 1].key != NULL)
+		return VALUE_NO_PAIR;
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return VALUE_NO_MEMORY;
+	config->pairs[config->pair_count - 1].key = copy;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_listen(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config_inbound *inbound = base;
+
+	(void)key;
+	if (inbound->listen_count == CONFIG_LISTEN_MAX)
+		return VALUE_FULL;
+	if (!address_parse(&inbound->listen[inbound->listen_count], value, SMTP_PORT))
+		return VALUE_BAD;
+	inbound->listen_count++;
+	return VALUE_OK;
+}
+
+/* "HOST" or "HOST:PORT", HOST being a name. */
+static enum config_value_status endpoint_read(
+	struct config_endpoint *endpoint, const char *value)
+{
+	size_t length = strcspn(value, ":");
+	uint64_t port = SMTP_PORT;
+
+	if (value[length] == ':' && !number_read(value + length + 1, no_units, &port))
+		return VALUE_BAD;
+	if (port > UINT16_MAX)
+		return VALUE_BAD;
+	char *host = strndup(value, length);
+
+	if (host == NULL)
+		return VALUE_NO_MEMORY;
+	if (!config_domain_valid(host)) {
+		free(host);
+		return VALUE_BAD;
+	}
+	endpoint->address =
+		(struct address){ .family = AF_UNSPEC, .port = (in_port_t)port };
+	endpoint->host = host;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_backend(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config_inbound *inbound = base;
+	struct config_endpoint endpoint = { .host = NULL };
+
+	(void)key;
+	if (inbound->backend_count == CONFIG_BACKEND_MAX)
+		return VALUE_FULL;
+	if (!address_parse(&endpoint.address, value, SMTP_PORT)) {
+		enum config_value_status status = endpoint_read(&endpoint, value);
+
+		if (status != VALUE_OK)
+			return status;
+	}
+	if (endpoint.address.port == 0) {
+		free(endpoint.host);
+		return VALUE_BAD;
+	}
+	inbound->backend[inbound->backend_count++] = endpoint;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_network(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config_inbound *inbound = base;
+
+	(void)key;
+	if (inbound->accept_proxy_count == CONFIG_NETWORK_MAX)
+		return VALUE_FULL;
+	if (!network_parse(
+		    &inbound->accept_proxy_from[inbound->accept_proxy_count], value))
+		return VALUE_BAD;
+	inbound->accept_proxy_count++;
+	return VALUE_OK;
+}
+
+static enum config_value_status set_mechanism(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct config_inbound *inbound = base;
+	int mechanism = smtp_mechanism_find((struct span){ value, strlen(value) });
+
+	(void)key;
+	if (mechanism < 0)
+		return VALUE_BAD;
+	inbound->auth |= UINT32_C(1) << mechanism;
+	return VALUE_OK;
+}
+
+/* `room` is what a list holds at most, for the fault of one value more. */
+static const struct {
+	setter *set;
+	const char *wanted;
+	unsigned room;
+} types[] = {
+	[TYPE_WORD] = { set_word, NULL, 0 },
+	[TYPE_WORD_TEXT] = { set_word_text, NULL, 0 },
+	[TYPE_NUMBER] = { set_number, NULL, 0 },
+	[TYPE_TIME] = { set_time, NULL, 0 },
+	[TYPE_SIZE] = { set_size, NULL, 0 },
+	[TYPE_DOMAIN] = { set_domain, "not a domain name such as mail.example.com", 0 },
+	[TYPE_TEXT] = { set_text, "not a text", 0 },
+	[TYPE_CERTIFICATE] = { set_certificate, "not a file", CONFIG_PAIR_MAX },
+	[TYPE_KEY] = { set_key, "not a file", CONFIG_PAIR_MAX },
+	[TYPE_LISTEN] = { set_listen,
+		"not an address such as 192.0.2.1:25 or [2001:db8::1]:25",
+		CONFIG_LISTEN_MAX },
+	[TYPE_BACKEND] = { set_backend,
+		"not an address or host name such as 10.0.0.10:25 or mail.example.com",
+		CONFIG_BACKEND_MAX },
+	[TYPE_NETWORK] = { set_network,
+		"not a network such as 192.0.2.0/24 or 2001:db8::/32",
+		CONFIG_NETWORK_MAX },
+	[TYPE_MECHANISM] = { set_mechanism,
+		"not a mechanism that Sealpost knows, such as PLAIN or LOGIN", 0 },
+};
+
+static_assert(sizeof(types) / sizeof(types[0]) == CONFIG_TYPES, "a row a type");
+
+enum config_value_status config_value_set(
+	const struct config_key *key, void *base, const char *value)
+{
+	return types[key->type].set(key, base, value);
+}
+
+static void words_wanted(const char *const *words, char *text)
+{
+	size_t used = (size_t)snprintf(text, CONFIG_TEXT, "not one of");
+
+	for (size_t i = 0; words[i] != NULL && used < CONFIG_TEXT; i++)
+		used += (size_t)snprintf(text + used, CONFIG_TEXT - used, "%s %s",
+			i > 0 ? "," : "", words[i]);
+}
+
+/* 90 as "90s", 7200 as "2h": how one would write it. */
+static void unit_write(const struct unit *units, uint64_t number, char *text, size_t size)
+{
+	const struct unit *best = NULL;
+
+	for (const struct unit *u = units; u->letter != '\0'; u++) {
+		if (number > 0 && number % u->worth == 0)
+			best = u;
+	}
+	if (best != NULL)
+		snprintf(text, size, "%ju%c", (uintmax_t)(number / best->worth),
+			best->letter);
+	else
+		snprintf(text, size, "%ju", (uintmax_t)number);
+}
+
+static void range_wanted(const struct config_key *key, const struct unit *units,
+	const char *kind, const char *hint, char *text)
+{
+	char low[24], high[24];
+
+	unit_write(units, key->low, low, sizeof(low));
+	unit_write(units, key->high, high, sizeof(high));
+	snprintf(text, CONFIG_TEXT, "not a %s from %s to %s%s", kind, low, high, hint);
+}
+
+static void bad_wanted(const struct config_key *key, char *text)
+{
+	switch (key->type) {
+	case TYPE_WORD:
+	case TYPE_WORD_TEXT: words_wanted(key->words, text); break;
+	case TYPE_NUMBER: range_wanted(key, no_units, "number", "", text); break;
+	case TYPE_TIME:
+		range_wanted(key, time_units, "time",
+			" (digits with s, m or h; seconds without)", text);
+		break;
+	case TYPE_SIZE:
+		range_wanted(key, size_units, "size",
+			" (digits with K, M or G; octets without)", text);
+		break;
+	default: snprintf(text, CONFIG_TEXT, "%s", types[key->type].wanted); break;
+	}
+}
+
+const char *config_value_wanted(const struct config_key *key,
+	enum config_value_status status, char text[CONFIG_TEXT])
+{
+	switch (status) {
+	case VALUE_OK:
+	case VALUE_BAD: bad_wanted(key, text); break;
+	case VALUE_FULL:
+		snprintf(text, CONFIG_TEXT, "one too many: there is room for %u",
+			types[key->type].room);
+		break;
+	case VALUE_NO_PAIR:
+		snprintf(text, CONFIG_TEXT,
+			"a key follows its certificate, and none is before it");
+		break;
+	case VALUE_NO_KEY:
+		snprintf(text, CONFIG_TEXT,
+			"the certificate before it still lacks its key");
+		break;
+	case VALUE_NO_MEMORY: snprintf(text, CONFIG_TEXT, "out of memory"); break;
+	}
+	return text;
+}
