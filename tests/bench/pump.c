@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * The byte pump: what relaying over GnuTLS costs at the least. It plays a fixed STARTTLS
+ * preamble, shakes hands with the daemon's own settings, then copies octets both ways and
+ * knows no SMTP. The daemon is measured against it, so it leaves out nothing that makes a
+ * pump fast: one epoll, shared buffers, a read-ahead that fetches a
+ * burst of records by one recv(), no memory held while idle.
+ *
+ *     pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY [CERTIFICATE KEY]...
+ *
+ * Prints "port N"; ends with stdin.
+ */
+
+#include "bench.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <string.h>
+
+enum {
+	RECORD = 16 * 1024,
+	AHEAD_SIZE = 64 * 1024,
+	EVENTS = 64,
+	FETCHES = 4, /* of AHEAD_SIZE, before others have their turn */
+};
+
+enum phase {
+	PHASE_PREAMBLE,
+	PHASE_HANDSHAKE,
+	PHASE_COPY,
+	PHASE_DEAD,
+};
+
+struct session;
+
+struct end {
+	struct session *session;
+	int fd;
+	uint32_t events; /* as epoll knows them */
+};
+
+/* Octets that did not go; memory is held only while there are some. */
+struct rest {
+	char *octets;
+	size_t length;
+};
+
+struct session {
+	struct end near, far;
+	enum phase phase;
+	bool greeted; /* the backend's greeting was swallowed */
+	gnutls_session_t tls;
+	struct rest to_near, to_far;
+	struct rest unread; /* fetched from near, not yet given to GnuTLS */
+	struct session *next_dead;
+};
+
+/* What was fetched for the session at work and GnuTLS has not taken yet. */
+static struct {
+	char octets[AHEAD_SIZE];
+	size_t start, end;
+	unsigned fetches; /* still to be had in this turn; epoll tells of what is left */
+} ahead;
+
+static struct {
+	int epoll;
+	in_port_t backend;
+	gnutls_certificate_credentials_t credentials;
+	gnutls_priority_t priority;
+	gnutls_datum_t ticket_key;
+	struct session *dead;
+} pump;
+
+static char record[RECORD];
+
+static const char default_priority[] =
+	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+AEAD:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
+	"+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+SIGN-ALL:"
+	"+COMP-NULL:+CTYPE-X509:%SERVER_PRECEDENCE";
+
+static void rest_set(struct rest *rest, const char *octets, size_t length)
+{
+	char *copy = NULL;
+
+	if (length > 0) {
+		copy = malloc(length);
+		die_unless(copy != NULL, "malloc");
+		memcpy(copy, octets, length);
+	}
+	free(rest->octets);
+	rest->octets = copy;
+	rest->length = length;
+}
+
+/* ---- what GnuTLS reads by ---- */
+
+static ssize_t pull(gnutls_transport_ptr_t tag, void *to, size_t size)
+{
+	struct session *s = tag;
+
+	if (ahead.start == ahead.end) {
+		if (ahead.fetches == 0) {
+			gnutls_transport_set_errno(s->tls, EAGAIN);
+			return -1;
+		}
+		ssize_t got = recv(s->near.fd, ahead.octets, AHEAD_SIZE, 0);
+		if (got <= 0)
+			return got;
+		ahead.start = 0;
+		ahead.end = (size_t)got;
+		ahead.fetches = got < AHEAD_SIZE ? 0 : ahead.fetches - 1;
+	}
+	if (size > ahead.end - ahead.start)
+		size = ahead.end - ahead.start;
+	memcpy(to, ahead.octets + ahead.start, size);
+	ahead.start += size;
+	return (ssize_t)size;
+}
+
+static void ahead_open(struct session *s)
+{
+	ahead.start = 0;
+	ahead.end = s->unread.length;
+	ahead.fetches = FETCHES;
+	if (s->unread.length == 0)
+		return;
+	memcpy(ahead.octets, s->unread.octets, s->unread.length);
+	rest_set(&s->unread, NULL, 0);
+}
+
+static void ahead_close(struct session *s)
+{
+	if (ahead.start < ahead.end)
+		rest_set(&s->unread, ahead.octets + ahead.start, ahead.end - ahead.start);
+}
+
+/* ---- a session's life ---- */
+
+static void session_end(struct session *s)
+{
+	if (s->phase == PHASE_DEAD)
+		return;
+	if (s->phase == PHASE_COPY)
+		gnutls_bye(s->tls, GNUTLS_SHUT_WR);
+	if (s->tls != NULL)
+		gnutls_deinit(s->tls);
+	close(s->near.fd);
+	if (s->far.fd >= 0)
+		close(s->far.fd);
+	rest_set(&s->to_near, NULL, 0);
+	rest_set(&s->to_far, NULL, 0);
+	rest_set(&s->unread, NULL, 0);
+	s->phase = PHASE_DEAD;
+	s->next_dead = pump.dead;
+	pump.dead = s;
+}
+
+/* Events of the same batch may still point at them. */
+static void bury(void)
+{
+	while (pump.dead != NULL) {
+		struct session *s = pump.dead;
+
+		pump.dead = s->next_dead;
+		free(s);
+	}
+}
+
+static void want(struct end *end, uint32_t events)
+{
+	if (end->fd < 0 || end->events == events)
+		return;
+	bench_watch(pump.epoll, EPOLL_CTL_MOD, end->fd, events, end);
+	end->events = events;
+}
+
+static void session_rearm(struct session *s)
+{
+	bool copying = s->phase == PHASE_COPY;
+	bool near_out = s->to_near.length > 0 ||
+			(s->phase == PHASE_HANDSHAKE && gnutls_record_get_direction(s->tls));
+
+	if (s->phase == PHASE_DEAD)
+		return;
+	want(&s->near, (s->to_far.length == 0 ? EPOLLIN : 0) | (near_out ? EPOLLOUT : 0));
+	want(&s->far, (copying && s->to_near.length == 0 ? EPOLLIN : 0) |
+			      (s->to_far.length > 0 ? EPOLLOUT : 0));
+}
+
+static void near_write(struct session *s, const char *text)
+{
+	if (write(s->near.fd, text, strlen(text)) < 0)
+		session_end(s);
+}
+
+static void begin_tls(struct session *s)
+{
+	unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+
+	die_unless(gnutls_init(&s->tls, flags) == 0, "gnutls_init");
+	gnutls_priority_set(s->tls, pump.priority);
+	gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, pump.credentials);
+	gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
+	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
+	gnutls_transport_set_ptr2(s->tls, s, (gnutls_transport_ptr_t)(intptr_t)s->near.fd);
+	gnutls_transport_set_pull_function(s->tls, pull);
+	s->phase = PHASE_HANDSHAKE;
+}
+
+/* Each read is one command: the load generator awaits every reply. */
+static void preamble(struct session *s)
+{
+	ssize_t got = recv(s->near.fd, record, sizeof(record), 0);
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		session_end(s);
+	} else if (record[0] == 'E') {
+		near_write(s, "250-pump\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
+			      "250-8BITMIME\r\n250 STARTTLS\r\n");
+	} else if (record[0] == 'S') {
+		near_write(s, "220 go on\r\n");
+		if (s->phase == PHASE_PREAMBLE)
+			begin_tls(s);
+	} else {
+		session_end(s);
+	}
+}
+
+static void open_far(struct session *s)
+{
+	s->far.fd = bench_connect(pump.backend);
+	s->far.events = EPOLLIN;
+	bench_watch(pump.epoll, EPOLL_CTL_ADD, s->far.fd, EPOLLIN, &s->far);
+	s->phase = PHASE_COPY;
+}
+
+static void handshake(struct session *s)
+{
+	int status;
+
+	do
+		status = gnutls_handshake(s->tls);
+	while (status < 0 && status != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(status));
+	if (status == 0)
+		open_far(s);
+	else if (status != GNUTLS_E_AGAIN)
+		session_end(s);
+}
+
+/* Octets to the backend that did not go at once wait in to_far. */
+static void far_send(struct session *s, const char *octets, size_t length)
+{
+	ssize_t put = send(s->far.fd, octets, length, MSG_NOSIGNAL);
+
+	if (put < 0 && errno != EAGAIN && errno != ENOTCONN) {
+		session_end(s);
+		return;
+	}
+	size_t done = put > 0 ? (size_t)put : 0;
+	rest_set(&s->to_far, octets + done, length - done);
+}
+
+static void near_to_far(struct session *s)
+{
+	while (s->to_far.length == 0) {
+		ssize_t got = gnutls_record_recv(s->tls, record, sizeof(record));
+
+		if (got > 0)
+			far_send(s, record, (size_t)got);
+		else if (got == GNUTLS_E_AGAIN && ahead.start < ahead.end)
+			continue;
+		else if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED)
+			return;
+		else
+			session_end(s);
+		if (s->phase == PHASE_DEAD)
+			return;
+	}
+}
+
+/* Octets to the client that did not go wait in to_near; GnuTLS keeps its place in them. */
+static void near_send(struct session *s, const char *octets, size_t length)
+{
+	ssize_t put = gnutls_record_send(s->tls, octets, length);
+
+	if (put < 0 && put != GNUTLS_E_AGAIN && put != GNUTLS_E_INTERRUPTED) {
+		session_end(s);
+		return;
+	}
+	size_t done = put > 0 ? (size_t)put : 0;
+	rest_set(&s->to_near, octets + done, length - done);
+}
+
+static void far_to_near(struct session *s)
+{
+	ssize_t got = recv(s->far.fd, record, sizeof(record), 0);
+	const char *from = record;
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		session_end(s);
+		return;
+	}
+	if (!s->greeted) {
+		const char *line = memchr(record, '\n', (size_t)got);
+
+		if (line == NULL)
+			return;
+		s->greeted = true;
+		from = line + 1;
+	}
+	if (from < record + got)
+		near_send(s, from, (size_t)(record + got - from));
+}
+
+static void near_event(struct session *s, uint32_t events)
+{
+	if (s->phase == PHASE_PREAMBLE) {
+		preamble(s);
+		return;
+	}
+	if ((events & EPOLLOUT) && s->to_near.length > 0)
+		near_send(s, s->to_near.octets, s->to_near.length);
+	if (s->phase == PHASE_DEAD)
+		return;
+	ahead_open(s);
+	if (s->phase == PHASE_HANDSHAKE)
+		handshake(s);
+	if (s->phase == PHASE_COPY)
+		near_to_far(s);
+	if (s->phase != PHASE_DEAD)
+		ahead_close(s);
+}
+
+static void far_event(struct session *s, uint32_t events)
+{
+	if ((events & EPOLLOUT) && s->to_far.length > 0) {
+		far_send(s, s->to_far.octets, s->to_far.length);
+		if (s->phase == PHASE_COPY && s->unread.length > 0)
+			near_event(s, EPOLLIN);
+	}
+	if (s->phase == PHASE_COPY && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		far_to_near(s);
+}
+
+static void welcome(int listener)
+{
+	int fd;
+
+	while ((fd = bench_accept(listener)) >= 0) {
+		struct session *s = calloc(1, sizeof(*s));
+
+		die_unless(s != NULL, "calloc");
+		s->near = (struct end){ .session = s, .fd = fd, .events = EPOLLIN };
+		s->far = (struct end){ .session = s, .fd = -1 };
+		bench_watch(pump.epoll, EPOLL_CTL_ADD, fd, EPOLLIN, &s->near);
+		near_write(s, "220 pump ESMTP\r\n");
+	}
+}
+
+static void dispatch(struct epoll_event *event)
+{
+	struct end *end = event->data.ptr;
+	struct session *s = end->session;
+
+	if (s->phase == PHASE_DEAD)
+		return;
+	if (end == &s->near)
+		near_event(s, event->events);
+	else
+		far_event(s, event->events);
+	session_rearm(s);
+}
+
+static void load_credentials(int argc, char **argv, const char *priority)
+{
+	die_unless(gnutls_certificate_allocate_credentials(&pump.credentials) == 0, "gnutls");
+	for (int i = 0; i + 1 < argc; i += 2) {
+		int status = gnutls_certificate_set_x509_key_file(pump.credentials, argv[i],
+			argv[i + 1], GNUTLS_X509_FMT_PEM);
+
+		die_unless(status >= 0, argv[i]);
+	}
+	die_unless(gnutls_priority_init(&pump.priority, priority, NULL) == 0, priority);
+	die_unless(gnutls_session_ticket_key_generate(&pump.ticket_key) == 0, "gnutls");
+}
+
+int main(int argc, char **argv)
+{
+	static char listener_tag, stdin_tag;
+	struct epoll_event events[EVENTS];
+	const char *priority = default_priority;
+
+	for (int option; (option = getopt(argc, argv, "p:")) != -1;) {
+		if (option != 'p')
+			return 2;
+		priority = optarg;
+	}
+	if (argc - optind < 3) {
+		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n", stderr);
+		return 2;
+	}
+	bench_raise_files();
+	pump.backend = (in_port_t)atoi(argv[optind]);
+	load_credentials(argc - optind - 1, argv + optind + 1, priority);
+	int listener = bench_listen();
+	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
+	bench_watch(pump.epoll, EPOLL_CTL_ADD, listener, EPOLLIN, &listener_tag);
+	bench_watch(pump.epoll, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, &stdin_tag);
+	for (;;) {
+		int count = epoll_wait(pump.epoll, events, EVENTS, -1);
+
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.ptr == &stdin_tag)
+				return 0;
+			if (events[i].data.ptr == &listener_tag)
+				welcome(listener);
+			else
+				dispatch(&events[i]);
+		}
+		bury();
+	}
+}
