@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""Fixtures of the end-to-end tests. They run in a network namespace of their own where they can."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import net  # noqa: E402
+from harness.backend import Backend  # noqa: E402
+from harness.certs import Certificates  # noqa: E402
+from harness.daemon import Sealpost, program  # noqa: E402
+
+_not_isolated = None
+
+
+def pytest_configure(config):
+    global _not_isolated
+    config.addinivalue_line("markers", "real: needs real mail servers or clients")
+    config.addinivalue_line("markers", "world: the tests' own world, without the daemon")
+    config.addinivalue_line("markers", "namespaces: needs to make network namespaces")
+    config.addinivalue_line("markers", "heavy: moves much, takes seconds")
+    _not_isolated = net.isolate()
+
+
+def pytest_report_header(config):
+    return [f"sealpost: {program() or 'not built'}",
+            "network: " + ("a namespace of our own" if _not_isolated is None
+                           else f"the machine's loopback ({_not_isolated})")]
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("namespaces") and _not_isolated is not None:
+        pytest.skip(f"no network namespace: {_not_isolated}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason in sorted({str(r.longrepr[2]) for r in skipped}):
+        terminalreporter.write_line(f"NOT TESTED: {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("certs")
+    return Certificates(folder)
+
+
+@pytest.fixture
+def daemon(tmp_path, certs):
+    """Starts daemons: daemon(backends, inbound={...}, limits={...}); all end with the test."""
+    if program() is None:
+        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+    started = []
+
+    def start(backends, **options):
+        if isinstance(backends, (str, Backend)):
+            backends = [backends]
+        backends = [b.address if isinstance(b, Backend) else b for b in backends]
+        d = Sealpost(tmp_path, certs, backends, **options).start()
+        started.append(d)
+        return d
+
+    yield start
+    for d in started:
+        d.stop()
+        d.unblemished()
+
+
+@pytest.fixture
+def backend():
+    """A scripted server that stores messages exactly."""
+    with Backend() as b:
+        yield b
+    assert not b.errors, b.errors
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """The real mail servers; built once, started when first asked for."""
+    from harness.real import World
+    w = World(tmp_path_factory.mktemp("world"))
+    why = w.build()
+    if why:
+        pytest.skip(f"no real mail servers: {why}")
+    yield w
+    w.stop()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""The daemon under test: its configuration, its process, its log."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from .net import WAIT, Deadline, free_port, listening
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+_PAIR = re.compile(r'(?:^|(?<=\s))([a-z][a-z0-9-]*)=("(?:[^"\\]|\\.)*"|\S*)')
+
+
+def program():
+    """Where the daemon is: $SEALPOST, else the usual places below the tree."""
+    named = os.environ.get("SEALPOST")
+    places = [pathlib.Path(named)] if named else [ROOT / "build" / "sealpost", ROOT / "sealpost"]
+    for place in places:
+        if place.is_file():
+            return str(place.resolve())
+    return None
+
+
+def parse(line):
+    """A log line as a dict of its pairs; what is no pair stands under 'message'."""
+    pairs = {}
+    for key, value in _PAIR.findall(line):
+        if value.startswith('"'):
+            value = re.sub(r'\\(x[0-9a-fA-F]{2}|.)', r'\\\1', value[1:-1])
+        pairs[key] = value
+    first = _PAIR.search(line)
+    pairs["message"] = (line[:first.start()] if first else line).strip()
+    return pairs
+
+
+class Sealpost:
+    """One daemon. Everything that its standard error said is in `lines`."""
+
+    def __init__(self, folder, certs, backends, inbound=None, limits=None, server=None,
+                 tls=None, listen="127.0.0.1", pairs=None, more="", rlimits=None, network=None):
+        self.folder = folder
+        self.port = free_port()
+        hosts = [listen] if isinstance(listen, str) else listen
+        self.address = (hosts[0].strip("[]"), self.port)
+        keys = {"listen": " ".join(f"{h}:{self.port}" for h in hosts),
+                "backend": " ".join(backends), "tls": "offer", "received": "on"}
+        keys.update(inbound or {})
+        main = {"hostname": "proxy.example", "user": "nobody", "log": "stderr",
+                "log-level": "debug"}
+        main.update(server or {})
+        text = section("server", main)
+        text += "[tls]\n"
+        for certificate, key in pairs if pairs is not None else [certs.ecdsa, certs.rsa]:
+            text += f"certificate = {certificate}\nkey = {key}\n"
+        text += "".join(f"{k} = {v}\n" for k, v in (tls or {}).items())
+        text += section("limits", limits or {})
+        text += section("inbound", keys) + more
+        self.config = folder / f"sealpost-{self.port}.conf"
+        self.config.write_text(text)
+        self.lines = []
+        self._changed = threading.Condition()
+        self.rlimits = rlimits
+        self.network = network
+        self.process = None
+        self.status = None
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # -- the process
+
+    def start(self):
+        command = [program(), "serve", "-c", str(self.config)]
+        if self.rlimits:
+            command = ["prlimit", *self.rlimits, "--", *command]
+        if self.network:
+            command = ["ip", "netns", "exec", self.network, *command]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        deadline = Deadline()
+        while not self._ready():
+            if self.process.poll() is not None or deadline.over():
+                self.stop()
+                raise AssertionError("the daemon did not start:\n" + "\n".join(self.lines))
+            time.sleep(0.002)
+        return self
+
+    def _ready(self):
+        if self.network:
+            probe = subprocess.run(["ip", "netns", "exec", self.network, "ss", "-Hltn",
+                                    f"sport = :{self.port}"], capture_output=True, check=True)
+            return bool(probe.stdout.strip())
+        return listening(self.port)
+
+    def _read(self):
+        for raw in self.process.stderr:
+            with self._changed:
+                self.lines.append(raw.decode("latin-1").rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self, how=signal.SIGTERM, seconds=None):
+        """Ends the daemon and returns its exit status; one that will not end is killed and named."""
+        if self.process is None or self.status is not None:
+            return self.status
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            self.status = self.process.wait(Deadline(seconds).left())
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.status = self.process.wait()
+            raise AssertionError("the daemon did not end") from None
+        finally:
+            self._reader.join(WAIT)
+            self.process.stderr.close()
+        return self.status
+
+    def healthy(self):
+        """Still there, and no sanitizer complained."""
+        assert self.process.poll() is None, "the daemon died:\n" + "\n".join(self.lines[-40:])
+        self.unblemished()
+
+    def unblemished(self):
+        bad = [n for n, line in enumerate(self.lines)
+               if "runtime error:" in line or "AddressSanitizer" in line or "LeakSanitizer" in line]
+        assert not bad, "\n".join(self.lines[bad[0]:bad[0] + 40])
+
+    @property
+    def pids(self):
+        """The daemon and its children."""
+        found = [self.process.pid]
+        for pid in found:
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                found += [int(p) for p in (task / "children").read_text().split()]
+        return found
+
+    def rss(self):
+        """Octets of resident memory, all processes together."""
+        total = 0
+        for pid in self.pids:
+            for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("VmRSS:"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def descriptors(self):
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids)
+
+    def cpu(self):
+        """Seconds of processor time so far."""
+        ticks = 0
+        for pid in self.pids:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    # -- the log
+
+    def records(self):
+        with self._changed:
+            return [parse(line) for line in self.lines]
+
+    def logged(self, what, after=0, seconds=None):
+        """Waits for the first record that what(record) is true of."""
+        deadline = Deadline(seconds)
+        at = after
+        with self._changed:
+            while True:
+                while at < len(self.lines):
+                    record = parse(self.lines[at])
+                    if what(record):
+                        return record
+                    at += 1
+                if deadline.over():
+                    raise AssertionError("not in the log:\n" + "\n".join(self.lines[-40:]))
+                self._changed.wait(deadline.left())
+
+    def session_end(self, after=0, **pairs):
+        """Waits for the line at a session's end whose pairs are these."""
+        def fits(record):
+            return ("session" in record and "end" in record
+                    and all(record.get(k.replace("_", "-")) == v for k, v in pairs.items()))
+        return self.logged(fits, after)
+
+
+def section(name, pairs):
+    return f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in pairs.items())

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""Reads and plays the conversations of tests/playbooks; their README says what the words mean."""
+
+import re
+import ssl
+
+from . import peer
+from .net import free_port
+
+_ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.S)
+_PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\", b"*": b"*"}
+
+
+class Fault(Exception):
+    """The playbook itself is wrong."""
+
+
+class Step:
+    def __init__(self, number, kind, leg=None, octets=b"", pattern=None):
+        self.number, self.kind, self.leg = number, kind, leg
+        self.octets, self.pattern = octets, pattern
+
+
+class Playbook:
+    def __init__(self, file):
+        self.name = file.stem
+        self.settings, self.limits, self.steps = {}, {}, []
+        self.only = None
+        self.refused = False
+        for number, raw in enumerate(file.read_bytes().split(b"\n"), 1):
+            line = raw.lstrip()
+            if line and not line.startswith(b"#"):
+                try:
+                    self._read(number, line)
+                except Fault as e:
+                    raise Fault(f"{file.name}:{number}: {e}") from None
+
+    def _read(self, number, line):
+        words = line.decode("latin-1").split()
+        bare = " ".join(words)
+        if words[0] in ("set", "limit"):
+            key, equals, value = bare[len(words[0]):].partition("=")
+            if not equals:
+                raise Fault("no '='")
+            (self.settings if words[0] == "set" else self.limits)[key.strip()] = value.strip()
+        elif words[0] == "only":
+            self.only = words[1]
+        elif words[0] == "timeout":
+            self.steps.append(Step(number, "timeout", None))
+        elif bare == "far refused":
+            self.refused = True
+        elif words[0] in ("near", "far"):
+            self._read_leg(number, words[0], line.split(None, 1)[1])
+        else:
+            raise Fault(f"not a playbook's word: {words[0]}")
+
+    def _read_leg(self, number, leg, rest):
+        word = rest.decode("latin-1").strip()
+        simple = {"TLS": "tls", "TLS fails": "tls-fails", "ends": "ends", "closed": "closed"}
+        if word in simple:
+            self.steps.append(Step(number, simple[word], leg))
+            return
+        who, how, text = rest[:1], rest[1:2], rest[2:]
+        ours = b"S" if leg == "near" else b"C"
+        if who not in (b"C", b"S") or how not in (b":", b"=", b"*"):
+            raise Fault("neither sent nor expected")
+        if who == ours:
+            if how != b":":
+                raise Fault("an expectation is written with a colon")
+            self.steps.append(Step(number, "expect", leg, pattern=pattern(blank_off(text))))
+            return
+        times = 1
+        if how == b"*":
+            count, _, text = blank_off(text).partition(b" ")
+            times = int(count)
+        else:
+            text = blank_off(text)
+        octets = unescape(text) + (b"" if how == b"=" else b"\r\n")
+        self.steps.append(Step(number, "send", leg, octets * times))
+
+
+def blank_off(text):
+    return text[1:] if text.startswith(b" ") else text
+
+
+def unescape(text):
+    def one(match):
+        word = match.group(1)
+        if word.startswith(b"x") and len(word) == 3:
+            return bytes([int(word[1:], 16)])
+        if word not in _PLAIN:
+            raise Fault(f"unknown escape \\{word.decode('latin-1')}")
+        return _PLAIN[word]
+    return _ESCAPE.sub(one, text)
+
+
+def pattern(text):
+    """A regular expression of what the line may be."""
+    pieces = re.split(rb"((?:[^\\*]|\\x[0-9A-Fa-f]{2}|\\.)+)", text)
+    made = b"".join(b".*" * len(p) if i % 2 == 0 else re.escape(unescape(p))
+                    for i, p in enumerate(pieces))
+    return re.compile(made, re.S)
+
+
+class Player:
+    """Both worlds of a playbook around a running daemon."""
+
+    def __init__(self, book, address, listener, server_context):
+        self.book, self.listener, self.server_context = book, listener, server_context
+        self.address = address
+        self.near = None
+        self._far = None
+        self.owed = {"near": b"", "far": b""}
+
+    @property
+    def far(self):
+        if self._far is None:
+            self._far = self.listener.accept("far")
+        return self._far
+
+    def leg(self, name):
+        return self.near if name == "near" else self.far
+
+    def flush(self):
+        for name, octets in self.owed.items():
+            if octets:
+                self.owed[name] = b""
+                self.leg(name).send(octets)
+
+    def play(self):
+        self.near = peer.dial(self.address, "near")
+        for step in self.book.steps:
+            try:
+                self._step(step)
+            except (AssertionError, OSError) as e:
+                raise AssertionError(f"{self.book.name}.play:{step.number}: {e}") from None
+        self.flush()
+        self._end()
+
+    def _step(self, step):
+        if step.kind == "send":
+            if self.owed[step.leg] == b"":
+                self.flush()
+            self.owed[step.leg] += step.octets
+            return
+        self.flush()
+        if step.kind == "timeout":
+            return
+        wire = self.leg(step.leg)
+        if step.kind == "expect":
+            line = wire.line()
+            assert step.pattern.fullmatch(line), f"{wire.name} got {line!r}"
+        elif step.kind == "tls" and step.leg == "near":
+            assert not wire.unread, f"unread before TLS: {bytes(wire.unread)!r}"
+            wire.starttls(peer.client_context(), "proxy.example")
+        elif step.kind == "tls":
+            wire.accept_tls(self.server_context)
+        elif step.kind == "tls-fails":
+            break_off(wire, step.leg, self.server_context)
+        elif step.kind == "ends":
+            wire.bye() if isinstance(wire.sock, ssl.SSLSocket) else wire.finish()
+        elif step.kind == "closed":
+            rest = wire.rest()
+            assert rest == b"", f"{wire.name} still got {rest[:200]!r}"
+
+    def _end(self):
+        """Whatever comes when both sides hang up, it is no word that was left unread before."""
+        self.near.finish()
+        if self._far is not None:
+            self._far.finish()
+        rest = self.near.rest()
+        assert re.fullmatch(rb"(4[25]1 [^\r\n]*\r\n)?", rest), \
+            f"{self.book.name}.play: near had unread {rest[:200]!r}"
+        if self._far is not None:
+            rest = self._far.rest()
+            assert rest in (b"", b"QUIT\r\n", b"RSET\r\n"), \
+                f"{self.book.name}.play: far had unread {rest[:200]!r}"
+
+    def close(self):
+        for wire in (self.near, self._far):
+            if wire is not None:
+                wire.close()
+
+
+def break_off(wire, leg, context):
+    """A handshake that begins well and is refused: the client will not have our certificate."""
+    raw = wire.sock.dup()
+    try:
+        if leg == "near":
+            strict = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            wire.starttls(strict, "proxy.example")
+        else:
+            wire.send(b"\x15\x03\x03\x00\x02\x02\x28")  # alert: handshake_failure
+    except ssl.SSLError:
+        pass
+    wire.sock = raw
+    wire.unread.clear()
+
+
+def backend(book):
+    """(listener or None, what the configuration calls it)."""
+    if book.refused:
+        return None, f"127.0.0.1:{free_port()}"
+    listener = peer.Listener()
+    return listener, f"127.0.0.1:{listener.port}"
