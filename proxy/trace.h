@@ -3,7 +3,10 @@
 #ifndef SEALPOST_TRACE_H
 #define SEALPOST_TRACE_H
 
-/* The Received line (RFC 5321 §4.4, RFC 3848 for the protocol names). Pure: libc alone. */
+/*
+ * What is known of where a message comes from, and the Received line made of it (RFC 5321
+ * §4.4, RFC 3848 for the protocol names). Pure: libc alone.
+ */
 
 #include "buf.h"
 
@@ -12,13 +15,16 @@
 
 struct trace {
 	const char *hostname; /* ours: "by" */
-	const char *client;   /* "192.0.2.1" or "IPv6:2001:db8::1" as in an address literal */
-	const char *id;	      /* the session's */
-	const char *tls;      /* "TLS1.3 TLS_AES_256_GCM_SHA384", or NULL in clear */
-	const char *helo;     /* what the client said; untrusted, made safe here */
-	bool esmtp;	      /* EHLO, not HELO */
+	const char
+		*client; /* "192.0.2.1" or "IPv6:2001:db8::1" as in an address literal */
+	const char *server; /* the address of ours that the client came to, likewise */
+	unsigned client_port, server_port;
+	const char *id;	  /* the session's */
+	const char *tls;  /* "TLS1.3 TLS_AES_256_GCM_SHA384", or NULL in clear */
+	const char *helo; /* what the client said; untrusted, made safe here */
+	bool esmtp;	  /* EHLO, not HELO */
 	bool auth;
-	bool utf8;	      /* SMTPUTF8 transaction: UTF8SMTP…, RFC 6531 §4.3 */
+	bool utf8; /* SMTPUTF8 transaction: UTF8SMTP…, RFC 6531 §4.3 */
 	time_t when;
 };
 
@@ -29,8 +35,9 @@ struct trace {
  *		by HOSTNAME with ESMTPS (TLS)
  *		id ID; Sun, 22 Nov 2026 01:02:03 +0000
  *
- * A HELO that is no domain or address literal stands as "unknown" (RFC 5321 allows only those there),
- * with the HELO text itself, made safe, in a comment.
+ * A HELO that is no domain or address literal stands as "unknown" (RFC 5321 allows only
+ *those there), with the first octets of the HELO itself, made safe, in a comment:
+ *"unknown ([CLIENT]) (HELO TEXT)".
  */
 void trace_received(struct buf *out, const struct trace *trace);
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "trace.h"
+
+#include <string.h>
+
+enum {
+	DOMAIN_MAX = 255, /* RFC 5321 §4.5.3.1.2 */
+	COMMENT_MAX = 64, /* octets of an unusable HELO that are shown */
+};
+
+static bool is_alphanumeric(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Letters, digits, '-' and, for the sake of Windows hosts, '_', in labels that are not
+ * empty. */
+static bool is_domain(const char *text)
+{
+	size_t n = 0;
+	char before = '.';
+
+	for (; text[n] != '\0'; before = text[n++]) {
+		char c = text[n];
+
+		if (c == '.' ? before == '.'
+			     : !is_alphanumeric(c) && c != '-' && c != '_')
+			return false;
+		if (n == DOMAIN_MAX)
+			return false;
+	}
+	return before != '.';
+}
+
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" and what else looks like them. */
+static bool is_literal(const char *text)
+{
+	size_t n = 1;
+
+	if (text[0] != '[')
+		return false;
+	while (is_alphanumeric(text[n]) || (text[n] != '\0' && strchr(".:-", text[n])))
+		n++;
+	return n > 1 && n < DOMAIN_MAX && text[n] == ']' && text[n + 1] == '\0';
+}
+
+/* Nothing that ends the comment, quotes, folds, or steers a terminal gets through. */
+static void put_comment(struct buf *out, const char *text)
+{
+	char safe[COMMENT_MAX + 1];
+	size_t n = 0;
+
+	for (; n < COMMENT_MAX && text[n] != '\0'; n++) {
+		bool fit = text[n] >= ' ' && text[n] <= '~' && !strchr("()\\", text[n]);
+
+		safe[n] = fit ? text[n] : '_';
+	}
+	safe[n] = '\0';
+	buf_printf(out, " (HELO %s%s)", safe, text[n] != '\0' ? "..." : "");
+}
+
+static void put_date(struct buf *out, time_t when)
+{
+	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
+		"Aug", "Sep", "Oct", "Nov", "Dec" };
+	struct tm tm = { .tm_mday = 1 };
+
+	/* strftime() would speak the locale's language. */
+	gmtime_r(&when, &tm);
+	buf_printf(out, "%s, %d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
+		tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		tm.tm_sec);
+}
+
+/* RFC 3848, RFC 6531 §4.3. HELO inside TLS has no name: the comment tells. */
+static const char *protocol(const struct trace *t)
+{
+	static const char *const names[2][2][2] = {
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
+	};
+
+	return t->esmtp ? names[t->utf8][t->tls != NULL][t->auth] : "SMTP";
+}
+
+void trace_received(struct buf *out, const struct trace *t)
+{
+	const char *helo = t->helo != NULL ? t->helo : "";
+	bool usable = is_domain(helo) || is_literal(helo);
+
+	buf_printf(out, "Received: from %s ([%s])", usable ? helo : "unknown", t->client);
+	if (!usable && *helo != '\0')
+		put_comment(out, helo);
+	buf_printf(out, "\r\n\tby %s with %s", t->hostname, protocol(t));
+	if (t->tls != NULL)
+		buf_printf(out, " (%s)", t->tls);
+	buf_printf(out, "\r\n\tid %s; ", t->id);
+	put_date(out, t->when);
+	buf_puts(out, "\r\n");
+}
