@@ -15,29 +15,33 @@ enum proxyheader_status {
 };
 
 enum {
-	PROXYHEADER_MAX = 4096, /* octets of header that we read at most; longer is BROKEN */
+	PROXYHEADER_MAX =
+		4096, /* octets of header that we read at most; longer is BROKEN */
 };
 
 struct proxyheader {
-	bool local;	    /* LOCAL or UNKNOWN: the balancer speaks for itself; no addresses */
+	bool local; /* LOCAL or UNKNOWN: the balancer speaks for itself; no addresses */
 	struct address source, destination;
 };
 
 /*
- * Reads a header of either version at the start of n octets. On OK *consumed is its length.
- * TCP over IPv4 and IPv6; other families of version 2 count as local. TLVs are skipped (their
- * lengths checked).
+ * Reads a header of either version at the start of n octets. On OK *consumed is its
+ * length. TCP over IPv4 and IPv6; other families of version 2 count as local. TLVs are
+ * skipped (their lengths checked). IPv4-mapped addresses come out as the IPv4 addresses
+ * that they are.
  */
 enum proxyheader_status proxyheader_read(const unsigned char *octets, size_t n,
 	struct proxyheader *header, size_t *consumed);
 
 /* "PROXY TCP4 src dst sport dport\r\n"; "PROXY UNKNOWN\r\n" where the families differ. */
-void proxyheader_write_v1(struct buf *out, const struct address *source,
-	const struct address *destination);
+void proxyheader_write_v1(
+	struct buf *out, const struct address *source, const struct address *destination);
 
 /*
  * Version 2; with `version` ("TLSv1.3") and `cipher` not NULL also PP2_TYPE_SSL with its
- * PP2_SUBTYPE_SSL_VERSION and PP2_SUBTYPE_SSL_CIPHER, and with `name` not NULL PP2_TYPE_AUTHORITY.
+ * PP2_SUBTYPE_SSL_VERSION and PP2_SUBTYPE_SSL_CIPHER, and with `name` not NULL
+ * PP2_TYPE_AUTHORITY. A text of more than 255 octets is left out. LOCAL and nothing else
+ * where the families differ.
  */
 void proxyheader_write_v2(struct buf *out, const struct address *source,
 	const struct address *destination, const char *version, const char *cipher,
