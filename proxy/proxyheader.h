@@ -15,8 +15,7 @@ enum proxyheader_status {
 };
 
 enum {
-	PROXYHEADER_MAX =
-		4096, /* octets of header that we read at most; longer is BROKEN */
+	PROXYHEADER_MAX = 4096, /* octets of a header; longer is BROKEN */
 };
 
 struct proxyheader {

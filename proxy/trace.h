@@ -15,9 +15,8 @@
 
 struct trace {
 	const char *hostname; /* ours: "by" */
-	const char
-		*client; /* "192.0.2.1" or "IPv6:2001:db8::1" as in an address literal */
-	const char *server; /* the address of ours that the client came to, likewise */
+	const char *client;   /* as in an address literal: 192.0.2.1, IPv6:2001:db8::1 */
+	const char *server;   /* the address of ours that the client came to, likewise */
 	unsigned client_port, server_port;
 	const char *id;	  /* the session's */
 	const char *tls;  /* "TLS1.3 TLS_AES_256_GCM_SHA384", or NULL in clear */
@@ -36,8 +35,8 @@ struct trace {
  *		id ID; Sun, 22 Nov 2026 01:02:03 +0000
  *
  * A HELO that is no domain or address literal stands as "unknown" (RFC 5321 allows only
- *those there), with the first octets of the HELO itself, made safe, in a comment:
- *"unknown ([CLIENT]) (HELO TEXT)".
+ * those there), with its first octets, made safe, in a comment: "unknown ([CLIENT]) (HELO
+ * TEXT)".
  */
 void trace_received(struct buf *out, const struct trace *trace);
 
