@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+#include "check.h"
+
+#include "address.h"
+#include "config.h"
+#include "tls.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CHECK_FINE, CHECK_FAULTS, CHECK_CANNOT = 3 };
+
+enum { SMTP_PORT = 25 };
+
+struct verifier {
+	struct config *config;
+	FILE *to;
+	unsigned faults;
+};
+
+__attribute__((format(printf, 5, 0))) static void say(FILE *to,
+	const struct config *config, unsigned line, const char *kind, const char *format,
+	va_list arguments)
+{
+	if (line > 0)
+		fprintf(to, "%s:%u: %s", config->path, line, kind);
+	else
+		fprintf(to, "%s: %s", config->path, kind);
+	vfprintf(to, format, arguments);
+	fputc('\n', to);
+}
+
+__attribute__((format(printf, 3, 4))) static void fault(
+	struct verifier *v, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	v->faults++;
+	va_start(arguments, format);
+	say(v->to, v->config, line, "", format, arguments);
+	va_end(arguments);
+}
+
+__attribute__((format(printf, 3, 4))) static void warning(
+	const struct verifier *v, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(v->to, v->config, line, "warning: ", format, arguments);
+	va_end(arguments);
+}
+
+/* ---- [server] and [limits] ---- */
+
+static void verify_server(struct verifier *v)
+{
+	const struct config *config = v->config;
+
+	if (strchr(config->hostname, '.') == NULL)
+		warning(v, 0,
+			"hostname %s has no dot: the Internet wants a full name such as "
+			"mail.example.com",
+			config->hostname);
+	if (geteuid() == 0 && getpwnam(config->user) == NULL)
+		warning(v, 0,
+			"user %s does not exist: create it or set user = in [server], if "
+			"serve is "
+			"to be started as root",
+			config->user);
+}
+
+/* RFC 5321 §4.5.3.2: whoever gives up sooner loses mail that is merely slow. */
+static void verify_timers(const struct verifier *v)
+{
+	const struct config_limits *limits = &v->config->limits;
+	const struct {
+		const char *name;
+		unsigned seconds, least;
+	} timers[] = {
+		{ "greeting-timeout", limits->greeting_timeout, 5 * 60 },
+		{ "command-timeout", limits->command_timeout, 5 * 60 },
+		{ "data-timeout", limits->data_timeout, 2 * 60 },
+		{ "block-timeout", limits->block_timeout, 3 * 60 },
+		{ "eod-timeout", limits->eod_timeout, 10 * 60 },
+	};
+
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+		if (timers[i].seconds < timers[i].least)
+			warning(v, 0, "%s = %us: RFC 5321 wants %us at least",
+				timers[i].name, timers[i].seconds, timers[i].least);
+	}
+}
+
+/* ---- [tls] ---- */
+
+/* Each pair on its own first: that tells the line; then all together, as serve loads
+ * them. */
+static void verify_tls(struct verifier *v)
+{
+	const struct config *config = v->config;
+	struct tls_server_options options = {
+		.pairs = config->pairs,
+		.pair_count = config->pair_count,
+		.min_version = config->min_version,
+		.priority = config->priority,
+		.ticket_key = config->ticket_key,
+	};
+	char reason[TLS_REASON];
+	unsigned before = v->faults;
+
+	for (unsigned i = 0; i < config->pair_count; i++) {
+		reason[0] = '\0';
+		if (!tls_pair_check(&config->pairs[i], reason))
+			fault(v, config->pair_lines[i], "%s", reason);
+		else if (reason[0] != '\0')
+			warning(v, config->pair_lines[i], "%s", reason);
+	}
+	if (config->pair_count == 0 || v->faults > before)
+		return;
+	struct tls_server *server = tls_server_new(&options, reason);
+
+	if (server == NULL)
+		fault(v, 0, "[tls]: %s", reason);
+	tls_server_free(server);
+}
+
+/* ---- [inbound] ---- */
+
+/* The first address that the resolver has counts: it is sorted as the machine wants it.
+ */
+static bool look_up(struct config_endpoint *endpoint, const char **why)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	in_port_t port = endpoint->address.port;
+	int error = getaddrinfo(endpoint->host, NULL, &hints, &found);
+
+	if (error != 0) {
+		*why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+		return false;
+	}
+	bool usable = address_from_sockaddr(&endpoint->address, found->ai_addr);
+
+	freeaddrinfo(found);
+	endpoint->address.port = port;
+	*why = "neither an IPv4 nor an IPv6 address";
+	return usable;
+}
+
+/* An address is this machine's if a socket can be bound to it. */
+static bool is_local(struct address a)
+{
+	struct sockaddr_storage ss;
+	int fd = socket(a.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	a.port = 0;
+	socklen_t length = address_to_sockaddr(&a, &ss);
+	bool bound = bind(fd, (struct sockaddr *)&ss, length) == 0;
+
+	close(fd);
+	return bound;
+}
+
+static bool is_wildcard(const struct address *a)
+{
+	static const uint8_t zero[sizeof(a->octets)];
+
+	return memcmp(a->octets, zero, sizeof(zero)) == 0;
+}
+
+static bool leads_to(const struct address *to, const struct address *listen)
+{
+	if (to->family != listen->family || to->port != listen->port)
+		return false;
+	return is_wildcard(listen) ? is_local(*to) : address_same_host(to, listen);
+}
+
+/* The service that a backend's address leads back to, or NULL. */
+static const struct config_inbound *ourselves(
+	const struct config *config, const struct address *to)
+{
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		const struct config_inbound *inbound = &config->inbound[i];
+
+		for (unsigned n = 0; n < inbound->listen_count; n++) {
+			if (leads_to(to, &inbound->listen[n]))
+				return inbound;
+		}
+	}
+	return NULL;
+}
+
+static void verify_backends(struct verifier *v, struct config_inbound *inbound)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = 0; i < inbound->backend_count; i++) {
+		struct config_endpoint *backend = &inbound->backend[i];
+		const char *why;
+
+		if (backend->host != NULL && !look_up(backend, &why)) {
+			fault(v, inbound->line, "backend = %s: cannot be looked up: %s",
+				backend->host, why);
+			continue;
+		}
+		const struct config_inbound *loop =
+			ourselves(v->config, &backend->address);
+
+		if (loop != NULL)
+			fault(v, inbound->line,
+				"backend = %s: that is our own service %s (line %u): "
+				"mail would "
+				"go round in circles",
+				address_text(&backend->address, text), loop->name,
+				loop->line);
+	}
+}
+
+static void verify_listen(const struct verifier *v, const struct config_inbound *inbound)
+{
+	for (unsigned i = 0; i < inbound->listen_count; i++) {
+		if (inbound->listen[i].port != SMTP_PORT)
+			continue;
+		if (inbound->tls == NEAR_TLS_IMPLICIT)
+			warning(v, inbound->line,
+				"tls = implicit on port 25: no mail server on the "
+				"Internet "
+				"expects TLS there from the first octet");
+		if (inbound->tls == NEAR_TLS_REQUIRE)
+			warning(v, inbound->line,
+				"tls = require on port 25: senders that cannot do TLS "
+				"will not "
+				"reach you (RFC 3207 wants a public server to serve "
+				"them)");
+	}
+}
+
+static void verify_proxy_networks(
+	const struct verifier *v, const struct config_inbound *inbound)
+{
+	for (unsigned i = 0; i < inbound->accept_proxy_count; i++) {
+		if (inbound->accept_proxy_from[i].prefix == 0)
+			warning(v, inbound->line,
+				"accept-proxy-from: everybody may say which address he "
+				"comes from");
+	}
+}
+
+/* With this sysctl set, the kernel drops the backend's replies without a word. */
+static bool valid_mark_needed(void)
+{
+	FILE *in = fopen("/proc/sys/net/ipv4/conf/all/src_valid_mark", "re");
+
+	if (in == NULL)
+		return false;
+	int c = getc(in);
+
+	fclose(in);
+	return c == '1';
+}
+
+static void verify_client_address(
+	const struct verifier *v, const struct config_inbound *inbound)
+{
+	if (inbound->client_address == CLIENT_ADDRESS_NONE)
+		warning(v, inbound->line,
+			"client-address = none: to the backend all mail comes from this "
+			"machine; "
+			"if it relays for this machine's address, it is an open relay "
+			"now");
+	if (inbound->client_address == CLIENT_ADDRESS_TRANSPARENT && valid_mark_needed())
+		warning(v, inbound->line,
+			"client-address = transparent: the sysctl "
+			"net.ipv4.conf.all.src_valid_mark "
+			"is 1, and replies of an IPv4 backend will be lost; set it to 0");
+}
+
+bool config_verify(struct config *config, FILE *faults)
+{
+	struct verifier v = { .config = config, .to = faults };
+
+	verify_server(&v);
+	verify_timers(&v);
+	verify_tls(&v);
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		struct config_inbound *inbound = &config->inbound[i];
+
+		verify_backends(&v, inbound);
+		verify_listen(&v, inbound);
+		verify_proxy_networks(&v, inbound);
+		verify_client_address(&v, inbound);
+	}
+	return v.faults == 0;
+}
+
+/* ---- advice for client-address = transparent ---- */
+
+static bool any_transparent(const struct config *config)
+{
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		if (config->inbound[i].client_address == CLIENT_ADDRESS_TRANSPARENT)
+			return true;
+	}
+	return false;
+}
+
+static void advise_backends(const struct config_inbound *inbound)
+{
+	char text[ADDRESS_TEXT];
+
+	if (inbound->client_address != CLIENT_ADDRESS_TRANSPARENT)
+		return;
+	for (unsigned i = 0; i < inbound->backend_count; i++) {
+		const struct address *a = &inbound->backend[i].address;
+
+		printf("\t\t%s saddr %s tcp sport %u socket transparent 1 meta mark set "
+		       "0x19 "
+		       "accept\n",
+			a->family == AF_INET6 ? "ip6" : "ip", address_host(a, text),
+			a->port);
+	}
+}
+
+/* The replies to a borrowed address must come to us; the numbers 0x19 and 25 are free
+ * choices. */
+static void advise(const struct config *config)
+{
+	if (!any_transparent(config))
+		return;
+	printf("client-address = transparent needs, beside CAP_NET_RAW for serve:\n"
+	       "* the backend's default route leads through this machine;\n"
+	       "* its replies are given to us:\n"
+	       "\tip rule add fwmark 0x19 lookup 25\n"
+	       "\tip route add local default dev lo table 25\n"
+	       "\tip -6 rule add fwmark 0x19 lookup 25\n"
+	       "\tip -6 route add local default dev lo table 25\n"
+	       "  and for nft -f:\n"
+	       "table inet sealpost {\n"
+	       "\tchain replies {\n"
+	       "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		advise_backends(&config->inbound[i]);
+	printf("\t}\n}\n");
+}
+
+int check_run(const char *config_path)
+{
+	struct config *config = config_read(config_path, stderr);
+
+	if (config == NULL)
+		return errno != 0 ? CHECK_CANNOT : CHECK_FAULTS;
+	bool fine = config_verify(config, stderr);
+
+	if (fine) {
+		advise(config);
+		printf("%s: fine: %u inbound service%s, %u certificate%s\n", config->path,
+			config->inbound_count, config->inbound_count == 1 ? "" : "s",
+			config->pair_count, config->pair_count == 1 ? "" : "s");
+	}
+	config_free(config);
+	if (fflush(stdout) != 0) {
+		fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
+			strerror(errno));
+		return CHECK_CANNOT;
+	}
+	return fine ? CHECK_FINE : CHECK_FAULTS;
+}

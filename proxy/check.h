@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_CHECK_H
+#define SEALPOST_CHECK_H
+
+/* What a configuration is worth here and now: `sealpost check`, and the start of serve.
+ */
+
+#include "config.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/*
+ * Loads every certificate and key, looks the names of backends up (and writes what was
+ * found to their `address`; this may take as long as the resolver does), and looks for
+ * settings that cannot work or are dangerous. Prints "path:line: message" for a fault and
+ * "path:line: warning: message" for what is only worth knowing. True without a fault.
+ */
+bool config_verify(struct config *config, FILE *faults);
+
+/*
+ * `sealpost check`: reads and verifies; faults and warnings go to stderr, and what else
+ * the machine needs for `client-address = transparent` to stdout. NULL path: the default.
+ * Returns what to exit with: 0 all is well, 1 there are faults, 3 the file cannot be
+ * read.
+ */
+int check_run(const char *config_path);
+
+#endif
