@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+#include "privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { NEEDED_MAX = 1 };
+
+struct needed {
+	cap_value_t list[NEEDED_MAX];
+	int count;
+};
+
+static bool cannot(const char *what, char *reason, size_t size)
+{
+	snprintf(reason, size, "%s: %s", what, strerror(errno));
+	return false;
+}
+
+static void needed_by(const struct config *config, struct needed *needed)
+{
+	needed->count = 0;
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		if (config->inbound[i].client_address != CLIENT_ADDRESS_TRANSPARENT)
+			continue;
+		/* IP_TRANSPARENT: connections to the backend from the client's own
+		 * address */
+		needed->list[needed->count++] = CAP_NET_RAW;
+		return;
+	}
+}
+
+/* Exactly what is needed, of what we have. */
+static bool keep_needed(const struct needed *needed, char *reason, size_t size)
+{
+	cap_t caps = cap_init();
+	bool done = caps != NULL;
+
+	if (done && needed->count > 0)
+		done = cap_set_flag(caps, CAP_PERMITTED, needed->count, needed->list,
+			       CAP_SET) == 0 &&
+		       cap_set_flag(caps, CAP_EFFECTIVE, needed->count, needed->list,
+			       CAP_SET) == 0;
+	done = done && cap_set_proc(caps) == 0;
+	if (!done && errno == EPERM)
+		snprintf(reason, size,
+			"client-address = transparent needs CAP_NET_RAW, which this "
+			"process does "
+			"not have: start it as root, or by a unit with "
+			"AmbientCapabilities=CAP_NET_RAW");
+	else if (!done)
+		cannot("cannot set capabilities", reason, size);
+	if (caps != NULL)
+		cap_free(caps);
+	return done;
+}
+
+static bool become(const char *name, char *reason, size_t size)
+{
+	errno = 0;
+	const struct passwd *user = getpwnam(name);
+
+	if (user == NULL && errno != 0)
+		return cannot("cannot look the user up", reason, size);
+	if (user == NULL) {
+		snprintf(reason, size,
+			"user %s does not exist: create it or set user = in [server]",
+			name);
+		return false;
+	}
+	if (user->pw_uid == 0) {
+		snprintf(reason, size,
+			"user %s is root: create a user for sealpost or set user = in "
+			"[server]",
+			name);
+		return false;
+	}
+	/* Only its own group: no other one opens anything that we should read. */
+	if (setgroups(1, &user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+		setuid(user->pw_uid) != 0)
+		return cannot("cannot become the user", reason, size);
+	return true;
+}
+
+bool privileges_drop(const struct config *config, char *reason, size_t size)
+{
+	struct needed needed;
+
+	needed_by(config, &needed);
+	if (geteuid() == 0) {
+		/* setuid() would take them all; keep_needed() then takes all but ours */
+		if (prctl(PR_SET_KEEPCAPS, 1L) != 0)
+			return cannot("cannot keep capabilities", reason, size);
+		if (!become(config->user, reason, size))
+			return false;
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0)
+		return cannot("cannot give up new privileges", reason, size);
+	if (cap_reset_ambient() != 0)
+		return cannot("cannot clear ambient capabilities", reason, size);
+	if (!keep_needed(&needed, reason, size))
+		return false;
+	if (prctl(PR_SET_DUMPABLE, 0L) != 0)
+		return cannot("cannot forbid core dumps", reason, size);
+	return true;
+}
