@@ -244,6 +244,7 @@ void smtp_ehlo_write(struct buf *out, struct span greeting, const struct smtp_eh
 int smtp_keyword_find(struct span name);
 int smtp_mechanism_find(struct span name);
 int smtp_xclient_find(struct span name);
+const char *smtp_xclient_name(enum smtp_xclient attribute);
 
 /* Appends s in xtext (RFC 3461 §4): '+', '=', blanks, controls and 8-bit as +HH. */
 void smtp_xtext_write(struct buf *out, struct span s);

@@ -75,6 +75,11 @@ int smtp_xclient_find(struct span name)
 	return find_name(name, xclient_names, SMTP_XCLIENT_ATTRIBUTES);
 }
 
+const char *smtp_xclient_name(enum smtp_xclient attribute)
+{
+	return xclient_names[attribute];
+}
+
 /* The bits of those words of the list that `find` knows. */
 static uint32_t read_bits(struct span list, int (*find)(struct span name))
 {

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * Far's replies: each is matched with the head of the FIFO. What answers near's command is
+ * passed on as it is; what answers a command of ours is taken in here.
+ */
+
+#include "dialogue_private.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef enum dialogue_want taker(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io);
+
+static bool positive(const struct smtp_reply *reply)
+{
+	return reply->code / 100 == 2;
+}
+
+static bool negative(const struct smtp_reply *reply)
+{
+	return reply->code / 100 == 4 || reply->code / 100 == 5;
+}
+
+/* Far says what no server may: it is not trusted with anything more. */
+static enum dialogue_want nonsense(struct dialogue *d, const struct dialogue_io *io)
+{
+	return hang_up(d, "421 4.3.0", DIALOGUE_END_SERVER,
+		"the mail server gave an answer that makes no sense", io);
+}
+
+/* ---- what near sees ---- */
+
+static enum dialogue_want take_greeting(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	bool greeted = d->near != NEAR_UNGREETED;
+	if (positive(reply) && reply->code != 220)
+		return nonsense(d, io);
+	if (negative(reply) && greeted)
+		return hang_up(d, "421 4.3.0", DIALOGUE_END_SERVER,
+			"the mail server refused to serve", io);
+	if (!greeted)
+		smtp_reply_write(io->near_out, reply);
+	if (negative(reply))
+		return finish(d, NULL, DIALOGUE_END_SERVER, "the mail server refused to serve", io);
+	if (!greeted)
+		d->near = NEAR_GREETED;
+	if (d->service->synthesised || d->service->far_tls != DIALOGUE_FAR_CLEAR ||
+		d->service->xclient)
+		far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
+	else
+		d->far_ready = true;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_ehlo(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	d->near = NEAR_GREETED;
+	if (!positive(reply)) {
+		bool unknown = reply->code == 500 || reply->code == 502 || reply->code == 504;
+		if (!unknown) {
+			smtp_reply_write(io->near_out, reply);
+			return DIALOGUE_READ;
+		}
+		/* A server from before ESMTP: near gets its STARTTLS all the same. */
+		far_hello(d, "HELO", EXPECT_HELO_FALLBACK, io);
+		d->near = NEAR_WAITING;
+		return DIALOGUE_READ;
+	}
+	smtp_ehlo_read(reply, &d->far_ehlo);
+	size_t cursor = 0;
+	struct span greeting = { "", 0 };
+	smtp_reply_line(reply, &cursor, &greeting);
+	say_ehlo(d, greeting, io);
+	d->near = NEAR_READY;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_helo(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	d->near = positive(reply) ? NEAR_READY : NEAR_GREETED;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_helo_fallback(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	if (!positive(reply))
+		return take_helo(d, reply, io);
+	size_t cursor = 0;
+	struct span greeting = { "", 0 };
+	smtp_reply_line(reply, &cursor, &greeting);
+	say_ehlo(d, greeting, io);
+	d->near = NEAR_READY;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_mail(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	if (!positive(reply))
+		d->mail = false;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_rcpt(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	if (positive(reply))
+		d->recipients++;
+	return DIALOGUE_READ;
+}
+
+/* Far takes a message that has nowhere to go: it gets an empty one, which it will refuse. */
+static enum dialogue_want end_empty(struct dialogue *d, const struct dialogue_io *io)
+{
+	buf_puts(io->far_out, ".\r\n");
+	expect_push(d, EXPECT_OWN_EOD);
+	return refuse(d, "554 5.5.1 No valid recipients", io);
+}
+
+static enum dialogue_want take_data(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	d->near = NEAR_READY;
+	if (!negative(reply) && d->recipients > 0) {
+		/* One line, always: Exchange 2000 and 2003 break on more (KB 912341). */
+		smtp_reply_write_last(io->near_out, reply);
+		write_received(d, io, io->far_out);
+		d->near = NEAR_BODY;
+		d->body_chunk = d->body_discard = false;
+		d->body_first = d->body_last = true;
+		return DIALOGUE_BODY;
+	}
+	enum dialogue_want want = DIALOGUE_READ;
+	if (negative(reply))
+		smtp_reply_write(io->near_out, reply);
+	else
+		want = end_empty(d, io);
+	/* A message sent before it was asked for must not be read as commands. */
+	if (want == DIALOGUE_READ && io->near_behind > 0)
+		return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind DATA", io);
+	return want;
+}
+
+static enum dialogue_want take_eod(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	bool cut = d->cut;
+	if (cut && positive(reply))
+		say(io, "451 4.3.0 The mail server answered before the end of the message");
+	else
+		smtp_reply_write(io->near_out, reply);
+	if (positive(reply) && !cut)
+		d->transactions++;
+	d->near = NEAR_READY;
+	transaction_clear(d, io);
+	if (cut)
+		far_drop(d, "the mail server answered before the end of the message");
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_auth(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	d->near = reply->code == 334 ? NEAR_AUTH : NEAR_READY;
+	d->authenticated = positive(reply);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_quit(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	return finish(d, NULL, DIALOGUE_END_QUIT, "", io);
+}
+
+static enum dialogue_want take_rset(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	smtp_reply_write(io->near_out, reply);
+	transaction_clear(d, io);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want pass_on(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	(void)d;
+	smtp_reply_write(io->near_out, reply);
+	return DIALOGUE_READ;
+}
+
+/* ---- what near does not see ---- */
+
+static enum dialogue_want swallow(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	(void)d, (void)reply, (void)io;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_eod(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	(void)reply;
+	transaction_clear(d, io);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want far_unfit(struct dialogue *d, const char *code, const char *reason,
+	const struct dialogue_io *io)
+{
+	return hang_up(d, code, DIALOGUE_END_SERVER, reason, io);
+}
+
+static void write_attribute(struct buf *out, enum smtp_xclient attribute, const char *value)
+{
+	static const char ipv6[] = "IPv6:";
+	buf_printf(out, " %s=", smtp_xclient_name(attribute));
+	if (strncmp(value, ipv6, strlen(ipv6)) == 0) {
+		buf_puts(out, "IPV6:");
+		value += strlen(ipv6);
+	}
+	smtp_xtext_write(out, (struct span){ value, strlen(value) });
+}
+
+/* Only what far says it understands. What near has not said yet (HELO, LOGIN) it says itself. */
+static void write_xclient(const struct dialogue *d, const struct dialogue_io *io)
+{
+	char client_port[12], server_port[12];
+	snprintf(client_port, sizeof client_port, "%u", io->trace->client_port);
+	snprintf(server_port, sizeof server_port, "%u", io->trace->server_port);
+	const char *const values[SMTP_XCLIENT_ATTRIBUTES] = {
+		[SMTP_XCLIENT_NAME] = "[UNAVAILABLE]",
+		[SMTP_XCLIENT_ADDR] = io->trace->client,
+		[SMTP_XCLIENT_PORT] = client_port,
+		[SMTP_XCLIENT_DESTADDR] = io->trace->server,
+		[SMTP_XCLIENT_DESTPORT] = server_port,
+	};
+	buf_puts(io->far_out, "XCLIENT");
+	for (unsigned i = 0; i < SMTP_XCLIENT_ATTRIBUTES; i++)
+		if (values[i] && (d->far_ehlo.xclient & (1u << i)))
+			write_attribute(io->far_out, i, values[i]);
+	buf_puts(io->far_out, "\r\n");
+}
+
+/* What far can is known: near may go on, after XCLIENT where that is wanted and understood. */
+static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *io)
+{
+	uint32_t address = d->far_ehlo.xclient & (1u << SMTP_XCLIENT_ADDR);
+	if (!d->service->xclient || !(d->far_ehlo.keywords & SMTP_KW(XCLIENT)) || !address) {
+		d->far_ready = true;
+		return DIALOGUE_READ;
+	}
+	write_xclient(d, io);
+	expect_push(d, EXPECT_OWN_XCLIENT);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_ehlo(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	bool clear = d->service->far_tls == DIALOGUE_FAR_CLEAR || d->far_clear;
+	bool encrypt = d->service->far_tls == DIALOGUE_FAR_ENCRYPT && !d->far_tls;
+	if (!positive(reply)) {
+		if (encrypt)
+			return far_unfit(d, "421 4.7.4", "the mail server refuses EHLO, TLS is demanded",
+				io);
+		far_hello(d, "HELO", EXPECT_OWN_HELO, io);
+		return DIALOGUE_READ;
+	}
+	smtp_ehlo_read(reply, &d->far_ehlo);
+	bool offered = d->far_ehlo.keywords & SMTP_KW(STARTTLS);
+	if (clear || d->far_tls)
+		return settle(d, io);
+	if (!offered)
+		return encrypt ? far_unfit(d, "421 4.7.4", "the mail server does not offer STARTTLS",
+					 io)
+			       : settle(d, io);
+	/* Nothing that was said in clear counts under TLS (RFC 3207 §4.2). */
+	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	buf_puts(io->far_out, "STARTTLS\r\n");
+	expect_push(d, EXPECT_OWN_STARTTLS);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_helo(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	if (!positive(reply))
+		return far_unfit(d, "421 4.3.0", "the mail server refuses EHLO and HELO", io);
+	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	d->far_ready = true;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_starttls(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	if (reply->code == 220) {
+		d->far = FAR_HANDSHAKE;
+		return DIALOGUE_START_TLS_FAR;
+	}
+	if (d->service->far_tls == DIALOGUE_FAR_ENCRYPT)
+		return far_unfit(d, "421 4.7.4", "the mail server refuses STARTTLS", io);
+	/* The same leg is still in clear and in step: no need for another (RFC 3207 §4). */
+	d->far_clear = true;
+	far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
+	return DIALOGUE_READ;
+}
+
+/* Accepted, XCLIENT begins the session anew (220), and near's EHLO comes next. */
+static enum dialogue_want take_own_xclient(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	if (reply->code != 220)
+		return far_unfit(d, "421 4.3.0", "the mail server refuses XCLIENT or this client", io);
+	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	d->far_ready = true;
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_mail(struct dialogue *d, const struct smtp_reply *reply,
+	const struct dialogue_io *io)
+{
+	if (positive(reply))
+		return DIALOGUE_READ;
+	d->mail_refused = true;
+	buf_release(io->held);
+	smtp_reply_write(io->held, reply);
+	return DIALOGUE_READ;
+}
+
+/* ---- the table ---- */
+
+enum {
+	CLASS_2 = 1 << 2,
+	CLASS_3 = 1 << 3,
+	CLASS_4 = 1 << 4,
+	CLASS_5 = 1 << 5,
+	USUAL = CLASS_2 | CLASS_4 | CLASS_5,
+};
+
+static const struct answer {
+	taker *take;
+	unsigned classes; /* first digits that make sense */
+	bool visible;	  /* near awaits it */
+} answers[] = {
+	[EXPECT_GREETING] = { take_greeting, USUAL, false },
+	[EXPECT_EHLO] = { take_ehlo, USUAL, true },
+	[EXPECT_HELO] = { take_helo, USUAL, true },
+	[EXPECT_HELO_FALLBACK] = { take_helo_fallback, USUAL, true },
+	[EXPECT_MAIL] = { take_mail, USUAL, true },
+	[EXPECT_RCPT] = { take_rcpt, USUAL, true },
+	[EXPECT_DATA] = { take_data, CLASS_3 | CLASS_4 | CLASS_5, true },
+	[EXPECT_EOD] = { take_eod, USUAL, true },
+	[EXPECT_CHUNK] = { pass_on, USUAL, true },
+	[EXPECT_LAST_CHUNK] = { take_eod, USUAL, true },
+	[EXPECT_RSET] = { take_rset, USUAL, true },
+	[EXPECT_NOOP] = { pass_on, USUAL, true },
+	[EXPECT_QUIT] = { take_quit, USUAL, true },
+	[EXPECT_AUTH] = { take_auth, USUAL | CLASS_3, true },
+	[EXPECT_OWN_EHLO] = { take_own_ehlo, USUAL, false },
+	[EXPECT_OWN_HELO] = { take_own_helo, USUAL, false },
+	[EXPECT_OWN_STARTTLS] = { take_own_starttls, USUAL, false },
+	[EXPECT_OWN_XCLIENT] = { take_own_xclient, USUAL, false },
+	[EXPECT_OWN_MAIL] = { take_own_mail, USUAL, false },
+	[EXPECT_OWN_RSET] = { swallow, USUAL, false },
+	[EXPECT_OWN_CHUNK] = { swallow, USUAL, false },
+	[EXPECT_OWN_EOD] = { take_own_eod, USUAL, false },
+};
+static_assert(sizeof answers / sizeof *answers == EXPECTS, "an answer each");
+
+/* 421 at any time: far is about to close. */
+static enum dialogue_want far_closes(struct dialogue *d, bool visible,
+	const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	if (d->service->synthesised && !visible)
+		return dialogue_far_lost(d, "the mail server closed the session (421)", io);
+	smtp_reply_write(io->near_out, reply);
+	return finish(d, NULL, DIALOGUE_END_SERVER, "the mail server closed the session (421)", io);
+}
+
+/* Far speaks while near's message is still coming: what it says is judged when that has ended. */
+static bool too_early(struct dialogue *d)
+{
+	if (d->near == NEAR_BODY)
+		d->cut = d->body_discard = true;
+	return d->near == NEAR_BODY || (d->near == NEAR_CHUNK && d->fifo_count <= 1);
+}
+
+enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status status,
+	const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	if (d->near == NEAR_CLOSED)
+		return DIALOGUE_CLOSE;
+	if (d->far != FAR_UP)
+		return DIALOGUE_READ;
+	if (too_early(d))
+		return DIALOGUE_HOLD;
+	d->events++;
+	if (status != SMTP_REPLY_OK)
+		return nonsense(d, io);
+	enum expect head = expect_pop(d);
+	bool visible = head == EXPECT_NOTHING || answers[head].visible;
+	if (reply->code == 421 && head != EXPECT_GREETING)
+		return far_closes(d, visible, reply, io);
+	/* An answer to nothing would be taken for the answer to near's next command. */
+	if (head == EXPECT_NOTHING || !(answers[head].classes & (1u << reply->code / 100)))
+		return nonsense(d, io);
+	/* RFC 3207 §6: what stands behind the 220 was said by nobody in TLS. */
+	if (head == EXPECT_OWN_STARTTLS && reply->code == 220 && io->far_behind > 0)
+		return far_unfit(d, "421 4.7.5", "octets behind the answer to STARTTLS", io);
+	return answers[head].take(d, reply, io);
+}
