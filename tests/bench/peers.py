@@ -213,6 +213,7 @@ def start_nginx(settings, group):
 STUNNEL = """\
 foreground = yes
 pid =
+syslog = no
 output = {scratch}/stunnel.log
 [ecdsa]
 accept = 127.0.0.1:{port}

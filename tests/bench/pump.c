@@ -6,7 +6,7 @@
  * preamble, shakes hands with the daemon's own settings, then copies octets both ways and
  * knows no SMTP. The daemon is measured against it, so it leaves out nothing that makes a
  * pump fast: one epoll, shared buffers, a read-ahead that fetches a
- * burst of records by one recv(), no memory held while idle.
+ * burst of records by one recv(), one send() a flight, no memory held while idle.
  *
  *     pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY [CERTIFICATE KEY]...
  *
@@ -18,10 +18,13 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <string.h>
+#include <sys/uio.h>
 
 enum {
 	RECORD = 16 * 1024,
 	AHEAD_SIZE = 64 * 1024,
+	FLIGHT_SIZE = 32 * 1024,
+	PIECES = 32, /* of one push: GnuTLS has no more */
 	EVENTS = 64,
 	FETCHES = 4, /* of AHEAD_SIZE, before others have their turn */
 };
@@ -50,7 +53,8 @@ struct rest {
 struct session {
 	struct end near, far;
 	enum phase phase;
-	bool greeted; /* the backend's greeting was swallowed */
+	bool greeted;	 /* the backend's greeting was swallowed */
+	bool ticket_due; /* a session ticket goes out with our first words */
 	gnutls_session_t tls;
 	struct rest to_near, to_far;
 	struct rest unread; /* fetched from near, not yet given to GnuTLS */
@@ -64,6 +68,13 @@ static struct {
 	unsigned fetches; /* still to be had in this turn; epoll tells of what is left */
 } ahead;
 
+/* What GnuTLS sends piece by piece and one write carries: a handshake's flight, a ticket. */
+static struct {
+	char octets[FLIGHT_SIZE];
+	size_t length;
+	bool collecting;
+} flight;
+
 static struct {
 	int epoll;
 	in_port_t backend;
@@ -75,10 +86,18 @@ static struct {
 
 static char record[RECORD];
 
+/* The daemon's own, see tls_server.c. */
 static const char default_priority[] =
-	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+AEAD:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
-	"+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+SIGN-ALL:"
-	"+COMP-NULL:+CTYPE-X509:%SERVER_PRECEDENCE";
+	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA"
+	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"
+	":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1"
+	":+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-EDDSA-ED25519"
+	":+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384"
+	":+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-ECDSA-SHA512"
+	":+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-SHA256:+SIGN-RSA-SHA256"
+	":+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-SHA384"
+	":+SIGN-RSA-PSS-RSAE-SHA512:+SIGN-RSA-PSS-SHA512:+SIGN-RSA-SHA512"
+	":%SERVER_PRECEDENCE";
 
 static void rest_set(struct rest *rest, const char *octets, size_t length)
 {
@@ -94,7 +113,7 @@ static void rest_set(struct rest *rest, const char *octets, size_t length)
 	rest->length = length;
 }
 
-/* ---- what GnuTLS reads by ---- */
+/* ---- what GnuTLS reads and writes by ---- */
 
 static ssize_t pull(gnutls_transport_ptr_t tag, void *to, size_t size)
 {
@@ -117,6 +136,40 @@ static ssize_t pull(gnutls_transport_ptr_t tag, void *to, size_t size)
 	memcpy(to, ahead.octets + ahead.start, size);
 	ahead.start += size;
 	return (ssize_t)size;
+}
+
+static ssize_t collect(const giovec_t *pieces, int count)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (pieces[i].iov_len > sizeof(flight.octets) - flight.length)
+			return -1;
+		memcpy(flight.octets + flight.length, pieces[i].iov_base, pieces[i].iov_len);
+		flight.length += pieces[i].iov_len;
+		total += pieces[i].iov_len;
+	}
+	return (ssize_t)total;
+}
+
+/* A flight is far smaller than a fresh socket's buffer: it goes whole or the session ends. */
+static ssize_t push(gnutls_transport_ptr_t tag, const giovec_t *given, int count)
+{
+	struct session *s = tag;
+	struct iovec pieces[PIECES + 1] = { { flight.octets, flight.length } };
+	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = (size_t)count + 1 };
+	size_t first = flight.length;
+
+	if (flight.collecting)
+		return collect(given, count);
+	memcpy(pieces + 1, given, (size_t)count * sizeof(*given));
+	if (first == 0) {
+		message.msg_iov++;
+		message.msg_iovlen--;
+	}
+	flight.length = 0;
+	ssize_t put = sendmsg(s->near.fd, &message, MSG_NOSIGNAL);
+	return put >= 0 ? put - (ssize_t)first : put;
 }
 
 static void ahead_open(struct session *s)
@@ -179,8 +232,7 @@ static void want(struct end *end, uint32_t events)
 static void session_rearm(struct session *s)
 {
 	bool copying = s->phase == PHASE_COPY;
-	bool near_out = s->to_near.length > 0 ||
-			(s->phase == PHASE_HANDSHAKE && gnutls_record_get_direction(s->tls));
+	bool near_out = s->to_near.length > 0;
 
 	if (s->phase == PHASE_DEAD)
 		return;
@@ -197,15 +249,17 @@ static void near_write(struct session *s, const char *text)
 
 static void begin_tls(struct session *s)
 {
-	unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+	unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
+			 GNUTLS_NO_AUTO_SEND_TICKET;
 
 	die_unless(gnutls_init(&s->tls, flags) == 0, "gnutls_init");
 	gnutls_priority_set(s->tls, pump.priority);
 	gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, pump.credentials);
 	gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
 	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
-	gnutls_transport_set_ptr2(s->tls, s, (gnutls_transport_ptr_t)(intptr_t)s->near.fd);
+	gnutls_transport_set_ptr(s->tls, s);
 	gnutls_transport_set_pull_function(s->tls, pull);
+	gnutls_transport_set_vec_push_function(s->tls, push);
 	s->phase = PHASE_HANDSHAKE;
 }
 
@@ -236,19 +290,31 @@ static void open_far(struct session *s)
 	s->far.events = EPOLLIN;
 	bench_watch(pump.epoll, EPOLL_CTL_ADD, s->far.fd, EPOLLIN, &s->far);
 	s->phase = PHASE_COPY;
+	s->ticket_due = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
+}
+
+static bool flush_flight(struct session *s)
+{
+	ssize_t length = (ssize_t)flight.length;
+
+	flight.length = 0;
+	return length == 0 ||
+	       send(s->near.fd, flight.octets, (size_t)length, MSG_NOSIGNAL) == length;
 }
 
 static void handshake(struct session *s)
 {
 	int status;
 
+	flight.collecting = true;
 	do
 		status = gnutls_handshake(s->tls);
 	while (status < 0 && status != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(status));
-	if (status == 0)
-		open_far(s);
-	else if (status != GNUTLS_E_AGAIN)
+	flight.collecting = false;
+	if (!flush_flight(s) || (status < 0 && status != GNUTLS_E_AGAIN))
 		session_end(s);
+	else if (status == 0)
+		open_far(s);
 }
 
 /* Octets to the backend that did not go at once wait in to_far. */
@@ -285,6 +351,12 @@ static void near_to_far(struct session *s)
 /* Octets to the client that did not go wait in to_near; GnuTLS keeps its place in them. */
 static void near_send(struct session *s, const char *octets, size_t length)
 {
+	if (s->ticket_due) {
+		flight.collecting = true;
+		gnutls_session_ticket_send(s->tls, 1, 0);
+		flight.collecting = false;
+		s->ticket_due = false;
+	}
 	ssize_t put = gnutls_record_send(s->tls, octets, length);
 
 	if (put < 0 && put != GNUTLS_E_AGAIN && put != GNUTLS_E_INTERRUPTED) {
