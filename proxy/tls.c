@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* One TLS connection, of either role. */
+
+#include "tls.h"
+
+#include "tls_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
+	gnutls_certificate_credentials_t credentials, int fd, struct buf_pool *pool)
+{
+	struct tls *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->fd = fd;
+	t->server = !(flags & GNUTLS_CLIENT);
+	buf_init(&t->ahead, pool);
+	buf_init(&t->out, pool);
+	if (gnutls_init(&t->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+		goto failed;
+	if (gnutls_priority_set(t->session, priority) < 0 ||
+		gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, credentials) <
+			0)
+		goto failed;
+	gnutls_session_set_ptr(t->session, t);
+	tls_transport_set(t);
+	return t;
+failed:
+	tls_free(t);
+	return NULL;
+}
+
+void tls_free(struct tls *t)
+{
+	if (!t)
+		return;
+	if (t->session)
+		gnutls_deinit(t->session);
+	buf_release(&t->ahead);
+	buf_release(&t->out);
+	free(t->reason);
+	free(t);
+}
+
+/* The peer learns why, if it can be told at once; what GnuTLS or the peer ended itself
+ * needs no word. */
+static void tell_peer(struct tls *t, int code)
+{
+	t->collecting = false;
+	if (t->error == 0 && !t->eof && code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+		gnutls_alert_send_appropriate(t->session, code);
+}
+
+static enum tls_status fail(struct tls *t, const char *doing, int code)
+{
+	if (!t->reason)
+		t->reason = tls_explain(t, doing, code);
+	if (t->eof && t->error == 0) {
+		t->closed = true;
+		t->failed = !t->shaken;
+		return TLS_CLOSED;
+	}
+	tell_peer(t, code);
+	t->closed = true;
+	t->failed = true;
+	buf_release(&t->ahead);
+	buf_release(&t->out);
+	return TLS_FAILED;
+}
+
+static bool too_many_warnings(struct tls *t)
+{
+	return ++t->warnings > TLS_WARNINGS_MAX;
+}
+
+/* Whether GnuTLS is to be asked again at once: there is more, or it was interrupted. */
+static bool ask_again(struct tls *t, ssize_t code)
+{
+	if (code == GNUTLS_E_AGAIN)
+		return buf_length(&t->ahead) > 0;
+	if (code == GNUTLS_E_WARNING_ALERT_RECEIVED)
+		return !too_many_warnings(t);
+	return code == GNUTLS_E_INTERRUPTED;
+}
+
+static enum tls_status step_handshake(struct tls *t)
+{
+	int code;
+
+	t->collecting = true;
+	do
+		code = gnutls_handshake(t->session);
+	while (ask_again(t, code));
+	t->collecting = false;
+	if (code < 0 && code != GNUTLS_E_AGAIN)
+		return fail(t, "handshake", code);
+	if (code == 0) {
+		t->shaken = true;
+		t->ticket_due = t->server &&
+				gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3;
+	}
+	return TLS_OK;
+}
+
+enum tls_status tls_handshake(struct tls *t)
+{
+	if (t->failed)
+		return t->eof ? TLS_CLOSED : TLS_FAILED;
+	enum tls_status status = tls_transport_flush(t);
+	if (status == TLS_OK && !t->shaken) {
+		status = step_handshake(t);
+		if (status == TLS_OK)
+			status = tls_transport_flush(t);
+	}
+	if (status == TLS_FAILED && !t->failed)
+		return fail(t, "handshake", GNUTLS_E_PUSH_ERROR);
+	return status == TLS_OK && !t->shaken ? TLS_WANT_READ : status;
+}
+
+enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
+{
+	ssize_t n;
+
+	*got = 0;
+	if (t->closed)
+		return t->failed && !t->eof ? TLS_FAILED : TLS_CLOSED;
+	do
+		n = gnutls_record_recv(t->session, to, size);
+	while (ask_again(t, n));
+	if (n > 0) {
+		*got = (size_t)n;
+		return TLS_OK;
+	}
+	if (n == 0) {
+		t->closed = true;
+		t->clean = true;
+		return TLS_CLOSED;
+	}
+	return n == GNUTLS_E_AGAIN ? TLS_WANT_READ : fail(t, "read", (int)n);
+}
+
+bool tls_pending(const struct tls *t)
+{
+	return !t->closed &&
+	       (buf_length(&t->ahead) > 0 || gnutls_record_check_pending(t->session) > 0);
+}
+
+/*
+ * One ticket: a client uses it once and gets the next one then. It waits for our first
+ * words and goes out with them, in one packet. A connection without a ticket is as good:
+ * errors do not matter.
+ */
+static void offer_ticket(struct tls *t)
+{
+	t->ticket_due = false;
+	t->collecting = true;
+	gnutls_session_ticket_send(t->session, 1, 0);
+	t->collecting = false;
+}
+
+enum tls_status tls_write(struct tls *t, const void *from, size_t size, size_t *put)
+{
+	const unsigned char *at = from;
+
+	*put = 0;
+	if (t->failed)
+		return TLS_FAILED;
+	if (t->ticket_due)
+		offer_ticket(t);
+	while (*put < size) {
+		size_t piece = size - *put < TLS_RECORD ? size - *put : TLS_RECORD;
+		ssize_t n = gnutls_record_send(t->session, at + *put, piece);
+		if (n == GNUTLS_E_AGAIN)
+			return TLS_WANT_WRITE;
+		if (n < 0 && n != GNUTLS_E_INTERRUPTED)
+			return fail(t, "write", (int)n);
+		if (n > 0)
+			*put += (size_t)n;
+	}
+	return TLS_OK;
+}
+
+enum tls_status tls_bye(struct tls *t)
+{
+	int code;
+
+	if (t->failed || !t->shaken || t->said_bye)
+		return TLS_OK;
+	do
+		code = gnutls_bye(t->session, GNUTLS_SHUT_WR);
+	while (code == GNUTLS_E_INTERRUPTED);
+	if (code == GNUTLS_E_AGAIN)
+		return TLS_WANT_WRITE;
+	t->said_bye = true;
+	return code < 0 ? fail(t, "close", code) : TLS_OK;
+}
+
+bool tls_closed_cleanly(const struct tls *t)
+{
+	return t->clean;
+}
+
+const char *tls_reason(const struct tls *t)
+{
+	if (t->reason)
+		return t->reason;
+	if (t->failed)
+		return "out of memory";
+	return t->clean ? "closed by the peer" : "";
+}
+
+static void copy_name(char *to, size_t size, const char *from)
+{
+	size_t length = from ? strnlen(from, size - 1) : 0;
+
+	if (length > 0)
+		memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+void tls_facts(const struct tls *t, struct facts *facts)
+{
+	*facts = (struct facts){ .version = "" };
+	copy_name(facts->version, sizeof(facts->version),
+		gnutls_protocol_get_name(gnutls_protocol_get_version(t->session)));
+	copy_name(
+		facts->cipher, sizeof(facts->cipher), gnutls_ciphersuite_get(t->session));
+	facts->resumed = gnutls_session_is_resumed(t->session) != 0;
+	if (!t->server)
+		return;
+	size_t size = sizeof(facts->name);
+	unsigned type;
+	if (gnutls_server_name_get(t->session, facts->name, &size, &type, 0) < 0 ||
+		type != GNUTLS_NAME_DNS)
+		facts->name[0] = '\0';
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_TLS_PRIVATE_H
+#define SEALPOST_TLS_PRIVATE_H
+
+/* What the files of tls*.c share among themselves, and nobody else sees. */
+
+#include "buf.h"
+#include "tls.h"
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdbool.h>
+
+enum {
+	TLS_TICKET_KEY = 64,	/* octets of a session ticket key, GnuTLS's own size */
+	TLS_CHAIN_MAX = 16,	/* certificates in one file */
+	TLS_RECORD = 16 * 1024, /* octets that a record carries at the most */
+	TLS_WARNINGS_MAX = 8, /* warning alerts that a peer may send in one connection */
+};
+
+struct tls {
+	gnutls_session_t session;
+	int fd;
+	int error;	  /* errno of a failed system call, or 0 */
+	struct buf ahead; /* ciphertext read beyond what GnuTLS asked for */
+	struct buf out;	  /* ciphertext to go before whatever is sent next */
+	char *reason;	  /* why it failed or ended; NULL while it has not */
+	bool server : 1;
+	bool collecting : 1; /* what GnuTLS sends goes to `out`, not to the descriptor */
+	bool drained : 1;    /* the last read was short: the descriptor has no more */
+	bool shaken : 1;     /* GnuTLS has done with the handshake */
+	bool ticket_due : 1; /* a session ticket goes out with our first words */
+	bool strange : 1;    /* the peer's first octet belongs to no TLS record */
+	bool greeted : 1;    /* something has come from the peer */
+	bool eof : 1;	     /* the connection ended */
+	bool closed : 1;     /* nothing more will be read */
+	bool clean : 1;	     /* ... because of a close_notify */
+	bool said_bye : 1;
+	bool failed : 1;
+	uint8_t warnings;
+};
+
+/* Starts a connection with settings that both roles share; NULL without memory. */
+struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
+	gnutls_certificate_credentials_t credentials, int fd, struct buf_pool *pool);
+
+/* tls_transport.c: GnuTLS's view of the descriptor. */
+void tls_transport_set(struct tls *t);
+
+/* Sends what was collected. */
+enum tls_status tls_transport_flush(struct tls *t);
+
+/*
+ * tls_reason.c: why, in the words of a mail administrator; `doing` is "handshake", "read"
+ * or "write". Returns a new string, NULL without memory.
+ */
+char *tls_explain(const struct tls *t, const char *doing, int code);
+
+/* ---- tls_pem.c ---- */
+
+struct tls_loaded {
+	gnutls_x509_crt_t chain[TLS_CHAIN_MAX];
+	unsigned length;
+	gnutls_x509_privkey_t key;
+};
+
+/* Loads a pair and sees that key and certificate belong together. */
+bool tls_pem_load(
+	struct tls_loaded *l, const struct tls_pair *pair, char reason[TLS_REASON]);
+void tls_pem_unload(struct tls_loaded *l);
+
+#endif
