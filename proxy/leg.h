@@ -4,8 +4,9 @@
 #define SEALPOST_LEG_H
 
 /*
- * One side of a session as transport: a descriptor and perhaps TLS. Fills and flushes byte queues,
- * shakes hands, says goodbye. Knows nothing of the other leg, of SMTP, of policy or of libev.
+ * One side of a session as transport: a descriptor and perhaps TLS. Fills and flushes
+ * byte queues, shakes hands, says goodbye. Knows nothing of the other leg, of SMTP, of
+ * policy or of libev.
  */
 
 #include "address.h"
@@ -13,22 +14,25 @@
 #include "tls.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct leg {
-	int fd; /* -1: none */
-	bool eof;      /* nothing more will be read */
-	bool broken;   /* nothing more can be read or written; see leg_reason() */
+	int fd;	     /* -1: none */
+	bool eof;    /* nothing more will be read */
+	bool broken; /* nothing more can be read or written; see leg_reason() */
 	bool want_write_to_read; /* TLS wants the other direction first; else false */
 	bool want_read_to_write;
-	int error;     /* errno of the failure, 0 where TLS failed or all is well */
+	bool ending;  /* private: what is pending is the end */
+	uint8_t step; /* private: what failed */
+	int error;    /* errno of the failure, 0 where TLS failed or all is well */
 	struct tls *tls;
 };
 
 enum leg_status {
-	LEG_OK,		/* did something */
-	LEG_AGAIN,	/* nothing to do until the descriptor is ready */
-	LEG_EOF,	/* the peer has ended */
-	LEG_FAILED,	/* see leg_reason() */
+	LEG_OK,	    /* did something */
+	LEG_AGAIN,  /* nothing to do until the descriptor is ready */
+	LEG_EOF,    /* the peer has ended */
+	LEG_FAILED, /* see leg_reason() */
 };
 
 void leg_init(struct leg *leg);
@@ -37,17 +41,17 @@ void leg_init(struct leg *leg);
 void leg_adopt(struct leg *leg, int fd);
 
 /*
- * Starts a TCP connection to `to`, from `from` where it is not NULL (with `transparent` an
- * address that is not ours: IP_TRANSPARENT, needs CAP_NET_RAW). LEG_AGAIN: in progress, call
- * leg_connected() when writable. LEG_OK: connected at once.
+ * Starts a TCP connection to `to`, from `from` where it is not NULL (with `transparent`
+ * an address that is not ours: IP_TRANSPARENT, needs CAP_NET_RAW); its port is ignored.
+ * LEG_AGAIN: in progress, call leg_connected() when writable. LEG_OK: connected at once.
  */
 enum leg_status leg_connect(struct leg *leg, const struct address *to,
 	const struct address *from, bool transparent);
 enum leg_status leg_connected(struct leg *leg);
 
 /*
- * Reads what is there, up to `want` octets beyond what `in` holds already (more may come where TLS
- * hands out a record at a time). LEG_OK: something came.
+ * Reads what is there, up to `want` octets beyond what `in` holds already (more may come
+ * where TLS hands out a record at a time). LEG_OK: something came.
  */
 enum leg_status leg_fill(struct leg *leg, struct buf *in, size_t want);
 
@@ -57,7 +61,8 @@ bool leg_pending(const struct leg *leg);
 /* Writes as much of `out` as goes. LEG_OK: all of it went. */
 enum leg_status leg_flush(struct leg *leg, struct buf *out);
 
-/* Begin TLS on this leg. Nothing of the clear conversation may be unread. False without memory. */
+/* Begin TLS on this leg. Nothing of the clear conversation may be unread. False without
+ * memory. */
 bool leg_accept_tls(struct leg *leg, struct tls_server *server, struct buf_pool *pool);
 bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *name,
 	struct buf_pool *pool);
@@ -65,13 +70,15 @@ bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *nam
 /* LEG_OK when done, LEG_AGAIN, LEG_EOF (the peer closed), LEG_FAILED. */
 enum leg_status leg_handshake(struct leg *leg);
 
-/* Says goodbye: close_notify under TLS, then the sending side is shut. What comes can still be read. */
+/* Says goodbye: close_notify under TLS, then the sending side is shut. What comes can
+ * still be read. */
 void leg_shutdown(struct leg *leg);
 
-/* Closes and frees. `reset` sends RST so that the peer cannot take the end for a clean one. */
+/* Closes and frees. `reset` sends RST so that the peer cannot take the end for a clean
+ * one. */
 void leg_close(struct leg *leg, bool reset);
 
-/* Why it ended: "connection refused", "handshake: …". Never NULL; `text` is scratch. */
+/* Why it ended: "connection refused", "handshake: …". Never NULL. */
 const char *leg_reason(const struct leg *leg);
 
 #endif
