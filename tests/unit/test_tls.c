@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* Both roles against each other over socket pairs, and against odd GnuTLS clients. */
+
+#include "tls.h"
+#include "tls_world.h"
+
+#include <gnutls/gnutls.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- both roles ---- */
+
+static void test_both_roles(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	struct facts near, far;
+
+	ends_open(&e, w, w->server, w->client, "mail.example.com");
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	tls_facts(e.server, &near);
+	tls_facts(e.client, &far);
+	assert_string_equal(near.version, "TLS1.3");
+	assert_string_equal(near.cipher, "TLS_AES_128_GCM_SHA256");
+	assert_string_equal(near.name, "mail.example.com");
+	assert_string_equal(far.version, near.version);
+	assert_string_equal(far.cipher, near.cipher);
+	assert_string_equal(far.name, "");
+	assert_false(near.resumed);
+	assert_string_equal(tls_reason(e.server), "");
+	exchange(e.client, e.server, "EHLO client.example\r\n");
+	exchange(e.server, e.client, "250 mail.example.com\r\n");
+	assert_int_equal(w->pool.borrowed, 0);
+	ends_close(&e);
+}
+
+static void test_goodbye(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	char octets[16];
+	size_t n;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	assert_int_equal(tls_bye(e.client), TLS_OK);
+	assert_int_equal(tls_bye(e.client), TLS_OK);
+	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_CLOSED);
+	assert_true(tls_closed_cleanly(e.server));
+	exchange(e.server, e.client, "still to be heard");
+	assert_int_equal(tls_bye(e.server), TLS_OK);
+	assert_int_equal(read_some(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
+	assert_int_equal(tls_read(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
+	assert_true(tls_closed_cleanly(e.client));
+	ends_close(&e);
+}
+
+static void test_end_without_goodbye(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	char octets[16];
+	size_t n;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	assert_int_equal(tls_write(e.client, "last", 4, &n), TLS_OK);
+	shutdown(e.fds[1], SHUT_WR);
+	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_OK);
+	assert_int_equal(n, 4);
+	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_CLOSED);
+	assert_false(tls_closed_cleanly(e.server));
+	assert_string_equal(tls_reason(e.server),
+		"read: the client closed the connection without close_notify");
+	ends_close(&e);
+}
+
+/* ---- what clients may be offered ---- */
+
+static void check_choice(struct world *w, const char *priority, const char *name,
+	const char *expected, int algorithm)
+{
+	struct odd o;
+
+	odd_open(&o, w, w->server, priority);
+	if (name)
+		gnutls_server_name_set(o.session, GNUTLS_NAME_DNS, name, strlen(name));
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	assert_true(odd_sees(&o, expected, algorithm));
+	odd_close(&o);
+}
+
+#define ONLY(version, keys, signs)                                                       \
+	"NORMAL:-VERS-ALL:+VERS-" version ":-KX-ALL:+ECDHE-" keys ":-SIGN-ALL:" signs
+#define RSA_SIGNS   "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256"
+#define ECDSA_SIGNS "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256"
+
+static void test_names_and_key_types(void **state)
+{
+	static const char *const versions[][3] = {
+		{ "NORMAL:-VERS-ALL:+VERS-TLS1.3", ONLY("TLS1.3", "RSA", RSA_SIGNS),
+			ONLY("TLS1.3", "ECDSA", ECDSA_SIGNS) },
+		{ "NORMAL:-VERS-ALL:+VERS-TLS1.2", ONLY("TLS1.2", "RSA", RSA_SIGNS),
+			ONLY("TLS1.2", "ECDSA", ECDSA_SIGNS) },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t name = 0; name < WORLD_NAMES; name++) {
+			const char *host = world_names[name];
+			check_choice(w, versions[i][0], host, host, GNUTLS_PK_ECDSA);
+			check_choice(w, versions[i][1], host, host, GNUTLS_PK_RSA);
+			check_choice(w, versions[i][2], host, host, GNUTLS_PK_ECDSA);
+		}
+		check_choice(w, versions[i][0], NULL, world_names[0], GNUTLS_PK_ECDSA);
+		check_choice(w, versions[i][0], "who.example", world_names[0],
+			GNUTLS_PK_ECDSA);
+	}
+}
+
+static void check_refused(struct world *w, struct tls_server *server,
+	const char *priority, const char *reason)
+{
+	struct odd o;
+
+	odd_open(&o, w, server, priority);
+	assert_int_equal(odd_shake(&o), TLS_FAILED);
+	assert_string_equal(tls_reason(o.tls), reason);
+	assert_int_equal(gnutls_error_is_fatal(o.code), 1);
+	odd_close(&o);
+}
+
+static void test_versions(void **state)
+{
+	struct world *w = *state;
+	struct tls_server *strict = world_server(w, "1.3", NULL);
+
+	check_refused(w, w->server, "NORMAL:-VERS-ALL:+VERS-TLS1.1",
+		"handshake: no TLS version in common with the client");
+	check_refused(w, strict, "NORMAL:-VERS-ALL:+VERS-TLS1.2",
+		"handshake: no cipher suite in common with the client (TLS1.2)");
+	check_choice(w, "NORMAL:-VERS-ALL:+VERS-TLS1.2", NULL, world_names[0],
+		GNUTLS_PK_ECDSA);
+	tls_server_free(strict);
+}
+
+static void test_ciphers(void **state)
+{
+	struct world *w = *state;
+
+	check_refused(w, w->server, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+RSA",
+		"handshake: no cipher suite in common with the client (TLS1.2)");
+	check_refused(w, w->server,
+		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC",
+		"handshake: no cipher suite in common with the client (TLS1.2)");
+	check_choice(w, "NORMAL:-CIPHER-ALL:+CHACHA20-POLY1305", NULL, world_names[0],
+		GNUTLS_PK_ECDSA);
+	check_choice(w, "NORMAL:-GROUP-ALL:+GROUP-SECP256R1", NULL, world_names[0],
+		GNUTLS_PK_ECDSA);
+}
+
+static void try_protocols(
+	struct world *w, const char *first, const char *second, enum tls_status expected)
+{
+	gnutls_datum_t names[2] = {
+		{ (unsigned char *)(uintptr_t)first, (unsigned)strlen(first) },
+		{ (unsigned char *)(uintptr_t)second,
+			second ? (unsigned)strlen(second) : 0 },
+	};
+	struct odd o;
+
+	odd_open(&o, w, w->server, "NORMAL");
+	gnutls_alpn_set_protocols(o.session, names, second ? 2 : 1, 0);
+	assert_int_equal(odd_shake(&o), expected);
+	if (expected == TLS_FAILED) {
+		assert_string_equal(tls_reason(o.tls),
+			"handshake: the client wants to speak another protocol (ALPN)");
+		assert_int_equal(o.code, GNUTLS_E_FATAL_ALERT_RECEIVED);
+		assert_int_equal(
+			gnutls_alert_get(o.session), GNUTLS_A_NO_APPLICATION_PROTOCOL);
+	}
+	odd_close(&o);
+}
+
+static void test_alpn(void **state)
+{
+	try_protocols(*state, "h2", "http/1.1", TLS_FAILED);
+	try_protocols(*state, "http/1.1", NULL, TLS_FAILED);
+	try_protocols(*state, "smtps", NULL, TLS_FAILED);
+	try_protocols(*state, "smtp", NULL, TLS_OK);
+	try_protocols(*state, "h2", "smtp", TLS_OK);
+}
+
+/* ---- tickets ---- */
+
+static bool resumes(struct world *w, struct tls_server *first, struct tls_server *second,
+	const char *priority)
+{
+	gnutls_datum_t session = { .data = NULL };
+	struct facts facts;
+	struct odd o;
+
+	odd_open(&o, w, first, priority);
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	odd_hears(&o, "220 ready\r\n");
+	assert_int_equal(gnutls_session_get_data2(o.session, &session), 0);
+	odd_close(&o);
+
+	odd_open(&o, w, second, priority);
+	assert_int_equal(
+		gnutls_session_set_data(o.session, session.data, session.size), 0);
+	gnutls_free(session.data);
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	odd_hears(&o, "220 ready again\r\n");
+	tls_facts(o.tls, &facts);
+	assert_int_equal(facts.resumed, gnutls_session_is_resumed(o.session) != 0);
+	odd_close(&o);
+	return facts.resumed;
+}
+
+static void test_tickets(void **state)
+{
+	static const char *const versions[] = { "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+		"NORMAL:-VERS-ALL:+VERS-TLS1.2" };
+	struct world *w = *state;
+	struct tls_server *other = world_server(w, "1.2", NULL);
+	char *key = world_file(w, "tickets", 64, 0600);
+	struct tls_server *one = world_server(w, "1.2", key);
+	struct tls_server *two = world_server(w, "1.2", key);
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(resumes(w, w->server, w->server, versions[i]));
+		assert_false(resumes(w, w->server, other, versions[i]));
+		assert_true(resumes(w, one, two, versions[i]));
+	}
+	tls_server_free(other);
+	tls_server_free(one);
+	tls_server_free(two);
+	free(key);
+}
+
+static void check_ticket_key(struct world *w, size_t size, mode_t mode, const char *why)
+{
+	char *file = world_file(w, "bad-tickets", size, mode);
+	char reason[TLS_REASON], expected[TLS_REASON];
+	struct tls_server_options options = world_options(w);
+
+	options.ticket_key = file;
+	assert_null(tls_server_new(&options, reason));
+	snprintf(expected, sizeof(expected), "%s: %s", file, why);
+	assert_string_equal(reason, expected);
+	unlink(file);
+	free(file);
+}
+
+static void test_bad_ticket_keys(void **state)
+{
+	struct world *w = *state;
+
+	check_ticket_key(w, 63, 0600, "a ticket key is a file of 64 octets");
+	check_ticket_key(w, 65, 0640, "a ticket key is a file of 64 octets");
+	check_ticket_key(w, 64, 0644, "others may read or change it: chmod 0640 or 0600");
+}
+
+/* ---- attacks and accidents ---- */
+
+static void try_garbage(
+	struct world *w, const char *octets, size_t size, const char *reason)
+{
+	struct ends e;
+
+	ends_open(&e, w, w->server, NULL, NULL);
+	assert_int_equal(write(e.fds[1], octets, size), size);
+	assert_int_equal(tls_handshake(e.server), TLS_FAILED);
+	assert_int_equal(tls_handshake(e.server), TLS_FAILED);
+	assert_string_equal(tls_reason(e.server), reason);
+	assert_int_equal(w->pool.borrowed, 0);
+	ends_close(&e);
+}
+
+static void test_garbage(void **state)
+{
+	static const char alien[] = "handshake: the client sent something that is no TLS";
+
+	try_garbage(*state, "EHLO client.example\r\n", 21, alien);
+	try_garbage(*state, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, alien);
+	try_garbage(*state, "\0\0\0\0\0\0\0\0", 8, alien);
+	try_garbage(*state, "\x16\x03\x01\xff\xff\x01", 6,
+		"handshake: a record of the client is too long");
+}
+
+static void test_garbage_from_server(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+
+	ends_open(&e, w, NULL, w->client, NULL);
+	assert_int_equal(tls_handshake(e.client), TLS_WANT_READ);
+	assert_int_equal(write(e.fds[0], "454 4.7.0 TLS not available\r\n", 29), 29);
+	assert_int_equal(tls_handshake(e.client), TLS_FAILED);
+	assert_string_equal(tls_reason(e.client),
+		"handshake: the server sent something that is no TLS");
+	ends_close(&e);
+}
+
+static void test_end_in_handshake(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+
+	ends_open(&e, w, w->server, NULL, NULL);
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_READ);
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_READ);
+	shutdown(e.fds[1], SHUT_WR);
+	assert_int_equal(tls_handshake(e.server), TLS_CLOSED);
+	assert_int_equal(tls_handshake(e.server), TLS_CLOSED);
+	assert_false(tls_closed_cleanly(e.server));
+	assert_string_equal(tls_reason(e.server),
+		"handshake: the client closed the connection without a word");
+	ends_close(&e);
+}
+
+/* A ClientHello that comes octet by octet, and stalls after each of them. */
+static void test_slow_hello(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	unsigned char hello[2048];
+
+	ends_open(&e, w, NULL, w->client, "mail.example.com");
+	assert_int_equal(tls_handshake(e.client), TLS_WANT_READ);
+	ssize_t size = read(e.fds[0], hello, sizeof(hello));
+	assert_true(size > 100);
+	int slow[2];
+	world_socketpair(slow);
+	struct tls *t = tls_accept(w->server, slow[0], &w->pool);
+	for (ssize_t i = 0; i < size; i++) {
+		assert_int_equal(tls_handshake(t), TLS_WANT_READ);
+		assert_int_equal(w->pool.borrowed, 0);
+		assert_int_equal(write(slow[1], hello + i, 1), 1);
+	}
+	while (tls_handshake(t) == TLS_WANT_READ && recv(slow[1], hello, 1, MSG_PEEK) < 1)
+		continue;
+	assert_int_equal(read(slow[1], hello, 1), 1);
+	assert_int_equal(hello[0], 0x16);
+	tls_free(t);
+	close(slow[0]);
+	close(slow[1]);
+	ends_close(&e);
+}
+
+static void test_rejected_certificate(void **state)
+{
+	struct world *w = *state;
+	struct odd o;
+	char octets[16];
+	size_t n;
+
+	odd_open(&o, w, w->server, "NORMAL");
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	gnutls_alert_send(o.session, GNUTLS_AL_FATAL, GNUTLS_A_UNKNOWN_CA);
+	assert_int_equal(read_some(o.tls, octets, sizeof(octets), &n), TLS_FAILED);
+	assert_string_equal(tls_reason(o.tls),
+		"read: the client rejected our certificate (alert: CA is unknown)");
+	assert_int_equal(tls_write(o.tls, "x", 1, &n), TLS_FAILED);
+	odd_close(&o);
+}
+
+static void test_renegotiation(void **state)
+{
+	struct world *w = *state;
+	struct odd o;
+	char octets[16];
+	size_t n;
+
+	odd_open(&o, w, w->server, "NORMAL:-VERS-ALL:+VERS-TLS1.2");
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	assert_int_equal(gnutls_handshake(o.session), GNUTLS_E_AGAIN);
+	assert_int_equal(read_some(o.tls, octets, sizeof(octets), &n), TLS_FAILED);
+	assert_string_equal(
+		tls_reason(o.tls), "read: the client asked for renegotiation");
+	assert_int_equal(gnutls_handshake(o.session), GNUTLS_E_WARNING_ALERT_RECEIVED);
+	assert_int_equal(gnutls_alert_get(o.session), GNUTLS_A_NO_RENEGOTIATION);
+	odd_close(&o);
+}
+
+static void test_key_updates(void **state)
+{
+	struct world *w = *state;
+	struct odd o;
+	char octets[16];
+	size_t n;
+	unsigned updates = 0;
+
+	odd_open(&o, w, w->server, "NORMAL:-VERS-ALL:+VERS-TLS1.3");
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(gnutls_session_key_update(o.session, GNUTLS_KU_PEER), 0);
+		assert_int_equal(gnutls_record_send(o.session, "NOOP\r\n", 6), 6);
+		assert_int_equal(read_some(o.tls, octets, sizeof(octets), &n), TLS_OK);
+		assert_int_equal(n, 6);
+		odd_hears(&o, "250 ok\r\n");
+	}
+	while (updates < 64 &&
+		read_some(o.tls, octets, sizeof(octets), &n) == TLS_WANT_READ) {
+		gnutls_session_key_update(o.session, 0);
+		updates++;
+	}
+	assert_true(updates <= 8);
+	assert_string_equal(
+		tls_reason(o.tls), "read: the client changes its keys too often");
+	odd_close(&o);
+}
+
+/* ---- volume ---- */
+
+enum {
+	VOLUME = 3 * 1000 * 1000,
+	WINDOW = 40000,
+};
+
+struct flow {
+	struct tls *from, *to;
+	size_t sent, received;
+};
+
+static unsigned char octet_at(size_t at)
+{
+	return (unsigned char)(at * 7 + at / 253);
+}
+
+static void flow_send(struct flow *f)
+{
+	static unsigned char window[WINDOW];
+	size_t size = VOLUME - f->sent < WINDOW ? VOLUME - f->sent : WINDOW;
+	size_t put;
+
+	for (size_t i = 0; i < size; i++)
+		window[i] = octet_at(f->sent + i);
+	enum tls_status status = tls_write(f->from, window, size, &put);
+	assert_true(status == TLS_OK || status == TLS_WANT_WRITE);
+	assert_true(status == TLS_WANT_WRITE || put == size);
+	f->sent += put;
+}
+
+static void flow_receive(struct flow *f)
+{
+	static unsigned char window[WINDOW];
+	size_t got;
+
+	while (tls_read(f->to, window, 1 + (size_t)rand() % WINDOW, &got) == TLS_OK) {
+		for (size_t i = 0; i < got; i++)
+			assert_int_equal(window[i], octet_at(f->received + i));
+		f->received += got;
+		if (rand() % 4 == 0)
+			break;
+	}
+}
+
+static void test_volume(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+
+	srand(1);
+	ends_open(&e, w, w->server, w->client, NULL);
+	ends_narrow(&e);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	struct flow up = { e.client, e.server, 0, 0 },
+		    down = { e.server, e.client, 0, 0 };
+	while (up.received < VOLUME || down.received < VOLUME) {
+		if (up.sent < VOLUME)
+			flow_send(&up);
+		if (down.sent < VOLUME)
+			flow_send(&down);
+		flow_receive(&up);
+		flow_receive(&down);
+	}
+	assert_false(tls_pending(e.server));
+	assert_false(tls_pending(e.client));
+	assert_int_equal(w->pool.borrowed, 0);
+	ends_close(&e);
+}
+
+/* Several records that arrive in one segment are all to be had without another event. */
+static void test_pending(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	char octets[64];
+	size_t n, total = 0;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(tls_write(e.client, "NOOP\r\n", 6, &n), TLS_OK);
+	assert_int_equal(read_some(e.server, octets, 3, &n), TLS_OK);
+	total += n;
+	while (tls_pending(e.server)) {
+		assert_int_equal(tls_read(e.server, octets, sizeof(octets), &n), TLS_OK);
+		total += n;
+	}
+	assert_int_equal(total, 120);
+	assert_int_equal(w->pool.borrowed, 0);
+	ends_close(&e);
+}
+
+/* ---- files ---- */
+
+static void test_bad_pairs(void **state)
+{
+	struct world *w = *state;
+	char reason[TLS_REASON], expected[TLS_REASON];
+	struct tls_pair mixed = { w->pairs[0].certificate, w->pairs[1].key };
+	struct tls_pair missing = { "/nonexistent/cert.pem", w->pairs[1].key };
+	struct tls_pair swapped = { w->pairs[0].key, w->pairs[0].certificate };
+
+	assert_true(tls_pair_check(&w->pairs[0], reason));
+	assert_string_equal(reason, "");
+	assert_false(tls_pair_check(&mixed, reason));
+	snprintf(expected, sizeof(expected), "%s: the key does not belong to %s",
+		mixed.key, mixed.certificate);
+	assert_string_equal(reason, expected);
+	assert_false(tls_pair_check(&missing, reason));
+	assert_string_equal(reason, "/nonexistent/cert.pem: No such file or directory");
+	assert_false(tls_pair_check(&swapped, reason));
+	assert_non_null(strstr(reason, "no certificate in PEM format"));
+}
+
+static void test_dates(void **state)
+{
+	struct world *w = *state;
+	char reason[TLS_REASON];
+	struct tls_pair pair;
+
+	world_dated_pair(w, -2, -1, &pair);
+	assert_true(tls_pair_check(&pair, reason));
+	assert_non_null(strstr(reason, ": expired on 20"));
+	world_forget_pair(&pair);
+	world_dated_pair(w, 1, 90, &pair);
+	assert_true(tls_pair_check(&pair, reason));
+	assert_non_null(strstr(reason, ": not valid before 20"));
+	world_forget_pair(&pair);
+	world_dated_pair(w, -1, 13, &pair);
+	assert_true(tls_pair_check(&pair, reason));
+	assert_non_null(strstr(reason, ": expires on 20"));
+	world_forget_pair(&pair);
+	world_dated_pair(w, -1, 15, &pair);
+	assert_true(tls_pair_check(&pair, reason));
+	assert_string_equal(reason, "");
+	world_forget_pair(&pair);
+}
+
+static void test_selfsign(void **state)
+{
+	struct world *w = *state;
+	char reason[TLS_REASON];
+	struct stat about;
+
+	assert_int_equal(stat(w->pairs[1].key, &about), 0);
+	assert_int_equal(about.st_mode & 0777, 0600);
+	assert_false(tls_selfsign(
+		"x.example", w->pairs[1].certificate, w->pairs[1].key, reason));
+	assert_non_null(strstr(reason, "File exists"));
+}
+
+static void test_bad_options(void **state)
+{
+	struct world *w = *state;
+	struct tls_server_options options = world_options(w);
+	char reason[TLS_REASON];
+
+	options.priority = "NORMAL:+NONSENSE";
+	assert_null(tls_server_new(&options, reason));
+	assert_non_null(strstr(reason, "NONSENSE"));
+	options = world_options(w);
+	options.min_version = "1.1";
+	assert_null(tls_server_new(&options, reason));
+	assert_string_equal(reason, "1.1: min-version is 1.2 or 1.3");
+}
+
+/* ---- old servers ---- */
+
+static void try_legacy(struct world *w, const char *priority, enum tls_status expected,
+	const char *version)
+{
+	struct odd o;
+	struct facts facts;
+
+	odd_open_server(&o, w, w->legacy, priority);
+	assert_int_equal(odd_shake(&o), expected);
+	if (expected == TLS_OK) {
+		tls_facts(o.tls, &facts);
+		assert_string_equal(facts.version, version);
+		odd_hears(&o, "MAIL FROM:<>\r\n");
+	}
+	odd_close(&o);
+}
+
+static void test_legacy(void **state)
+{
+	struct world *w = *state;
+
+	try_legacy(w, "NORMAL:-VERS-ALL:+VERS-TLS1.0:-KX-ALL:+RSA:-CIPHER-ALL:+3DES-CBC",
+		TLS_OK, "TLS1.0");
+	try_legacy(w,
+		"NORMAL:-VERS-ALL:+VERS-TLS1.0:-KX-ALL:+RSA:-CIPHER-ALL:+ARCFOUR-128:+"
+		"MD5",
+		TLS_OK, "TLS1.0");
+	try_legacy(w,
+		"NORMAL:-VERS-ALL:+VERS-TLS1.1:-KX-ALL:+RSA:-CIPHER-ALL:+AES-128-CBC",
+		TLS_OK, "TLS1.1");
+	try_legacy(w, "NORMAL", TLS_OK, "TLS1.3");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_both_roles),
+		cmocka_unit_test(test_goodbye),
+		cmocka_unit_test(test_end_without_goodbye),
+		cmocka_unit_test(test_names_and_key_types),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_ciphers),
+		cmocka_unit_test(test_alpn),
+		cmocka_unit_test(test_tickets),
+		cmocka_unit_test(test_bad_ticket_keys),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_garbage_from_server),
+		cmocka_unit_test(test_end_in_handshake),
+		cmocka_unit_test(test_slow_hello),
+		cmocka_unit_test(test_rejected_certificate),
+		cmocka_unit_test(test_renegotiation),
+		cmocka_unit_test(test_key_updates),
+		cmocka_unit_test(test_volume),
+		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_bad_pairs),
+		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_selfsign),
+		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_legacy),
+	};
+
+	return cmocka_run_group_tests_name("tls", tests, world_setup, world_teardown);
+}
