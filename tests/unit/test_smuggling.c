@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * The property that the framer exists for: whatever a sender mixes of CR, LF, '.', NUL
+ * and text, a receiver of any leniency sees one message, or the message was refused.
+ *
+ * SMUGGLING_ROUNDS in the environment says how many strings to try.
+ */
+
+#include "body_oracle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+	STRING_MAX = 24,
+	ROUNDS = 1000000,
+	ROUNDS_SANITIZED = 50000,
+};
+
+static const char head[] = "Subject: a\r\n\r\nb";
+static const char tail[] = "\r\n.\r\nMAIL FROM:<x@y.example>\r\nDATA\r\n.\r\n";
+
+/* The same strings in every run (xorshift64). */
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static unsigned long rounds(void)
+{
+	const char *text = getenv("SMUGGLING_ROUNDS");
+	const char *sanitized = getenv("SANITIZED");
+
+	if (text != NULL)
+		return strtoul(text, NULL, 10);
+	return sanitized != NULL && strcmp(sanitized, "yes") == 0 ? ROUNDS_SANITIZED
+								  : ROUNDS;
+}
+
+static size_t make_message(unsigned char *octets, uint64_t *random)
+{
+	uint64_t dice = next_random(random);
+	size_t n = dice % (STRING_MAX + 1);
+	size_t at = 0;
+
+	/* at the start of the body or in the middle of a line */
+	if (dice & 1 << 16) {
+		memcpy(octets, head, sizeof(head) - 1);
+		at = sizeof(head) - 1;
+	}
+
+	/* with a NUL, which refuses the message, in every fourth string only */
+	unsigned kinds = dice >> 20 & 3 ? 4 : 5;
+
+	for (dice = next_random(random); n > 0; n--, dice /= kinds)
+		octets[at++] = (unsigned char)"\r\n.a\0"[dice % kinds];
+	memcpy(octets + at, tail, sizeof(tail) - 1);
+	return at + sizeof(tail) - 1;
+}
+
+static void print_octets(const unsigned char *octets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		print_error(octets[i] > ' ' ? "%c" : "\\x%02x", octets[i]);
+	print_error("\n");
+}
+
+static const char *complaint(struct buf_pool *pool, const unsigned char *octets, size_t n,
+	bool reject, unsigned char cut, unsigned long *accepted)
+{
+	const unsigned char cuts[] = { cut, UINT8_MAX };
+	struct framing whole, split;
+
+	body_begin_data(&whole.body, reject, 0);
+	oracle_feed(&whole, pool, octets, n, NULL, 0);
+	body_begin_data(&split.body, reject, 0);
+	oracle_feed(&split, pool, octets, n, cuts, 2);
+
+	const char *text = oracle_complaint(&whole, octets, n);
+
+	if (text == NULL)
+		text = oracle_complaint(&split, octets, n);
+	if (text == NULL)
+		text = oracle_difference(&whole, &split);
+	*accepted += whole.body.fault == BODY_FINE;
+	buf_release(&whole.out);
+	buf_release(&split.out);
+	return text;
+}
+
+static void test_random(void **state)
+{
+	uint64_t random = 0x5ea1905700000001;
+	unsigned long accepted = 0;
+	struct buf_pool pool;
+
+	(void)state;
+	buf_pool_init(&pool, 8);
+	for (unsigned long i = 0; i < rounds(); i++) {
+		unsigned char octets[sizeof(head) + STRING_MAX + sizeof(tail)];
+		size_t n = make_message(octets, &random);
+		uint64_t dice = next_random(&random);
+		const char *text = complaint(&pool, octets, n, dice & 1,
+			(unsigned char)((dice >> 8) % (n - 1)), &accepted);
+
+		if (text != NULL) {
+			print_octets(octets, n);
+			fail_msg("%s", text);
+		}
+	}
+	assert_true(accepted > rounds() / 4); /* or the property says little */
+	assert_int_equal(pool.borrowed, 0);
+	buf_pool_free(&pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random),
+	};
+
+	return cmocka_run_group_tests_name("smuggling", tests, NULL, NULL);
+}
