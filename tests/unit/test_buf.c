@@ -56,6 +56,7 @@ static void test_reserve_and_commit(void **state)
 	unsigned char *to = buf_reserve(&b, 10);
 	assert_non_null(to);
 	assert_int_equal(buf_room(&b), BUF_BLOCK);
+	assert_ptr_equal(buf_reserve(&b, BUF_BLOCK), to);
 	buf_commit(&b, 0);
 	assert_int_equal(pool.borrowed, 0);
 
@@ -105,6 +106,9 @@ static void test_the_most(void **state)
 
 	buf_release(&b);
 	assert_false(b.failed);
+	assert_non_null(buf_reserve(&b, BUF_MAX));
+	assert_int_equal(buf_room(&b), BUF_MAX);
+	buf_release(&b);
 	assert_null(buf_reserve(&b, SIZE_MAX));
 	assert_true(b.failed);
 	buf_release(&b);
@@ -132,6 +136,11 @@ static void test_printf(void **state)
 		assert_content(&b, text);
 		buf_release(&b);
 	}
+
+	buf_printf(&b, "%0*d", BUF_BLOCK, 7);
+	assert_int_equal(buf_length(&b), BUF_BLOCK);
+	assert_int_equal(buf_head(&b)[BUF_BLOCK - 1], '7');
+	buf_release(&b);
 	assert_int_equal(pool.borrowed, 0);
 	buf_pool_free(&pool);
 }

@@ -41,6 +41,17 @@ static void assert_span(struct span s, const char *text)
 		assert_memory_equal(s.at, text, s.length);
 }
 
+static void test_span_is(void **state)
+{
+	(void)state;
+	assert_true(span_is(span_of("aAzZ09@["), "AaZz09@["));
+	assert_false(span_is(span_of("@["), "`{"));
+	assert_false(span_is(span_of("ab"), "abc"));
+	assert_false(span_is(span_of("abc"), "ab"));
+	assert_true(span_is(span_of(""), ""));
+	assert_true(span_is((struct span){ NULL, 0 }, ""));
+}
+
 static void test_line(void **state)
 {
 	static const struct {
@@ -317,6 +328,7 @@ static void test_xtext(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_span_is),
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_verb_names),

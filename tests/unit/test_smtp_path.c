@@ -235,6 +235,27 @@ static void test_path_lengths(void **state)
 	assert_int_equal(path_of(10, 0), SMTP_PATH_SYNTAX);
 }
 
+/* Reads "<u@[ddd…]>" with a domain of this length. */
+static enum smtp_path_status literal_of(size_t domain)
+{
+	char text[2000];
+	struct smtp_path path;
+	struct span rest;
+
+	memset(text, '1', sizeof(text));
+	memcpy(text, "<u@[", 4);
+	memcpy(text + 3 + domain - 1, "]>", 2);
+	return smtp_path((struct span){ text, domain + 4 }, false, &path, &rest);
+}
+
+static void test_literal_lengths(void **state)
+{
+	(void)state;
+	assert_int_equal(literal_of(3), SMTP_PATH_OK);
+	assert_int_equal(literal_of(255), SMTP_PATH_OK);
+	assert_int_equal(literal_of(256), SMTP_PATH_SYNTAX);
+}
+
 static void test_parameters(void **state)
 {
 	bool broken;
@@ -302,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_bad_paths),
 		cmocka_unit_test(test_path_octets),
 		cmocka_unit_test(test_path_lengths),
+		cmocka_unit_test(test_literal_lengths),
 		cmocka_unit_test(test_parameters),
 		cmocka_unit_test(test_broken_parameters),
 	};
