@@ -400,20 +400,37 @@ static void test_no_copy(void **state)
 /* What is not clean is found wherever it stands in a stride, and nothing else is. */
 static void test_every_place(void **state)
 {
-	static const char *const dirt[] = { "\r", "\n", "\n.", "\r\n.\r", "\r\n.\n",
-		"\r\n..", "\r\n.x", "\r\n", "\r\n\r\n", "\r\r\n", "\n\r\n", "\r\n.\r\n",
-		"." };
+	static const struct {
+		const char *octets;
+		size_t n;
+	} dirt[] = {
+		{ OCTETS("\r") },
+		{ OCTETS("\n") },
+		{ OCTETS("\n.") },
+		{ OCTETS("\r\n.\r") },
+		{ OCTETS("\r\n.\n") },
+		{ OCTETS("\r\n..") },
+		{ OCTETS("\r\n.x") },
+		{ OCTETS("\r\n") },
+		{ OCTETS("\r\n\r\n") },
+		{ OCTETS("\r\r\n") },
+		{ OCTETS("\n\r\n") },
+		{ OCTETS("\0") },
+		{ OCTETS("\r\n.\r\n") },
+		{ OCTETS(".") },
+		{ OCTETS("\r\n\0") },
+		{ OCTETS("\r\n.\0") },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(dirt); i++)
 		for (size_t at = 0; at <= 300; at++) {
 			unsigned char octets[320];
-			size_t n = 300;
+			size_t n = 300 + dirt[i].n;
 			struct framing f, g;
 
 			memset(octets, 'a', sizeof(octets));
-			memcpy(octets + at, dirt[i], strlen(dirt[i]));
-			n += strlen(dirt[i]);
+			memcpy(octets + at, dirt[i].octets, dirt[i].n);
 			memcpy(octets + n, "\r\n.\r\n", 5);
 			n += 5;
 			body_begin_data(&f.body, false, 0);

@@ -21,6 +21,8 @@
 
 enum {
 	STRING_MAX = 24,
+	PADDING = 128,
+	MESSAGE_MAX = 512,
 	ROUNDS = 1000000,
 	ROUNDS_SANITIZED = 50000,
 };
@@ -48,25 +50,33 @@ static unsigned long rounds(void)
 								  : ROUNDS;
 }
 
-static size_t make_message(unsigned char *octets, uint64_t *random)
+static size_t put(unsigned char *octets, size_t at, const void *more, size_t n)
+{
+	memcpy(octets + at, more, n);
+	return at + n;
+}
+
+static size_t make_message(unsigned char octets[MESSAGE_MAX], uint64_t *random)
 {
 	uint64_t dice = next_random(random);
 	size_t n = dice % (STRING_MAX + 1);
+	unsigned place = dice >> 16 & 3;
+	/* a NUL refuses the message: only every fourth string may have some */
+	unsigned kinds = dice >> 20 & 3 ? 4 : 5;
+	unsigned char padding[PADDING];
 	size_t at = 0;
 
-	/* at the start of the body or in the middle of a line */
-	if (dice & 1 << 16) {
-		memcpy(octets, head, sizeof(head) - 1);
-		at = sizeof(head) - 1;
-	}
-
-	/* with a NUL, which refuses the message, in every fourth string only */
-	unsigned kinds = dice >> 20 & 3 ? 4 : 5;
-
+	/* in the middle of a line, of a long text, or at the start of the body */
+	memset(padding, 'b', sizeof(padding));
+	if (place >= 2)
+		at = put(octets, at, head, sizeof(head) - 1);
+	if (place == 3)
+		at = put(octets, at, padding, dice >> 24 & (PADDING - 1));
 	for (dice = next_random(random); n > 0; n--, dice /= kinds)
 		octets[at++] = (unsigned char)"\r\n.a\0"[dice % kinds];
-	memcpy(octets + at, tail, sizeof(tail) - 1);
-	return at + sizeof(tail) - 1;
+	if (place == 3)
+		at = put(octets, at, padding, sizeof(padding));
+	return put(octets, at, tail, sizeof(tail) - 1);
 }
 
 static void print_octets(const unsigned char *octets, size_t n)
@@ -108,7 +118,7 @@ static void test_random(void **state)
 	(void)state;
 	buf_pool_init(&pool, 8);
 	for (unsigned long i = 0; i < rounds(); i++) {
-		unsigned char octets[sizeof(head) + STRING_MAX + sizeof(tail)];
+		unsigned char octets[MESSAGE_MAX];
 		size_t n = make_message(octets, &random);
 		uint64_t dice = next_random(&random);
 		const char *text = complaint(&pool, octets, n, dice & 1,
