@@ -14,6 +14,7 @@ from harness import net  # noqa: E402
 from harness.backend import Backend  # noqa: E402
 from harness.certs import Certificates  # noqa: E402
 from harness.daemon import Sealpost, program  # noqa: E402
+from harness.peer import client_context  # noqa: E402
 
 _not_isolated = None
 
@@ -48,6 +49,12 @@ def pytest_terminal_summary(terminalreporter):
 def certs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certs")
     return Certificates(folder)
+
+
+@pytest.fixture(scope="session")
+def tls(certs):
+    """A client's TLS that verifies our certificate."""
+    return client_context(certs.ca)
 
 
 @pytest.fixture

@@ -149,8 +149,10 @@ class Backend:
                 sender = path(rest)
                 self.say(wire, self.sender_ok, sender=sender)
             elif verb == "RCPT" and sender is not None:
-                recipients.append(path(rest))
-                self.say(wire, self.recipient_ok, recipient=recipients[-1])
+                reply = self.recipient(path(rest))
+                if reply.startswith("2"):
+                    recipients.append(path(rest))
+                self.say(wire, reply, recipient=path(rest))
             elif verb == "DATA" and recipients:
                 self.say(wire, self.go_ahead)
                 octets = self.read_data(wire)
@@ -179,9 +181,14 @@ class Backend:
                 wire.rest(5)
                 return
             elif verb in ("RCPT", "DATA"):
-                self.say(wire, "503 5.5.2 Need mail command.")
+                self.say(wire, "503 5.5.2 Need mail command." if sender is None
+                         else "554 5.5.1 No valid recipients.")
             else:
                 self.other(wire, verb, rest)
+
+    def recipient(self, address):
+        """What is said to a RCPT."""
+        return "550 5.1.1 {recipient} is unknown" if "nobody" in address else self.recipient_ok
 
     def offers(self, keyword):
         return any(k.split()[0].upper() == keyword for k in self.keywords)

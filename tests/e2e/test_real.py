@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""Real messages from every real client to every real server, byte for byte but for Received."""
+
+import itertools
+import re
+
+import pytest
+
+from harness import mail, peer, real
+from harness.backend import EXCHANGES
+from harness.daemon import Sealpost, program
+from harness.net import free_port
+
+BACKENDS = [*real.SERVERS, *(f"exchange-{age}" for age in EXCHANGES)]
+ACROSS = [(c, m) for c in real.CLIENTS for m in real.modes(c)] + [("exim", "cleardata"),
+                                                                 ("exim", "tlsdata")]
+_marks = (f"mark-{n}-end" for n in itertools.count())
+
+
+class Gateway:
+    """A daemon before one server: STARTTLS on one port, TLS at once on another."""
+
+    def __init__(self, kind, world, folder, certs):
+        self.kind, self.world = kind, world
+        self.scripted = None
+        if kind in real.SERVERS:
+            self.server = world.server(kind)
+            address = self.server.address
+        else:
+            self.scripted = EXCHANGES[kind.split("-")[1]]().__enter__()
+            address = self.scripted.address
+        self.implicit = free_port()
+        self.daemon = Sealpost(
+            folder, certs, [address], limits={"connections-per-address": 1000},
+            more=f"[inbound implicit]\nlisten = 127.0.0.1:{self.implicit}\n"
+                 f"backend = {address}\ntls = implicit\nreceived = on\n").start()
+
+    def port(self, mode):
+        return self.implicit if mode.startswith("implicit") else self.daemon.port
+
+    def stored(self, mark, seconds=30):
+        """The message as the server stored it, LF line ends."""
+        if not self.scripted:
+            return self.server.stored(mark.encode(), seconds)
+        count = 0
+        while True:
+            count += 1
+            octets = self.scripted.store.wait(count, seconds).octets
+            if mark.encode() in octets[:16384]:
+                return octets.replace(b"\r\n", b"\n")
+
+    def send(self, client, mode, message, folder):
+        real.CLIENTS[client](self.world, mode, self.port(mode), "alice@client.example",
+                             "bob@backend.example", message, folder)
+
+    def close(self):
+        self.daemon.stop()
+        self.daemon.unblemished()
+        if self.scripted:
+            self.scripted.close()
+            assert not self.scripted.errors, self.scripted.errors
+
+
+@pytest.fixture(scope="module")
+def gateways(world, certs, tmp_path_factory):
+    if program() is None:
+        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+    made = {}
+
+    def gateway(kind):
+        if kind not in made:
+            made[kind] = Gateway(kind, world, tmp_path_factory.mktemp(kind), certs)
+        return made[kind]
+
+    yield gateway
+    for g in made.values():
+        g.close()
+
+
+def check(stored, message, mode):
+    above = mail.below(stored, message)
+    assert above is not None, f"not what was sent: {stored[:3000]!r}"
+    ours = re.search(rb"^Received: from [^\n]+\n\tby proxy\.example with (\w+)([^;]*);", above, re.M)
+    assert ours, above
+    if mode.startswith("clear"):
+        assert ours.group(1) == b"ESMTP"
+    else:
+        assert ours.group(1) == b"ESMTPS" and b"TLS1." in ours.group(2)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", BACKENDS)
+@pytest.mark.parametrize("client,mode", ACROSS, ids=[f"{c}-{m}" for c, m in ACROSS])
+def test_client_to_server(gateways, kind, client, mode, tmp_path):
+    if real.missing(client):
+        pytest.skip(real.missing(client))
+    gateway = gateways(kind)
+    sent = []
+    for message in mail.ordinary().values():
+        mark = next(_marks)
+        sent.append((mark, mail.marked(message, mark)))
+        gateway.send(client, mode, sent[-1][1], tmp_path)
+    for mark, message in sent:
+        check(gateway.stored(mark), message, mode)
+    gateway.daemon.healthy()
+
+
+BIG = [("smtplib", "tls", "postfix"), ("bdat", "implicit", "exim"), ("curl", "tls", "opensmtpd"),
+       ("postfix", "clear", "exchange-2010"), ("exim", "tls", "exchange-2016"),
+       ("exim", "tlsdata", "postfix")]
+
+
+@pytest.mark.real
+@pytest.mark.heavy
+@pytest.mark.parametrize("client,mode,kind", BIG, ids=["-".join(b) for b in BIG])
+def test_fifty_megabytes(gateways, client, mode, kind, tmp_path):
+    if real.missing(client):
+        pytest.skip(real.missing(client))
+    gateway = gateways(kind)
+    mark = next(_marks)
+    message = mail.marked(mail.big(50), mark)
+    before = gateway.daemon.rss()
+    gateway.send(client, mode, message, tmp_path)
+    check(gateway.stored(mark, 60), message, mode)
+    assert gateway.daemon.rss() < before + (8 << 20), "memory follows the size of the message"
+
+
+ODD = {"empty": b"", "dot": b".\r\n", "crlf": b"\r\n", "no-final-newline": b"Subject: x\r\n\r\nend",
+       "binary": bytes(range(256)) * 40, "very-long-lines": mail.very_long_lines()}
+
+
+@pytest.mark.parametrize("received", ["on", "off"])
+@pytest.mark.parametrize("age", EXCHANGES)
+def test_odd_messages(daemon, tls, age, received):
+    """What only a scripted client sends; the server sees it octet for octet."""
+    with EXCHANGES[age]() as server:
+        d = daemon(server, inbound={"received": received})
+        with peer.Client(d.address) as c:
+            c.begin(tls)
+            for name, message in ODD.items():
+                ways = [c.bdat] if name in ("binary", "no-final-newline") else [c.bdat, c.data]
+                for way in ways:
+                    if name == "binary":
+                        c.command("MAIL FROM:<a@client.example> BODY=BINARYMIME", 250)
+                        c.command("RCPT TO:<bob@backend.example>", 250)
+                    else:
+                        c.envelope()
+                    way(message)
+                    octets = server.store.messages[-1].octets
+                    if received == "off":
+                        assert octets == message, name
+                    else:
+                        assert octets.endswith(message), name
+                        above = octets[:len(octets) - len(message)]
+                        assert re.fullmatch(rb"Received: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+", above), above
+            c.quit()
+        assert not server.errors
