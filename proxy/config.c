@@ -24,7 +24,8 @@
 
 enum {
 	LINE_MAX_TEXT = INI_MAX_LINE - 3, /* inih cuts a longer line in two */
-	SECTION_MAX = 32,		  /* octets of a NAME; inih cuts headers at 50 */
+	HEADER_MAX = 49,		  /* inih cuts a longer name of a section */
+	SECTION_MAX = 32,		  /* octets of the NAME of [inbound NAME] */
 	HOST_MAX = 256,
 };
 
@@ -304,38 +305,37 @@ static int line_heard(
 	return 1;
 }
 
+static bool line_is_comment(const char *text)
+{
+	return *text == '\0' || *text == ';' || *text == '#';
+}
+
 static void section_line(struct config_reader *reader, const char *line)
 {
 	char alone[INI_MAX_LINE];
-	const char *name = line + 1, *end = strchr(name, ']');
+	const char *name = line + 1, *end = name + strcspn(name, "];");
 
 	/* whatever is wrong with it, the keys below do not belong to the section above */
 	reader->section = SECTION_UNKNOWN;
-	if (end == NULL || end == name) {
+	if (*end != ']' || end == name) {
 		config_fault(reader, reader->line, "a section is begun by [NAME]");
 		return;
 	}
 	const char *rest = end + 1 + strspn(end + 1, " \t");
 
-	if (*rest != '\0' && *rest != ';' && *rest != '#') {
+	if (!line_is_comment(rest)) {
 		config_fault(reader, reader->line,
 			"something stands behind the section's ]: write it on the next "
 			"line");
 		return;
 	}
-	if (end - name > SECTION_MAX + (int)sizeof("inbound")) {
+	if (end - name > HEADER_MAX) {
 		config_fault(reader, reader->line,
 			"a section's name is at most %d octets", SECTION_MAX);
 		return;
 	}
 	snprintf(alone, sizeof(alone), "[%.*s]\n=\n", (int)(end - name), name);
-	if (ini_parse_string(alone, line_heard, reader) != 0)
-		config_fault(reader, reader->line, "a section is begun by [NAME]");
-}
-
-static bool line_is_comment(const char *text)
-{
-	return *text == '\0' || *text == ';' || *text == '#';
+	ini_parse_string(alone, line_heard, reader);
 }
 
 static void line_take(struct config_reader *reader, const char *text, bool whole)
@@ -516,4 +516,11 @@ void config_free(struct config *config)
 	free(config->ticket_key);
 	free(config->priority);
 	free(config);
+}
+
+bool config_inserts_received(const struct config_inbound *inbound)
+{
+	if (inbound->received == RECEIVED_AUTO)
+		return inbound->client_address == CLIENT_ADDRESS_NONE;
+	return inbound->received == RECEIVED_ON;
 }
