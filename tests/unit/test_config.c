@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "config.h"
+#include "config_schema.h"
+#include "smtp.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+
+/* Three lines, so that what a case adds begins on line 4; and a service to end with. */
+#define SERVER	"[server]\nhostname = mail.example.com\n\n"
+#define SERVICE "[inbound]\ntls = off\nlisten = 192.0.2.1\nbackend = 10.0.0.10\n"
+#define PAIR	"[tls]\ncertificate = c.pem\nkey = k.pem\n"
+
+/* Parses `size` octets as the file "f"; *faults is the caller's to free. */
+static struct config *parse(const char *octets, size_t size, char **faults)
+{
+	size_t length;
+	FILE *in = fmemopen((void *)octets, size, "r");
+	FILE *out = open_memstream(faults, &length);
+
+	assert_non_null(in);
+	assert_non_null(out);
+	struct config *config = config_parse(in, "f", out);
+
+	fclose(in);
+	fclose(out);
+	return config;
+}
+
+static struct config *parse_fine(const char *text)
+{
+	char *faults;
+	struct config *config = parse(text, strlen(text), &faults);
+
+	assert_string_equal(faults, "");
+	assert_non_null(config);
+	free(faults);
+	return config;
+}
+
+static void assert_faults(const char *octets, size_t size, const char *expected)
+{
+	char *faults;
+	struct config *config = parse(octets, size, &faults);
+
+	assert_string_equal(faults, expected);
+	assert_null(config);
+	assert_int_equal(errno, 0);
+	free(faults);
+}
+
+struct fault_case {
+	const char *text, *faults;
+};
+
+static void assert_fault_cases(const struct fault_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		assert_faults(cases[i].text, strlen(cases[i].text), cases[i].faults);
+}
+
+/* ---- faults ---- */
+
+static void test_lines(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ "hostname = a.example\n" SERVER SERVICE,
+			"f:1: hostname stands before any section: write [server] or "
+			"another one above it\n" },
+		{ SERVER "nonsense\n" SERVICE,
+			"f:4: neither [SECTION] nor key = value nor a comment\n" },
+		{ SERVER "= 4\n" SERVICE,
+			"f:4: a value without a key: write key = value\n" },
+		{ SERVER "[tls\nkey = x\n" SERVICE,
+			"f:4: a section is begun by [NAME]\n" },
+		{ SERVER "[]\nkey = x\n" SERVICE, "f:4: a section is begun by [NAME]\n" },
+		{ SERVER "[a ;b]\n" SERVICE, "f:4: a section is begun by [NAME]\n" },
+		{ SERVER "[tls] key = x\n" SERVICE,
+			"f:4: something stands behind the section's ]: write it on the "
+			"next line\n" },
+		{ SERVER, "f: no [inbound]: there is nothing to serve; give it a listen "
+			  "and a backend\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_long_lines(void **state)
+{
+	char text[1024], octets[400];
+
+	(void)state;
+	memset(octets, 'a', sizeof(octets));
+	snprintf(text, sizeof(text), SERVER "user = %.190s\n" SERVICE, octets);
+	config_free(parse_fine(text));
+	snprintf(text, sizeof(text), SERVER "user = %.190s\r\n" SERVICE, octets);
+	config_free(parse_fine(text));
+	snprintf(text, sizeof(text), SERVER "user = %.191s\n" SERVICE, octets);
+	assert_faults(text, strlen(text), "f:4: a line longer than 197 octets\n");
+	snprintf(text, sizeof(text), SERVER "user = %.300s\n" SERVICE, octets);
+	assert_faults(text, strlen(text), "f:4: a line longer than 197 octets\n");
+	snprintf(text, sizeof(text), SERVER "  ; %.300s\n" SERVICE, octets);
+	config_free(parse_fine(text));
+}
+
+static void test_binary(void **state)
+{
+	static const char nul[] = SERVER "user = a\0b\nzzz = 1\n",
+			  escape[] = SERVER "\033[2J\n";
+
+	(void)state;
+	assert_faults(
+		nul, sizeof(nul) - 1, "f:4: a control character: this is no text file\n");
+	assert_faults(escape, sizeof(escape) - 1,
+		"f:4: a control character: this is no text file\n");
+}
+
+static void test_sections(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ SERVER "[sever]\nx = y\n" SERVICE,
+			"f:4: unknown section [sever]: is [server] meant?\n" },
+		{ SERVER "[something]\nx = y\n" SERVICE,
+			"f:4: unknown section [something]: there are [server], [tls], "
+			"[limits], [inbound] and [inbound NAME]\n" },
+		{ SERVER "[outbound]\nlisten = x\n" SERVICE,
+			"f:4: [outbound]: this release has no such section yet\n" },
+		{ SERVER "[identity one]\n[policy]\n" SERVICE,
+			"f:4: [identity one]: this release has no such section yet\n"
+			"f:5: [policy]: this release has no such section yet\n" },
+		{ SERVER "[server]\nuser = a\n" SERVICE,
+			"f:4: [server] again: it began on line 1; write its keys "
+			"there\n" },
+		{ SERVER SERVICE SERVICE,
+			"f:8: a second service named inbound: the first is on line 4; "
+			"give each its own [inbound NAME]\n" },
+		{ SERVER SERVICE "[inbound a b]\n",
+			"f:8: [inbound a b]: a name is 1 to 32 letters, digits, '-', '_' "
+			"or '.'\n" },
+		{ SERVER SERVICE "[inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n",
+			"f:8: [inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: a name is 1 "
+			"to 32 letters, digits, '-', '_' or '.'\n" },
+		{ SERVER SERVICE "[inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n",
+			"f:8: a section's name is at most 32 octets\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_too_many_services(void **state)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+
+	(void)state;
+	assert_non_null(out);
+	fputs(SERVER, out);
+	for (int i = 0; i <= CONFIG_INBOUND_MAX; i++)
+		fprintf(out,
+			"[inbound n%d]\ntls = off\nlisten = 127.0.0.1:%d\nbackend = "
+			"::1\n",
+			i, 1000 + i);
+	fclose(out);
+	assert_faults(
+		text, length, "f:68: [inbound n16]: there is room for 16 services\n");
+	free(text);
+}
+
+static void test_keys(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ SERVER "usr = a\n" SERVICE,
+			"f:4: unknown key usr in [server]: is user meant?\n" },
+		{ SERVER "zzzzzzzz = a\n" SERVICE,
+			"f:4: unknown key zzzzzzzz in [server]: see sealpost.conf(5) for "
+			"those there are\n" },
+		{ SERVER "backend = a\n" SERVICE, "f:4: unknown key backend in [server]: "
+						  "it belongs in [inbound]\n" },
+		{ SERVER "user = a\nuser = b\n" SERVICE,
+			"f:5: user again: it stands on line 4 already\n" },
+		{ SERVER SERVICE "listen =\n", "f:8: listen is empty\n" },
+		{ SERVER "[tls]\ncertificate =\n" SERVICE,
+			"f:5: certificate is empty\n" },
+		{ SERVER "[inbound]\ntls = off\nlisten = 192.0.2.1\n",
+			"f:4: this [inbound] lacks its backend\n" },
+		{ SERVER "[inbound]\ntls = off\n",
+			"f:4: this [inbound] lacks its listen\n"
+			"f:4: this [inbound] lacks its backend\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_values(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ "[server]\nhostname = a..b\n" SERVICE,
+			"f:2: hostname = a..b: not a domain name such as "
+			"mail.example.com\n" },
+		{ "[server]\nhostname = 192.0.2.1\n" SERVICE,
+			"f:2: hostname = 192.0.2.1: not a domain name such as "
+			"mail.example.com\n" },
+		{ SERVER "log = jurnal\n" SERVICE,
+			"f:4: log = jurnal: not one of stderr, syslog, journal\n" },
+		{ SERVER "[tls]\nmin-version = 1.1\n" SERVICE,
+			"f:5: min-version = 1.1: not one of 1.2, 1.3\n" },
+		{ SERVER "[limits]\nrecipients = 0\n" SERVICE,
+			"f:5: recipients = 0: not a number from 1 to 100000\n" },
+		{ SERVER "[limits]\nrecipients = 5K\n" SERVICE,
+			"f:5: recipients = 5K: not a number from 1 to 100000\n" },
+		{ SERVER "[limits]\ndata-timeout = 2d\n" SERVICE,
+			"f:5: data-timeout = 2d: not a time from 1s to 1h (digits with "
+			"s, m or h; seconds without)\n" },
+		{ SERVER "[limits]\ndata-timeout = 61m\n" SERVICE,
+			"f:5: data-timeout = 61m: not a time from 1s to 1h (digits with "
+			"s, m or h; seconds without)\n" },
+		{ SERVER "[limits]\nmessage-size = 18446744073709551615G\n" SERVICE,
+			"f:5: message-size = 18446744073709551615G: not a size from 0 to "
+			"1024G (digits with K, M or G; octets without)\n" },
+		{ SERVER "[limits]\nmessage-size = 1 M\n" SERVICE,
+			"f:5: message-size = 1 M: not a size from 0 to 1024G (digits "
+			"with K, M or G; octets without)\n" },
+		{ SERVER "[limits]\nmessage-size = -1\n" SERVICE,
+			"f:5: message-size = -1: not a size from 0 to 1024G (digits with "
+			"K, M or G; octets without)\n" },
+		{ SERVER SERVICE "bare-newline = rejct\n",
+			"f:8: bare-newline = rejct: not one of normalize, reject\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_list_values(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ SERVER SERVICE "listen = mail.example.com:25\n",
+			"f:8: listen = mail.example.com:25: not an address such as "
+			"192.0.2.1:25 or [2001:db8::1]:25\n" },
+		{ SERVER SERVICE "backend = :25 a_b 10.0.0.300\n",
+			"f:8: backend = :25: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n"
+			"f:8: backend = a_b: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n"
+			"f:8: backend = 10.0.0.300: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n" },
+		{ SERVER SERVICE "backend = a:65536 a: 10.0.0.1:0\n",
+			"f:8: backend = a:65536: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n"
+			"f:8: backend = a:: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n"
+			"f:8: backend = 10.0.0.1:0: not an address or host name such as "
+			"10.0.0.10:25 or mail.example.com\n" },
+		{ SERVER SERVICE "backend = a b c d e f g h\n",
+			"f:8: backend = h: one too many: there is room for 8\n" },
+		{ SERVER SERVICE "accept-proxy-from = 192.0.2.0/33\n",
+			"f:8: accept-proxy-from = 192.0.2.0/33: not a network such as "
+			"192.0.2.0/24 or 2001:db8::/32\n" },
+		{ SERVER PAIR
+			"[inbound]\nlisten = ::1\nbackend = a\nauth = PLAIN GSSAPI\n",
+			"f:10: auth = GSSAPI: not a mechanism that Sealpost knows, such "
+			"as PLAIN or LOGIN\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_pairs(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ SERVER "[tls]\nkey = k\n" SERVICE,
+			"f:5: key = k: a key follows its certificate, and none is before "
+			"it\n" },
+		{ SERVER PAIR "key = k\n" SERVICE,
+			"f:7: key = k: a key follows its certificate, and none is before "
+			"it\n" },
+		{ SERVER "[tls]\ncertificate = a\ncertificate = b\nkey = k\n" SERVICE,
+			"f:6: certificate = b: the certificate before it still lacks its "
+			"key\n" },
+		{ SERVER PAIR "certificate = a\n" SERVICE,
+			"f:7: certificate = a: no key follows it\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_contradictions(void **state)
+{
+	static const struct fault_case cases[] = {
+		{ SERVER "[inbound]\nlisten = ::1\nbackend = a\n",
+			"f:4: tls = offer, and there is no certificate: write "
+			"certificate = and key = in [tls], or tls = off\n" },
+		{ SERVER "[inbound]\nlisten = ::1\nbackend = a\ntls = require\n",
+			"f:7: tls = require, and there is no certificate: write "
+			"certificate = and key = in [tls], or tls = off\n" },
+		{ SERVER SERVICE "auth = PLAIN\n", "f:8: auth passes only inside TLS, "
+						   "and this service has tls = off\n" },
+		{ SERVER SERVICE "listen = [::]:25\nclient-address = transparent\n",
+			"f:9: client-address = transparent: clients come by IPv6, and no "
+			"backend has an IPv6 address; add one, or do not listen "
+			"there\n" },
+		{ SERVER SERVICE "listen = 192.0.2.2:26 192.0.2.2:26\n",
+			"f:6: listen = 192.0.2.2:26: taken by listen = 192.0.2.2:26 on "
+			"line 6\n" },
+		{ SERVER SERVICE
+			"[inbound two]\ntls = off\nbackend = a\nlisten = 0.0.0.0\n",
+			"f:11: listen = 0.0.0.0:25: taken by listen = 192.0.2.1:25 on "
+			"line 6\n" },
+		{ SERVER "[inbound 1]\ntls = off\nbackend = a\nlisten = [::]\n"
+			 "[inbound 2]\ntls = off\nbackend = a\nlisten = 0.0.0.0\n"
+			 "[inbound 3]\ntls = off\nbackend = a\nlisten = ::1\n",
+			"f:15: listen = [::1]:25: taken by listen = [::]:25 on line "
+			"7\n" },
+	};
+
+	(void)state;
+	assert_fault_cases(cases, LENGTH(cases));
+}
+
+static void test_journal(void **state)
+{
+	static const char text[] = SERVER "log = journal\n" SERVICE;
+
+	(void)state;
+	if (log_can(LOG_TO_JOURNAL))
+		config_free(parse_fine(text));
+	else
+		assert_faults(text, strlen(text),
+			"f:4: log = journal: this build of sealpost has no libsystemd; "
+			"use stderr or syslog\n");
+}
+
+static void test_unreadable(void **state)
+{
+	static const struct {
+		const char *path, *faults;
+		int error;
+	} cases[] = {
+		{ "/nonexistent/sealpost.conf",
+			"/nonexistent/sealpost.conf: cannot be read: No such file or "
+			"directory\n",
+			ENOENT },
+		{ "/", "/: cannot be read: Is a directory\n", EISDIR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		char *faults;
+		size_t length;
+		FILE *out = open_memstream(&faults, &length);
+
+		assert_non_null(out);
+		assert_null(config_read(cases[i].path, out));
+		assert_int_equal(errno, cases[i].error);
+		fclose(out);
+		assert_string_equal(faults, cases[i].faults);
+		free(faults);
+	}
+}
+
+/* ---- what is read ---- */
+
+static void test_defaults(void **state)
+{
+	struct config *config = parse_fine(SERVER SERVICE);
+
+	(void)state;
+	assert_string_equal(config->path, "f");
+	assert_string_equal(config->hostname, "mail.example.com");
+	assert_string_equal(config->user, "sealpost");
+	assert_int_equal(config->log, LOG_TO_STDERR);
+	assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+	assert_string_equal(config->min_version, "1.2");
+	assert_null(config->ticket_key);
+	assert_null(config->priority);
+	assert_int_equal(config->pair_count, 0);
+	assert_int_equal(config->limits.connections, 10000);
+	assert_int_equal(config->limits.session_time, 3600);
+	assert_int_equal(config->limits.eod_timeout, 600);
+	assert_int_equal(config->limits.reply_length, 65536);
+	assert_int_equal(config->limits.message_size, 0);
+	assert_int_equal(config->inbound_count, 1);
+
+	const struct config_inbound *inbound = &config->inbound[0];
+
+	assert_string_equal(inbound->name, "inbound");
+	assert_int_equal(inbound->line, 4);
+	assert_int_equal(inbound->tls, NEAR_TLS_OFF);
+	assert_int_equal(inbound->backend_tls, BACKEND_TLS_NONE);
+	assert_int_equal(inbound->client_address, CLIENT_ADDRESS_NONE);
+	assert_int_equal(inbound->auth, 0);
+	assert_int_equal(inbound->bare_newline, BARE_NEWLINE_NORMALIZE);
+	assert_true(config_inserts_received(inbound));
+	config_free(config);
+}
+
+static void test_everything(void **state)
+{
+	struct config *config = parse_fine(
+		"\xEF\xBB\xBF[server]  ; with a byte order mark\r\n"
+		"  hostname: mail.example.com   ; indented, and a colon\r\n"
+		"user = a;b\r\nlog = syslog\nlog-level = debug\n"
+		"# [inbound]\n"
+		"[tls]\ncertificate = c 1\nkey = k1\ncertificate = c2\nkey = k2\n"
+		"min-version = 1.3\nticket-key =\npriority = NORMAL:-VERS-TLS1.2\n"
+		"[limits]\nmessage-size = 2G\nreply-length = 4K\nsession-time = 2h\n"
+		"data-timeout = 90\nblock-timeout = 2m\n"
+		"[inbound one]\nlisten = 0.0.0.0 [::]:2525\nlisten=192.0.2.1:0 "
+		"192.0.2.1:0\n"
+		"backend = mail.example.net:2525\tmail.example.net [2001:db8::1]\n"
+		"backend-tls = legacy\nclient-address = proxy-v2\nauth = plain LOGIN\n"
+		"accept-proxy-from = 192.0.2.0/24 2001:db8::1\nbare-newline = reject\n"
+		"[inbound two]\nbackend = 10.0.0.1\nlisten = 0.0.0.0:26\ntls = implicit");
+
+	(void)state;
+	assert_string_equal(config->user, "a;b");
+	assert_int_equal(config->log, LOG_TO_SYSLOG);
+	assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config->pair_count, 2);
+	assert_string_equal(config->pairs[0].certificate, "c 1");
+	assert_string_equal(config->pairs[1].key, "k2");
+	assert_int_equal(config->pair_lines[1], 10);
+	assert_string_equal(config->min_version, "1.3");
+	assert_null(config->ticket_key);
+	assert_string_equal(config->priority, "NORMAL:-VERS-TLS1.2");
+	assert_int_equal(config->limits.message_size, UINT64_C(2) << 30);
+	assert_int_equal(config->limits.reply_length, 4096);
+	assert_int_equal(config->limits.session_time, 7200);
+	assert_int_equal(config->limits.data_timeout, 90);
+	assert_int_equal(config->limits.block_timeout, 120);
+	assert_int_equal(config->inbound_count, 2);
+
+	const struct config_inbound *one = &config->inbound[0];
+
+	assert_string_equal(one->name, "one");
+	assert_int_equal(one->listen_count, 4);
+	assert_int_equal(one->listen[0].port, 25);
+	assert_int_equal(one->listen[1].family, AF_INET6);
+	assert_int_equal(one->backend_count, 3);
+	assert_string_equal(one->backend[0].host, "mail.example.net");
+	assert_int_equal(one->backend[0].address.family, AF_UNSPEC);
+	assert_int_equal(one->backend[0].address.port, 2525);
+	assert_int_equal(one->backend[1].address.port, 25);
+	assert_null(one->backend[2].host);
+	assert_int_equal(one->backend[2].address.family, AF_INET6);
+	assert_int_equal(one->backend_tls, BACKEND_TLS_LEGACY);
+	assert_int_equal(one->client_address, CLIENT_ADDRESS_PROXY_V2);
+	assert_false(config_inserts_received(one));
+	assert_int_equal(one->auth, 1u << SMTP_AUTH_PLAIN | 1u << SMTP_AUTH_LOGIN);
+	assert_int_equal(one->accept_proxy_count, 2);
+	assert_int_equal(one->bare_newline, BARE_NEWLINE_REJECT);
+	assert_int_equal(config->inbound[1].tls, NEAR_TLS_IMPLICIT);
+	config_free(config);
+}
+
+/* ---- the manual ---- */
+
+static char *manual_read(void)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[4096], *text = NULL;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "%s/docs/sealpost.conf.5",
+		srcdir != NULL ? srcdir : ".");
+	FILE *in = fopen(path, "r");
+
+	assert_non_null(in);
+	assert_true(getdelim(&text, &size, '\0', in) > 0);
+	fclose(in);
+	return text;
+}
+
+/* Each literal display is a whole configuration. */
+static void test_manual_examples(void **state)
+{
+	static const char begin[] = ".Bd -literal -offset indent\n", end[] = ".Ed\n";
+	char *manual = manual_read();
+	unsigned count = 0;
+
+	(void)state;
+	for (char *at = manual; (at = strstr(at, begin)) != NULL; count++) {
+		at += strlen(begin);
+		char *stop = strstr(at, end);
+
+		assert_non_null(stop);
+		*stop = '\0';
+		config_free(parse_fine(at));
+		at = stop + 1;
+	}
+	assert_int_equal(count, 2);
+	free(manual);
+}
+
+/* Every key has its paragraph, in its section, and that tells the default. */
+static void test_manual_keys(void **state)
+{
+	char *manual = manual_read(), mark[128];
+
+	(void)state;
+	for (size_t i = 0; i < CONFIG_KEYS; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		snprintf(mark, sizeof(mark), "\n.Ss Section %s\n",
+			config_section_names[key->section]);
+		const char *section = strstr(manual, mark);
+
+		assert_non_null(section);
+		snprintf(mark, sizeof(mark), "\n.It Ic %s Li = ", key->name);
+		const char *item = strstr(section, mark);
+		const char *next_section = strstr(section + 1, "\n.Ss ");
+
+		if (item == NULL || item > next_section)
+			fail_msg("sealpost.conf(5) lacks %s", key->name);
+		if (key->fallback == NULL)
+			continue;
+		const char *told = strstr(item, "\nThe default is");
+		const char *next = strstr(item + 1, "\n.It Ic ");
+
+		if (told == NULL || (next != NULL && told > next))
+			fail_msg("sealpost.conf(5) lacks the default of %s", key->name);
+		told += strlen("\nThe default is");
+		told += strspn(told, " \n");
+		if (strncmp(told, ".Cm ", 4) == 0)
+			told += 4;
+		size_t length = strlen(key->fallback);
+
+		if (strncmp(told, key->fallback, length) != 0 ||
+			strchr(" .", told[length]) == NULL)
+			fail_msg("sealpost.conf(5) has another default of %s", key->name);
+	}
+	free(manual);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_too_many_services),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_list_values),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_manual_examples),
+		cmocka_unit_test(test_manual_keys),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
