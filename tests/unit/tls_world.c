@@ -29,9 +29,11 @@ const char *const world_names[WORLD_NAMES] = { "mail.example.com", "mx.example.n
 
 char *world_file(const struct world *w, const char *name, size_t size, mode_t mode)
 {
-	char *path = NULL;
+	size_t length = strlen(w->folder) + 1 + strlen(name) + 1;
+	char *path = malloc(length);
 
-	assert_true(asprintf(&path, "%s/%s", w->folder, name) > 0);
+	assert_non_null(path);
+	snprintf(path, length, "%s/%s", w->folder, name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
 	assert_true(fd >= 0);
 	assert_int_equal(fchmod(fd, mode), 0);
