@@ -91,7 +91,8 @@ static inline int bench_connect(in_port_t port)
 }
 
 /* `tag` comes back in the event's data.ptr. */
-static inline void bench_watch(int epoll, int operation, int fd, uint32_t events, void *tag)
+static inline void bench_watch(
+	int epoll, int operation, int fd, uint32_t events, void *tag)
 {
 	struct epoll_event event = { .events = events, .data.ptr = tag };
 

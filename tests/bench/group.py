@@ -14,7 +14,7 @@ QUIET = 0.03
 
 
 class Group:
-    """Common to all ways of accounting; the others say members() and usage() in seconds."""
+    """Common to all ways of accounting: they say members(), and usage() in seconds."""
 
     def enter(self):
         """Runs in the child before exec."""
@@ -35,7 +35,8 @@ class Group:
         for pid in self.members():
             try:
                 with open(f"/proc/{pid}/smaps_rollup") as file:
-                    total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+                    total += sum(int(line.split()[1]) for line in file
+                                 if line.startswith("Pss:"))
             except (FileNotFoundError, ProcessLookupError):
                 continue
         return total
@@ -100,7 +101,7 @@ class Tree(Group):
             return file.read().rpartition(")")[2].split()
 
     def stats(self):
-        """{pid: fields of /proc/PID/stat from the state on} of the root and all below it."""
+        """{pid: fields of /proc/PID/stat from the state on}: the root and all below."""
         everyone = {}
         for name in os.listdir("/proc"):
             if name.isdigit():

@@ -5,13 +5,15 @@
  * The load of the bench: clients that deliver mail over STARTTLS, session after session.
  * Every client first warms up by one session that does not count (and gains its ticket);
  * then "ready" is printed and a line on stdin awaited, so that the bench can read the
- * servers' CPU time in between. Ends with one line "sessions N resumed N p50 US p99 US seconds S".
+ * servers' CPU time in between. Ends with one line "sessions N resumed N p50 US p99 US
+ * seconds S".
  *
  *     -n clients side by side     -s sessions at most      -t seconds at most
  *     -k messages a session       -b octets a message
  *     -r resume by ticket         -R take RSA certificates only
  *     -P MAIL, RCPT and DATA in one write                  -i TLS from the first octet on
- *     -H hold: n sessions stay open after their messages; prints "held N", ends with stdin
+ *     -H hold: n sessions stay open after their messages; prints "held N", ends with
+ * stdin
  */
 
 #include "bench.h"
@@ -69,7 +71,9 @@ static struct {
 	double seconds;
 	bool resume, rsa, pipeline, implicit, hold;
 	in_port_t port;
-} options = { .clients = 1, .sessions = 1, .messages = 1, .octets = 10000, .seconds = 1e9 };
+} options = {
+	.clients = 1, .sessions = 1, .messages = 1, .octets = 10000, .seconds = 1e9
+};
 
 static struct {
 	int epoll;
@@ -120,15 +124,15 @@ static void want(struct client *c, uint32_t events)
 static void flush(struct client *c)
 {
 	while (c->left > 0) {
-		ssize_t put = c->tls != NULL
-				      ? gnutls_record_send(c->tls, c->out, c->left)
-				      : send(c->fd, c->out, c->left, MSG_NOSIGNAL);
+		ssize_t put = c->tls != NULL ? gnutls_record_send(c->tls, c->out, c->left)
+					     : send(c->fd, c->out, c->left, MSG_NOSIGNAL);
 
 		if (put == GNUTLS_E_AGAIN || put == GNUTLS_E_INTERRUPTED ||
 			(c->tls == NULL && put < 0 && errno == EAGAIN))
 			break;
 		if (put < 0)
-			fail(c, c->tls != NULL ? gnutls_strerror((int)put) : strerror(errno));
+			fail(c, c->tls != NULL ? gnutls_strerror((int)put)
+					       : strerror(errno));
 		c->out += put;
 		c->left -= (size_t)put;
 	}
@@ -147,7 +151,8 @@ static void say(struct client *c, enum step awaiting, const char *text, size_t l
 
 static void begin_tls(struct client *c)
 {
-	unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP;
+	unsigned flags =
+		GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP;
 
 	c->step = STEP_HANDSHAKE;
 	die_unless(gnutls_init(&c->tls, flags) == 0, "gnutls_init");
@@ -254,11 +259,10 @@ static void advance(struct client *c)
 {
 	switch (c->step) {
 	case STEP_GREETING:
-		say(c, c->tls != NULL ? STEP_EHLO_TLS : STEP_EHLO, ehlo, sizeof(ehlo) - 1);
+		say(c, c->tls != NULL ? STEP_EHLO_TLS : STEP_EHLO, ehlo,
+			sizeof(ehlo) - 1);
 		break;
-	case STEP_EHLO:
-		say(c, STEP_STARTTLS, starttls, sizeof(starttls) - 1);
-		break;
+	case STEP_EHLO: say(c, STEP_STARTTLS, starttls, sizeof(starttls) - 1); break;
 	case STEP_STARTTLS:
 		begin_tls(c);
 		handshake(c);
@@ -275,18 +279,11 @@ static void advance(struct client *c)
 		else
 			say(c, STEP_DATA, data, sizeof(data) - 1);
 		break;
-	case STEP_DATA:
-		say(c, STEP_BODY, load.body, load.body_length);
-		break;
+	case STEP_DATA: say(c, STEP_BODY, load.body, load.body_length); break;
 	case STEP_EHLO_TLS:
-	case STEP_BODY:
-		next_message(c);
-		break;
-	case STEP_QUIT:
-		client_end(c);
-		break;
-	default:
-		fail(c, "a reply to nothing");
+	case STEP_BODY: next_message(c); break;
+	case STEP_QUIT: client_end(c); break;
+	default: fail(c, "a reply to nothing");
 	}
 }
 
@@ -360,8 +357,9 @@ static void client_begin(struct client *c)
 
 static void make_body(void)
 {
-	static const char header[] = "From: sender@example.net\r\nTo: recipient@example.org\r\n"
-				     "Subject: bench\r\n\r\n";
+	static const char header[] =
+		"From: sender@example.net\r\nTo: recipient@example.org\r\n"
+		"Subject: bench\r\n\r\n";
 	size_t length = sizeof(header) - 1;
 
 	load.body = malloc(options.octets + sizeof(header) + LINE + 8);
@@ -382,11 +380,13 @@ static void setup(void)
 			       "+GROUP-X25519:+GROUP-SECP256R1:+SIGN-ALL:+CTYPE-X509";
 
 	if (options.rsa)
-		priority = "NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+AEAD:+GROUP-X25519:"
-			   "+GROUP-SECP256R1:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:"
-			   "+CTYPE-X509";
+		priority =
+			"NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+AEAD:+GROUP-X25519:"
+			"+GROUP-SECP256R1:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-SHA256:"
+			"+CTYPE-X509";
 	die_unless(gnutls_priority_init(&load.priority, priority, NULL) == 0, "priority");
-	die_unless(gnutls_certificate_allocate_credentials(&load.credentials) == 0, "gnutls");
+	die_unless(gnutls_certificate_allocate_credentials(&load.credentials) == 0,
+		"gnutls");
 	load.clients = calloc(options.clients, sizeof(*load.clients));
 	load.latencies = calloc(options.sessions, sizeof(*load.latencies));
 	die_unless(load.clients != NULL && load.latencies != NULL, "calloc");
@@ -405,8 +405,8 @@ static int compare(const void *a, const void *b)
 static void print_result(void)
 {
 	qsort(load.latencies, load.done, sizeof(*load.latencies), compare);
-	printf("sessions %u resumed %u p50 %.0f p99 %.0f seconds %.3f\n", load.done, load.resumed,
-		load.latencies[load.done / 2] * 1e6,
+	printf("sessions %u resumed %u p50 %.0f p99 %.0f seconds %.3f\n", load.done,
+		load.resumed, load.latencies[load.done / 2] * 1e6,
 		load.latencies[load.done * 99 / 100] * 1e6,
 		now() - load.deadline + options.seconds);
 }
@@ -414,7 +414,8 @@ static void print_result(void)
 static void parse_options(int argc, char **argv)
 {
 	for (int option; (option = getopt(argc, argv, "n:s:t:k:b:rRPiH")) != -1;) {
-		unsigned number = optarg != NULL ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+		unsigned number =
+			optarg != NULL ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 
 		switch (option) {
 		case 'n': options.clients = number; break;
@@ -443,7 +444,8 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	setup();
-	unsigned first = options.hold && options.clients > OPENING ? OPENING : options.clients;
+	unsigned first =
+		options.hold && options.clients > OPENING ? OPENING : options.clients;
 
 	for (unsigned i = 0; i < first; i++)
 		client_begin(&load.clients[i]);

@@ -24,7 +24,8 @@ class Settings:
     """What all of them share: the sink behind them, and two certificates."""
 
     def __init__(self, scratch, programs, sealpost, sink):
-        self.scratch, self.programs, self.sealpost, self.sink = scratch, programs, sealpost, sink
+        self.scratch, self.programs = scratch, programs
+        self.sealpost, self.sink = sealpost, sink
         self.certificates = {
             "ecdsa": self.certificate("ecdsa", "ec", "ec_paramgen_curve:P-256"),
             "rsa": self.certificate("rsa", "rsa", "rsa_keygen_bits:2048"),
@@ -32,7 +33,8 @@ class Settings:
 
     def certificate(self, name, kind, parameter):
         """A self-signed certificate: (certificate, key, both in one file)."""
-        pem, key, both = (f"{self.scratch}/{name}.{end}" for end in ("pem", "key", "both"))
+        stem = f"{self.scratch}/{name}"
+        pem, key, both = f"{stem}.pem", f"{stem}.key", f"{stem}.both"
         subprocess.run(["openssl", "req", "-x509", "-newkey", kind, "-pkeyopt", parameter,
                         "-nodes", "-days", "30", "-subj", f"/CN={HOST}", "-addext",
                         f"subjectAltName=DNS:{HOST}", "-keyout", key, "-out", pem],
@@ -55,9 +57,9 @@ class Program:
         self.name, self.group, self.version = name, group, version
         self.port = self.rsa_port = None
         with open(log or os.devnull, "w") as output:
-            self.process = subprocess.Popen(command, preexec_fn=group.enter, env=environment,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=output, text=True)
+            self.process = subprocess.Popen(
+                command, preexec_fn=group.enter, env=environment, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=output, text=True)
         group.root = self.process.pid
 
     def listens(self, port, rsa_port=None):
@@ -66,8 +68,8 @@ class Program:
         end = time.monotonic() + START_TIMEOUT
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                    if connection.recv(3) == b"220":
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as near:
+                    if near.recv(3) == b"220":
                         return self
             except OSError:
                 time.sleep(0.05)
@@ -204,9 +206,9 @@ def start_nginx(settings, group):
     path = settings.write("nginx.conf", NGINX.format(
         module=NGINX_MAIL, scratch=settings.scratch, host=HOST, auth=server.server_port,
         port=port, certificates=certificates))
+    version = words(nginx, "-v")[0].rpartition("/")[2]
     program = Program("nginx", group, [nginx, "-p", settings.scratch, "-c", path],
-                      "nginx " + words(nginx, "-v")[0].rpartition("/")[2] + " (mail module)",
-                      log=f"{settings.scratch}/nginx.err")
+                      f"nginx {version} (mail module)", log=f"{settings.scratch}/nginx.err")
     return program.listens(port)
 
 
@@ -234,13 +236,14 @@ def start_stunnel(settings, group):
     path = settings.write("stunnel.conf", STUNNEL.format(
         scratch=settings.scratch, port=port, rsa_port=rsa_port, sink=settings.sink,
         ecdsa=settings.certificates["ecdsa"][2], rsa=settings.certificates["rsa"][2]))
-    version = next(line for line in words(stunnel, "-version") if line.startswith("stunnel "))
-    program = Program("stunnel", group, [stunnel, path], " ".join(version.split()[:2]))
+    version = next(line.split()[1] for line in words(stunnel, "-version")
+                   if line.startswith("stunnel "))
+    program = Program("stunnel", group, [stunnel, path], f"stunnel {version}")
     return program.listens(port, rsa_port)
 
 
-# Debian's mail servers exclude each other and start themselves: this one lives in overlays
-# of its own, of which nothing is left but the scratch folder.
+# Debian's mail servers exclude each other and start themselves: this one lives in
+# overlays of its own, of which nothing is left but the scratch folder.
 POSTFIX = """\
 set -e
 for folder in usr etc var; do
@@ -251,7 +254,8 @@ done
 if ! [ -x /usr/sbin/postfix ]; then
     printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
     chmod +x /usr/sbin/policy-rc.d
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postfix >&2
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -qq -y --no-install-recommends postfix >&2
 fi
 cp "$WORK/main.cf" "$WORK/master.cf" /etc/postfix/
 postconf -h mail_version

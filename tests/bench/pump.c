@@ -68,7 +68,8 @@ static struct {
 	unsigned fetches; /* still to be had in this turn; epoll tells of what is left */
 } ahead;
 
-/* What GnuTLS sends piece by piece and one write carries: a handshake's flight, a ticket. */
+/* What GnuTLS sends piece by piece and one write carries: a handshake's flight, a ticket.
+ */
 static struct {
 	char octets[FLIGHT_SIZE];
 	size_t length;
@@ -145,14 +146,16 @@ static ssize_t collect(const giovec_t *pieces, int count)
 	for (int i = 0; i < count; i++) {
 		if (pieces[i].iov_len > sizeof(flight.octets) - flight.length)
 			return -1;
-		memcpy(flight.octets + flight.length, pieces[i].iov_base, pieces[i].iov_len);
+		memcpy(flight.octets + flight.length, pieces[i].iov_base,
+			pieces[i].iov_len);
 		flight.length += pieces[i].iov_len;
 		total += pieces[i].iov_len;
 	}
 	return (ssize_t)total;
 }
 
-/* A flight is far smaller than a fresh socket's buffer: it goes whole or the session ends. */
+/* A flight is far smaller than a fresh socket's buffer: it goes whole or the session
+ * ends. */
 static ssize_t push(gnutls_transport_ptr_t tag, const giovec_t *given, int count)
 {
 	struct session *s = tag;
@@ -348,7 +351,8 @@ static void near_to_far(struct session *s)
 	}
 }
 
-/* Octets to the client that did not go wait in to_near; GnuTLS keeps its place in them. */
+/* Octets to the client that did not go wait in to_near; GnuTLS keeps its place in them.
+ */
 static void near_send(struct session *s, const char *octets, size_t length)
 {
 	if (s->ticket_due) {
@@ -451,10 +455,11 @@ static void dispatch(struct epoll_event *event)
 
 static void load_credentials(int argc, char **argv, const char *priority)
 {
-	die_unless(gnutls_certificate_allocate_credentials(&pump.credentials) == 0, "gnutls");
+	die_unless(gnutls_certificate_allocate_credentials(&pump.credentials) == 0,
+		"gnutls");
 	for (int i = 0; i + 1 < argc; i += 2) {
-		int status = gnutls_certificate_set_x509_key_file(pump.credentials, argv[i],
-			argv[i + 1], GNUTLS_X509_FMT_PEM);
+		int status = gnutls_certificate_set_x509_key_file(
+			pump.credentials, argv[i], argv[i + 1], GNUTLS_X509_FMT_PEM);
 
 		die_unless(status >= 0, argv[i]);
 	}
@@ -474,7 +479,8 @@ int main(int argc, char **argv)
 		priority = optarg;
 	}
 	if (argc - optind < 3) {
-		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n", stderr);
+		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n",
+			stderr);
 		return 2;
 	}
 	bench_raise_files();

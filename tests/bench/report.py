@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The Sealpost authors
-"""The figures as Markdown tables: medians, ratios within a round, and the aims beside them."""
+"""The figures as Markdown tables: medians, ratios within a round, and the aims."""
 
 import ctypes
 import os
@@ -27,7 +27,7 @@ class Report:
             "large": ("CPU a megabyte, µs", 0, self.megabyte),
             "p50": ("latency a session, one client, p50, ms", 2, self.latency("p50")),
             "p99": ("latency a session, one client, p99, ms", 2, self.latency("p99")),
-            "idle": ("PSS an idle TLS session, KiB", 1, lambda name, _: self.idle.get(name)),
+            "idle": ("PSS an idle TLS session, KiB", 1, self.held),
         }
 
     # ---- one figure ----
@@ -47,11 +47,15 @@ class Report:
         return milliseconds
 
     def further(self, name, results):
-        return minus(self.cpu("more")(name, results), self.cpu("resumed")(name, results), self.more)
+        return minus(self.cpu("more")(name, results),
+                     self.cpu("resumed")(name, results), self.more)
 
     def megabyte(self, name, results):
-        return minus(self.cpu("large")(name, results), self.cpu("resumed")(name, results),
-                     self.large / 1e6)
+        return minus(self.cpu("large")(name, results),
+                     self.cpu("resumed")(name, results), self.large / 1e6)
+
+    def held(self, name, _):
+        return self.idle.get(name)
 
     def median(self, row, name):
         values = [self.rows[row][2](name, results) for results in self.rounds or [{}]]
@@ -61,7 +65,8 @@ class Report:
     def ratio(self, row, name, other):
         """(median, least, most) over the rounds that have both."""
         figure = self.rows[row][2]
-        pairs = [(figure(name, results), figure(other, results)) for results in self.rounds]
+        pairs = [(figure(name, results), figure(other, results))
+                 for results in self.rounds]
         ratios = [a / b for a, b in pairs if a is not None and b]
         return (median(ratios), min(ratios), max(ratios)) if ratios else None
 
@@ -73,21 +78,23 @@ class Report:
         for row, (title, digits, _) in self.rows.items():
             cells = [self.median(row, name) for name in self.names]
             if any(cell is not None for cell in cells):
-                yield f"| {title} | " + " | ".join(
-                    "–" if cell is None else f"{cell:.{digits}f}" for cell in cells) + " |"
+                texts = ["–" if cell is None else f"{cell:.{digits}f}" for cell in cells]
+                yield f"| {title} | " + " | ".join(texts) + " |"
 
     def ratio_aim(self, text, row, other, most):
         ratio = self.ratio(row, "sealpost", other)
         if ratio is None:
             return f"| {text} | ≤ {most} | – | – |"
-        met = "yes" if ratio[0] <= most else "no"
-        return f"| {text} | ≤ {most} | {ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f}) | {met} |"
+        middle, low, high = ratio
+        met = "yes" if middle <= most else "no"
+        return f"| {text} | ≤ {most} | {middle:.2f} ({low:.2f}–{high:.2f}) | {met} |"
 
     def plain_aim(self, text, row, limit, unit, met):
         value = self.median(row, "sealpost")
         if value is None:
             return f"| {text} | {limit} {unit} | – | – |"
-        return f"| {text} | {limit} {unit} | {value:.2f} {unit} | {'yes' if met(value) else 'no'} |"
+        verdict = "yes" if met(value) else "no"
+        return f"| {text} | {limit} {unit} | {value:.2f} {unit} | {verdict} |"
 
     def aims(self):
         yield "| aim | | median (least–most) | met |"
@@ -97,8 +104,9 @@ class Report:
                 yield self.ratio_aim(f"a session, {what}, to {other}", row, other, most)
         yield self.ratio_aim("a further message, to pump", "more", "pump", 1.2)
         yield self.ratio_aim("a megabyte, to pump", "large", "pump", 1.1)
-        yield self.plain_aim("latency p50", "p50", "< 3", "ms", lambda value: value < 3)
-        yield self.plain_aim("PSS an idle session", "idle", "≤ 12", "KiB", lambda value: value <= 12)
+        yield self.plain_aim("latency p50", "p50", "< 3", "ms", lambda ms: ms < 3)
+        yield self.plain_aim("PSS an idle session", "idle", "≤ 12", "KiB",
+                             lambda kib: kib <= 12)
 
     def machine(self):
         with open("/proc/cpuinfo") as file:
@@ -106,9 +114,10 @@ class Report:
                           if line.startswith("model name")), "unknown processor")
         gnutls = ctypes.CDLL("libgnutls.so.30").gnutls_check_version
         gnutls.restype = ctypes.c_char_p
-        versions = [f"GnuTLS {gnutls(None).decode()}", " ".join(ssl.OPENSSL_VERSION.split()[:2]),
-                    *filter(None, self.versions)]
-        yield f"{os.cpu_count()} cores, {model}, Linux {os.uname().release.split('-')[0]}."
+        versions = [f"GnuTLS {gnutls(None).decode()}",
+                    " ".join(ssl.OPENSSL_VERSION.split()[:2]), *filter(None, self.versions)]
+        kernel = os.uname().release.split("-")[0]
+        yield f"{os.cpu_count()} cores, {model}, Linux {kernel}."
         yield ", ".join(versions) + "."
         yield f"{len(self.rounds)} interleaved rounds, medians; ratios within one round."
 

@@ -31,8 +31,8 @@ enum state {
 struct connection {
 	int fd;
 	enum state state;
-	unsigned matched;	/* octets of CRLF.CRLF seen */
-	unsigned verb_length;	/* of the command line under way, counted to VERB_SIZE */
+	unsigned matched;     /* octets of CRLF.CRLF seen */
+	unsigned verb_length; /* of the command line under way, counted to VERB_SIZE */
 	char verb[VERB_SIZE];
 	bool closing;
 };
@@ -84,8 +84,8 @@ static void command(struct connection *c, struct replies *replies)
 	c->verb_length = 0;
 }
 
-static const char *eat_command(struct connection *c, const char *at, const char *end,
-	struct replies *replies)
+static const char *eat_command(
+	struct connection *c, const char *at, const char *end, struct replies *replies)
 {
 	while (at < end && *at != '\n') {
 		if (c->verb_length < VERB_SIZE)
@@ -108,8 +108,8 @@ static void match(struct connection *c, char octet)
 		c->matched = 0;
 }
 
-static const char *eat_body(struct connection *c, const char *at, const char *end,
-	struct replies *replies)
+static const char *eat_body(
+	struct connection *c, const char *at, const char *end, struct replies *replies)
 {
 	const char *start = at;
 
