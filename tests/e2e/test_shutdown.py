@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""SIGTERM: the idle are sent away, transactions end, nothing that was received whole is lost."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from harness import peer
+from harness.backend import Backend
+from harness.net import until
+from harness.daemon import program
+
+MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
+
+
+class Slow(Backend):
+    """Keeps its reply to the end of data until told."""
+
+    def __init__(self, *a, **k):
+        super().__init__(*a, **k)
+        self.go_on, self.asked = threading.Event(), threading.Event()
+
+    def acknowledge(self, wire, message):
+        self.asked.set()
+        self.go_on.wait(60)
+        super().acknowledge(wire, message)
+
+    def close(self):
+        self.go_on.set()
+        super().close()
+
+
+def terminate(d):
+    d.process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["clear", "tls"])
+def test_the_idle_are_told_at_once(daemon, backend, tls, secure):
+    d = daemon(backend)
+    with peer.Client(d.address) as c, peer.Client(d.address) as greeted:
+        c.begin(tls if secure else None)
+        greeted.reply(220)
+        terminate(d)
+        for wire in (c, greeted):
+            wire.reply(421)
+            assert wire.rest() == b""
+    assert d.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["clear", "tls"])
+def test_a_transaction_ends(daemon, backend, tls, secure):
+    d = daemon(backend)
+    with peer.Client(d.address) as c, peer.Client(d.address) as idle:
+        idle.begin()
+        c.begin(tls if secure else None)
+        c.command("MAIL FROM:<a@b.example>", 250)
+        terminate(d)
+        idle.reply(421)  # so it has seen the signal
+        c.command("RCPT TO:<b@c.example>", 250)
+        c.data(MESSAGE)
+        c.reply(421)
+        assert c.rest() == b""
+    assert d.process.wait(10) == 0
+    assert len(backend.store.messages) == 1
+
+
+def test_nobody_new_comes_in(daemon, backend):
+    d = daemon(backend)
+    with peer.Client(d.address) as c, peer.Client(d.address) as idle:
+        idle.begin()
+        c.begin()
+        c.command("MAIL FROM:<a@b.example>", 250)
+        terminate(d)
+        idle.reply(421)
+        with pytest.raises((ConnectionError, AssertionError)):
+            with peer.Client(d.address) as late:
+                late.reply(220)
+        c.command("RSET", 250)
+        c.reply(421)
+    assert d.process.wait(10) == 0
+
+
+def test_an_unending_transaction_is_given_a_time(daemon, backend):
+    d = daemon(backend, limits={"shutdown-timeout": "1s"})
+    with peer.Client(d.address) as c:
+        c.begin()
+        c.envelope()
+        terminate(d)
+        c.reply(421, 6)
+    assert d.process.wait(10) == 0
+
+
+def test_the_reply_to_an_end_of_data_is_awaited(daemon):
+    """Longer than shutdown-timeout: who has sent the whole message hears what became of it."""
+    with Slow() as server:
+        d = daemon(server, limits={"shutdown-timeout": "1s", "eod-timeout": "30s"})
+        with peer.Client(d.address) as c:
+            c.begin()
+            c.envelope()
+            c.command("DATA", 354)
+            c.send(peer.stuff(MESSAGE))
+            assert server.asked.wait(10)
+            begun = time.monotonic()
+            terminate(d)
+            with pytest.raises(peer.Silence):
+                c.reply(seconds=2.5)
+            server.go_on.set()
+            c.reply(250)
+            assert time.monotonic() - begun > 2
+            c.reply(421)
+        assert d.process.wait(10) == 0
+        assert len(server.store.messages) == 1
+
+
+def test_a_reply_that_never_comes_is_logged_as_a_possible_duplicate(daemon):
+    with Slow() as server:
+        d = daemon(server, limits={"shutdown-timeout": "1s", "eod-timeout": "2s"})
+        with peer.Client(d.address) as c:
+            c.begin()
+            c.envelope()
+            c.command("DATA", 354)
+            c.send(peer.stuff(MESSAGE))
+            assert server.asked.wait(10)
+            terminate(d)
+            try:
+                assert c.reply()[0].startswith(b"4")
+            except peer.Ended:
+                pass
+        assert d.process.wait(10) == 0
+        assert any("duplicate" in line for line in d.lines), d.lines[-5:]
+
+
+def test_sigint_and_exit_status(daemon, backend):
+    d = daemon(backend)
+    assert d.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("text", ["[inbound]\nlisten = 127.0.0.1:1\n", "[nonsense]\n", "[inbound\n"])
+def test_a_broken_configuration_does_not_serve(tmp_path, text):
+    import subprocess
+    if program() is None:
+        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+    file = tmp_path / "broken.conf"
+    file.write_text(text)
+    done = subprocess.run([program(), "serve", "-c", str(file)], capture_output=True, text=True,
+                          timeout=10)
+    assert done.returncode in (1, 3) and "broken.conf:" in done.stderr
+
+
+def test_an_address_that_is_taken(daemon, backend, certs, tmp_path):
+    from harness.daemon import Sealpost
+    first = daemon(backend)
+    second = Sealpost(tmp_path, certs, [backend.address])
+    second.config.write_text(first.config.read_text())
+    import subprocess
+    done = subprocess.run([program(), "serve", "-c", str(second.config)], capture_output=True,
+                          text=True, timeout=10)
+    assert done.returncode == 3 and str(first.port) in done.stderr, done
+    until(lambda: first.process.poll() is None, "the first goes on")
