@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #ifdef HAVE_SYSTEMD
+/* where a line is written in log.c tells nobody anything */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
 #endif
