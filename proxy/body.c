@@ -103,33 +103,20 @@ static void found_bare(struct body *b)
 		b->repaired = true;
 }
 
-/*
- * Decides what becomes of the octets held back, now that c comes behind them. Returns
- * true if that settles c as well, false if c is still to be taken, in the state left
- * here.
- */
-static bool settle(struct body *b, unsigned char c, struct buf *out)
+static bool settle_dot(struct body *b, unsigned char c, struct buf *out)
 {
-	if (b->state == BODY_DOT) {
-		if (c == '\r') {
-			b->state = BODY_DOT_CR;
-			return true;
-		}
-		if (c != '\n') /* before a bare LF the dot goes, like any stuffing */
-			emit(b, out, ".", 1);
-		b->state = BODY_MIDDLE;
-		return false;
+	if (c == '\r') {
+		b->state = BODY_DOT_CR;
+		return true;
 	}
-	if (b->state == BODY_DOT_CR) {
-		if (c == '\n') {
-			emit(b, out, ".\r\n", 3);
-			b->state = BODY_END;
-			return true;
-		}
-		b->octets++; /* the CR is content, and the dot before it goes */
-		b->crs = 1;
-		b->state = BODY_CR;
-	}
+	if (c != '\n') /* before a bare LF the dot goes, like any stuffing */
+		emit(b, out, ".", 1);
+	b->state = BODY_MIDDLE;
+	return false;
+}
+
+static bool settle_crs(struct body *b, unsigned char c, struct buf *out)
+{
 	if (c == '\r') {
 		if (b->crs < UINT8_MAX)
 			b->crs++;
@@ -151,12 +138,40 @@ static bool settle(struct body *b, unsigned char c, struct buf *out)
 	return false;
 }
 
+static bool settle_dot_cr(struct body *b, unsigned char c, struct buf *out)
+{
+	if (c == '\n') {
+		emit(b, out, ".\r\n", 3);
+		b->state = BODY_END;
+		return true;
+	}
+	/* The dot was stuffing and goes; the CR is content. */
+	b->octets++;
+	b->crs = 1;
+	b->state = BODY_CR;
+	return settle_crs(b, c, out);
+}
+
+/*
+ * Decides what becomes of the octets held back, now that c comes behind them. Returns
+ * true if that settles c as well, false if c is still to be taken, in the state left
+ * here.
+ */
+static bool settle(struct body *b, unsigned char c, struct buf *out)
+{
+	switch (b->state) {
+	case BODY_DOT: return settle_dot(b, c, out);
+	case BODY_DOT_CR: return settle_dot_cr(b, c, out);
+	case BODY_CR: return settle_crs(b, c, out);
+	default: return false;
+	}
+}
+
 /* Takes one octet. */
 static void step(struct body *b, unsigned char c, struct buf *out)
 {
-	if (b->state == BODY_CR || b->state == BODY_DOT || b->state == BODY_DOT_CR)
-		if (settle(b, c, out))
-			return;
+	if (settle(b, c, out))
+		return;
 	if (c == '.' && b->state == BODY_START) {
 		b->state = BODY_DOT;
 		return;
@@ -334,4 +349,17 @@ bool body_feed(struct body *b, struct buf *in, struct buf *out)
 		buf_consume(in, 1);
 	}
 	return b->state == BODY_END;
+}
+
+static const char *const fault_names[] = {
+	[BODY_FINE] = "none",
+	[BODY_NUL] = "NUL octets in the message",
+	[BODY_BARE] = "bare CR or LF in the message",
+	[BODY_TOO_LONG] = "the message is longer than message-size",
+};
+static_assert(sizeof fault_names / sizeof *fault_names == BODY_FAULTS, "a name each");
+
+const char *body_fault_name(enum body_fault fault)
+{
+	return fault_names[fault];
 }

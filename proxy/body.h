@@ -74,6 +74,9 @@ void body_begin_chunk(struct body *b, uint64_t octets);
 bool body_feed(struct body *b, struct buf *in, struct buf *out);
 
 /* Where in a line of DATA the framer stands, for traces and tests. */
+/* "NUL octets", …: what was wrong, for the log. */
+const char *body_fault_name(enum body_fault fault);
+
 const char *body_state_name(const struct body *b);
 
 #endif

@@ -2,12 +2,13 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * The life of a conversation: how it begins and ends, what it waits for, and the events that
- * are neither a command (dialogue_near.c, dialogue_mail.c) nor a reply (dialogue_far.c).
+ * The life of a conversation: how it begins and ends, what it waits for, and the events
+ * that are neither a command (dialogue_near.c, dialogue_mail.c) nor a reply
+ * (dialogue_far.c).
  *
- * Near is greeted as soon as far has greeted us. What has still to be settled with far then
- * (STARTTLS, XCLIENT) goes on while near reads the greeting: near's commands are held until
- * far_ready.
+ * Near is greeted as soon as far has greeted us. What has still to be settled with far
+ * then (STARTTLS, XCLIENT) goes on while near reads the greeting: near's commands are
+ * held until far_ready.
  */
 
 #include "dialogue_private.h"
@@ -89,7 +90,8 @@ static enum expect expect_tail(const struct dialogue *d)
 {
 	return d->fifo_count == 0
 		       ? EXPECT_NOTHING
-		       : (enum expect)d->fifo[(d->fifo_start + d->fifo_count - 1) % DIALOGUE_FIFO];
+		       : (enum expect)d->fifo[(d->fifo_start + d->fifo_count - 1) %
+					      DIALOGUE_FIFO];
 }
 
 enum expect expect_pop(struct dialogue *d)
@@ -140,7 +142,8 @@ enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_e
 	return finish(d, line, end, reason, io);
 }
 
-enum dialogue_want refuse(struct dialogue *d, const char *line, const struct dialogue_io *io)
+enum dialogue_want refuse(
+	struct dialogue *d, const char *line, const struct dialogue_io *io)
 {
 	say(io, line);
 	if (++d->disorder < d->service->disorder)
@@ -189,7 +192,8 @@ void say_lost(const struct dialogue *d, const struct dialogue_io *io)
 	say(io, line);
 }
 
-void far_hello(struct dialogue *d, const char *verb, enum expect what, const struct dialogue_io *io)
+void far_hello(struct dialogue *d, const char *verb, enum expect what,
+	const struct dialogue_io *io)
 {
 	bool own = what == EXPECT_OWN_EHLO || what == EXPECT_OWN_HELO;
 	buf_printf(io->far_out, "%s %s\r\n", verb, own ? d->service->hostname : d->helo);
@@ -198,8 +202,8 @@ void far_hello(struct dialogue *d, const char *verb, enum expect what, const str
 
 /* ---- events ---- */
 
-enum dialogue_want dialogue_begin(struct dialogue *d, const struct dialogue_service *service,
-	const struct dialogue_io *io)
+enum dialogue_want dialogue_begin(struct dialogue *d,
+	const struct dialogue_service *service, const struct dialogue_io *io)
 {
 	*d = (struct dialogue){ .service = service, .reason = "" };
 	if (service->near_tls == DIALOGUE_NEAR_IMPLICIT) {
@@ -230,7 +234,8 @@ enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_i
 	}
 	if (d->service->synthesised) {
 		if (d->service->near_tls == DIALOGUE_NEAR_IMPLICIT)
-			buf_printf(io->near_out, "220 %s ESMTP\r\n", d->service->hostname);
+			buf_printf(
+				io->near_out, "220 %s ESMTP\r\n", d->service->hostname);
 		d->near = NEAR_GREETED;
 		transaction_clear(d, io);
 		return DIALOGUE_READ;
@@ -259,8 +264,8 @@ enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io
 }
 
 /* Near is owed replies to what far took and will never answer. */
-static enum dialogue_want far_lost_owing(struct dialogue *d, const char *code,
-	const struct dialogue_io *io)
+static enum dialogue_want far_lost_owing(
+	struct dialogue *d, const char *code, const struct dialogue_io *io)
 {
 	enum expect owed[DIALOGUE_FIFO];
 	unsigned count = 0;
@@ -272,7 +277,8 @@ static enum dialogue_want far_lost_owing(struct dialogue *d, const char *code,
 	if (first != EXPECT_EOD && first != EXPECT_CHUNK && first != EXPECT_LAST_CHUNK &&
 		first != EXPECT_OWN_CHUNK)
 		return hang_up(d, code, DIALOGUE_END_SERVER, d->reason, io);
-	/* RFC 1047: the message may or may not have arrived; near keeps it and tries again. */
+	/* RFC 1047: the message may or may not have arrived; near keeps it and tries
+	 * again. */
 	for (unsigned i = 0; i < count; i++)
 		if (owed[i] != EXPECT_OWN_CHUNK)
 			say_lost(d, io);
@@ -284,8 +290,8 @@ static enum dialogue_want far_lost_owing(struct dialogue *d, const char *code,
 	return DIALOGUE_READ;
 }
 
-enum dialogue_want dialogue_far_lost(struct dialogue *d, const char *reason,
-	const struct dialogue_io *io)
+enum dialogue_want dialogue_far_lost(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io)
 {
 	if (d->near == NEAR_CLOSED)
 		return DIALOGUE_CLOSE;
@@ -339,13 +345,15 @@ static const char *const fault_replies[] = {
 	[BODY_BARE] = "550 5.6.11 The message holds a CR or LF outside of CRLF",
 	[BODY_TOO_LONG] = "552 5.3.4 The message is too big",
 };
-static_assert(sizeof fault_replies / sizeof *fault_replies == BODY_FAULTS, "a reply each");
+static_assert(
+	sizeof fault_replies / sizeof *fault_replies == BODY_FAULTS, "a reply each");
 
 static void data_end(struct dialogue *d, int fault, const struct dialogue_io *io)
 {
 	d->near = NEAR_READY;
 	if (fault != BODY_FINE) {
-		/* Far holds an unfinished message, which nothing but the loss of its leg can end. */
+		/* Far holds an unfinished message, which nothing but the loss of its leg
+		 * can end. */
 		say(io, fault_replies[fault]);
 		far_drop(d, "the message before was refused");
 		transaction_clear(d, io);
@@ -371,7 +379,8 @@ static enum dialogue_want chunk_end(struct dialogue *d, const struct dialogue_io
 	return refusal ? refuse(d, refusal, io) : DIALOGUE_READ;
 }
 
-enum dialogue_want dialogue_body_end(struct dialogue *d, int fault, const struct dialogue_io *io)
+enum dialogue_want dialogue_body_end(
+	struct dialogue *d, int fault, const struct dialogue_io *io)
 {
 	d->events++;
 	if (d->near == NEAR_CHUNK)
@@ -382,7 +391,8 @@ enum dialogue_want dialogue_body_end(struct dialogue *d, int fault, const struct
 
 enum dialogue_want dialogue_near_ended(struct dialogue *d)
 {
-	if (d->near != NEAR_CLOSED && !drained(d) && d->near != NEAR_BODY && d->near != NEAR_CHUNK)
+	if (d->near != NEAR_CLOSED && !drained(d) && d->near != NEAR_BODY &&
+		d->near != NEAR_CHUNK)
 		return DIALOGUE_HOLD;
 	d->events++;
 	return finish(d, NULL, DIALOGUE_END_CLIENT, "", NULL);
@@ -393,17 +403,20 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 	switch (dialogue_waiting(d)) {
 	case DIALOGUE_WAIT_COMMAND:
 	case DIALOGUE_WAIT_BODY:
-		return hang_up(d, "421 4.4.2", DIALOGUE_END_TIMEOUT, "Timeout, closing", io);
+		return hang_up(
+			d, "421 4.4.2", DIALOGUE_END_TIMEOUT, "Timeout, closing", io);
 	case DIALOGUE_WAIT_NEAR_TLS:
 		return finish(d, NULL, DIALOGUE_END_TLS, "timeout", io);
 	case DIALOGUE_WAIT_POLICY:
 		return hang_up(d, "421 4.4.3", DIALOGUE_END_SERVER,
 			"no answer about the recipient's domain in time", io);
 	case DIALOGUE_WAIT_CONNECT:
-		return dialogue_far_lost(d, "the mail server did not accept a connection in time", io);
+		return dialogue_far_lost(
+			d, "the mail server did not accept a connection in time", io);
 	case DIALOGUE_WAIT_GREETING:
 		return dialogue_far_lost(d, "the mail server did not greet in time", io);
-	default: return dialogue_far_lost(d, "the mail server did not answer in time", io);
+	default:
+		return dialogue_far_lost(d, "the mail server did not answer in time", io);
 	}
 }
 
@@ -417,8 +430,8 @@ enum dialogue_want dialogue_shutdown(struct dialogue *d, const struct dialogue_i
 	return hang_up(d, "421 4.3.2", DIALOGUE_END_SHUTDOWN, "Service closing", io);
 }
 
-enum dialogue_want dialogue_evict(struct dialogue *d, const char *reason,
-	const struct dialogue_io *io)
+enum dialogue_want dialogue_evict(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io)
 {
 	return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, reason, io);
 }

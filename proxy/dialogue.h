@@ -5,13 +5,15 @@
 
 /*
  * The conversation. A session has two legs: the SMTP client is on the near one, the SMTP
- * server on the far one. The dialogue takes one event, appends octets to the out buffers of both
- * and says what the shell is to do next. It knows no descriptor, no TLS library, no clock, no
- * memory of its own and no log: a text playbook or a fuzzer is its complete environment.
+ * server on the far one. The dialogue takes one event, appends octets to the out buffers
+ * of both and says what the shell is to do next. It knows no descriptor, no TLS library,
+ * no clock, no memory of its own and no log: a text playbook or a fuzzer is its complete
+ * environment.
  *
- * Pipelining is solved by a FIFO of the replies that the far side still owes us. A command
- * that we answer ourselves waits until everything before it is answered; a command that we
- * pass on goes at once where the far side offers PIPELINING, else when the FIFO is empty.
+ * Pipelining is solved by a FIFO of the replies that the far side still owes us. A
+ * command that we answer ourselves waits until everything before it is answered; a
+ * command that we pass on goes at once where the far side offers PIPELINING, else when
+ * the FIFO is empty.
  */
 
 #include "buf.h"
@@ -24,15 +26,15 @@
 enum {
 	DIALOGUE_FIFO = 32,  /* replies outstanding at most; more commands are held */
 	DIALOGUE_HELO = 80,  /* octets kept of a HELO name, its NUL included */
-	DIALOGUE_PATH = 120, /* octets kept of a path for the log, its NUL included */
+	DIALOGUE_PATH = 112, /* octets kept of a path for the log, its NUL included */
 };
 
 /* ---- what a service is: data, shared by all its sessions ---- */
 
 enum dialogue_near_tls {
-	DIALOGUE_NEAR_CLEAR,    /* STARTTLS is not offered */
+	DIALOGUE_NEAR_CLEAR, /* STARTTLS is not offered */
 	DIALOGUE_NEAR_OFFER,
-	DIALOGUE_NEAR_REQUIRE,  /* 530 5.7.0 until TLS is up (RFC 3207 §4) */
+	DIALOGUE_NEAR_REQUIRE,	/* 530 5.7.0 until TLS is up (RFC 3207 §4) */
 	DIALOGUE_NEAR_IMPLICIT, /* TLS from the first octet (RFC 8314) */
 };
 
@@ -44,19 +46,21 @@ enum dialogue_far_tls {
 
 struct dialogue_service {
 	const char *hostname;
-	uint8_t near_tls;  /* enum dialogue_near_tls */
-	uint8_t far_tls;   /* enum dialogue_far_tls */
-	bool synthesised;  /* greeting and EHLO are our own, and far is opened at the first RCPT of a
-			      transaction; else far is opened at once and its words are mirrored */
-	bool xclient;	   /* tell the far side the client's address by XCLIENT, if it understands */
-	bool received;	   /* insert a Received line */
-	bool reject_bare;  /* bare CR and LF in DATA are refused, not repaired */
-	uint32_t offer;	   /* synthesised: SMTP_KW bits; STARTTLS and AUTH are ours to add */
-	uint32_t mechanisms; /* AUTH let through inside TLS: 1u << SMTP_AUTH_… */
+	uint8_t near_tls; /* enum dialogue_near_tls */
+	uint8_t far_tls;  /* enum dialogue_far_tls */
+	bool synthesised; /* greeting and EHLO are our own, and far is opened at the first
+			     RCPT of a transaction; else far is opened at once and its
+			     words are mirrored */
+	bool xclient;	  /* tell the far side the client's address by XCLIENT, if it
+			     understands */
+	bool received;	  /* insert a Received line */
+	bool reject_bare; /* bare CR and LF in DATA are refused, not repaired */
+	uint32_t offer; /* synthesised: SMTP_KW bits; STARTTLS and AUTH are ours to add */
+	uint32_t mechanisms;   /* AUTH let through inside TLS: 1u << SMTP_AUTH_… */
 	uint64_t message_size; /* octets; 0: what the far side says */
 	uint32_t command_length, auth_length; /* octets of a line with its CRLF */
-	uint32_t recipients;	/* a transaction */
-	uint32_t disorder;	/* commands refused by ourselves before we hang up */
+	uint32_t recipients;		      /* a transaction */
+	uint32_t disorder; /* commands refused by ourselves before we hang up */
 	struct smtp_reply_limits reply;
 };
 
@@ -64,35 +68,38 @@ struct dialogue_service {
 
 /* What the shell is to do next. */
 enum dialogue_want {
-	DIALOGUE_READ,		 /* go on with the next line or reply */
-	DIALOGUE_HOLD,		 /* this one can't be taken yet: bring it again after the next event */
-	DIALOGUE_BODY,		 /* stream near's octets through body until it ends */
-	DIALOGUE_ASK_POLICY,	 /* whether, and where, the recipient may be sent: dialogue_policy() */
+	DIALOGUE_READ, /* go on with the next line or reply */
+	DIALOGUE_HOLD, /* this one can't be taken yet: bring it again after the next event
+			*/
+	DIALOGUE_BODY, /* stream near's octets through body until it ends */
+	DIALOGUE_ASK_POLICY,	 /* whether, and where, the recipient may be sent:
+				    dialogue_policy() */
 	DIALOGUE_OPEN_FAR,	 /* connect, then dialogue_far_up() or _far_lost() */
 	DIALOGUE_START_TLS_NEAR, /* flush near, shake hands, then dialogue_near_tls() */
-	DIALOGUE_START_TLS_FAR,	 /* flush far, shake hands, then dialogue_far_tls() or _far_lost() */
+	DIALOGUE_START_TLS_FAR,	 /* flush far, shake hands, then dialogue_far_tls() or
+				    _far_lost() */
 	DIALOGUE_CLOSE,		 /* flush near, then end the session */
 	DIALOGUE_WANTS
 };
 
 /* What the conversation waits for: tells which timer of RFC 5321 §4.5.3.2 runs. */
 enum dialogue_wait {
-	DIALOGUE_WAIT_COMMAND,	/* near: the next command */
-	DIALOGUE_WAIT_BODY,	/* near: the next octets of the message */
+	DIALOGUE_WAIT_COMMAND, /* near: the next command */
+	DIALOGUE_WAIT_BODY,    /* near: the next octets of the message */
 	DIALOGUE_WAIT_NEAR_TLS,
 	DIALOGUE_WAIT_POLICY,
 	DIALOGUE_WAIT_CONNECT,
 	DIALOGUE_WAIT_FAR_TLS,
 	DIALOGUE_WAIT_GREETING,
-	DIALOGUE_WAIT_REPLY,	/* far: to any command but these two */
-	DIALOGUE_WAIT_DATA,	/* far: the 354 */
-	DIALOGUE_WAIT_EOD,	/* far: the reply to the end of the message */
+	DIALOGUE_WAIT_REPLY, /* far: to any command but these two */
+	DIALOGUE_WAIT_DATA,  /* far: the 354 */
+	DIALOGUE_WAIT_EOD,   /* far: the reply to the end of the message */
 	DIALOGUE_WAITS
 };
 
 /* How it ended; the log's end=… */
 enum dialogue_end {
-	DIALOGUE_END_NONE,    /* not yet */
+	DIALOGUE_END_NONE, /* not yet */
 	DIALOGUE_END_QUIT,
 	DIALOGUE_END_CLIENT,  /* near closed without QUIT */
 	DIALOGUE_END_SERVER,  /* far could not be reached, was lost, or said 421 */
@@ -104,9 +111,11 @@ enum dialogue_end {
 };
 
 enum dialogue_verdict {
-	DIALOGUE_POLICY_REFUSED, /* with a whole reply line: this recipient is answered by it */
+	DIALOGUE_POLICY_REFUSED, /* with a whole reply line: this recipient is answered by
+				    it */
 	DIALOGUE_POLICY_SERVED,	 /* the far leg that is up serves it */
-	DIALOGUE_POLICY_OPEN,	 /* a new far leg is needed (only before the first accepted RCPT) */
+	DIALOGUE_POLICY_OPEN, /* a new far leg is needed (only before the first accepted
+				 RCPT) */
 };
 
 struct dialogue {
@@ -119,45 +128,53 @@ struct dialogue {
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
-	bool cut;	/* far spoke or went during the body: nothing more of it is passed on */
-	bool mail_refused; /* synthesised: far refused the MAIL; its reply stands in io->held */
-	bool refusing;	/* the chunks of this transaction are swallowed */
+	bool cut; /* far spoke or went during the body: nothing more of it is passed on */
+	bool mail_refused; /* synthesised: far refused the MAIL; its reply stands in
+			      io->held */
+	bool refusing;	   /* the chunks of this transaction are swallowed */
 	uint8_t fifo[DIALOGUE_FIFO]; /* a ring of enum expect */
 	uint8_t fifo_start, fifo_count;
-	const char *refusal; /* a reply line of ours: to a swallowed chunk, to a refused recipient */
+	const char *refusal; /* a reply line of ours: to a swallowed chunk, to a refused
+				recipient */
 	uint32_t recipients; /* accepted in this transaction */
 	uint32_t disorder;
 	uint32_t near_keywords; /* what our EHLO reply offered */
 	struct smtp_ehlo far_ehlo;
 
 	/* for the shell to read */
-	bool body_chunk;      /* DIALOGUE_BODY: BDAT, of body_octets; else DATA */
-	bool body_first;      /* ... and it starts a message */
-	bool body_last;	      /* ... and is the last chunk */
-	bool body_discard;    /* ... and nothing of it is to be passed on (may change on the way) */
-	uint64_t body_octets; /* of this chunk */
+	bool body_chunk;   /* DIALOGUE_BODY: BDAT, of body_octets; else DATA */
+	bool body_first;   /* ... and it starts a message */
+	bool body_last;	   /* ... and is the last chunk */
+	bool body_discard; /* ... and nothing of it is to be passed on (may change on the
+			      way) */
+	uint64_t body_octets;	 /* of this chunk */
 	uint64_t message_octets; /* of all its chunks so far */
-	uint32_t events;      /* counts what was taken in: a change is progress */
-	uint32_t transactions;	/* messages accepted by the far side */
+	uint32_t events;	 /* counts what was taken in: a change is progress */
+	uint32_t transactions;	 /* messages accepted by the far side */
 	char helo[DIALOGUE_HELO];
-	char from[DIALOGUE_PATH], to[DIALOGUE_PATH]; /* the last MAIL's, and its first RCPT's */
-	const char *reason;   /* why it ended or will end, or "" */
-	struct span asked;    /* DIALOGUE_ASK_POLICY: the recipient's domain, inside the held line */
+	char from[DIALOGUE_PATH],
+		to[DIALOGUE_PATH]; /* the last MAIL's, and its first RCPT's */
+	const char *reason;	   /* why it ended or will end, or "" */
+	struct span asked; /* DIALOGUE_ASK_POLICY: the recipient's domain, inside the held
+			      line */
 };
 
 /* What an event may write to. */
 struct dialogue_io {
-	const struct trace *trace; /* what the shell knows of near, for Received and XCLIENT */
+	const struct trace
+		*trace; /* what the shell knows of near, for Received and XCLIENT */
 	struct buf *near_out, *far_out;
-	struct buf *held;    /* synthesised: keeps the MAIL until the far leg is there */
-	size_t near_behind;  /* octets of near already here behind the line of this event */
-	size_t far_behind;   /* octets of far behind the reply of this event */
-	bool tls_busy;	     /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
+	struct buf *held;   /* synthesised: keeps the MAIL until the far leg is there */
+	size_t near_behind; /* octets of near already here behind the line of this event
+			     */
+	size_t far_behind;  /* octets of far behind the reply of this event */
+	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
 };
 
-/* DIALOGUE_OPEN_FAR, DIALOGUE_START_TLS_NEAR (implicit) or DIALOGUE_READ (greeted by ourselves). */
-enum dialogue_want dialogue_begin(struct dialogue *d, const struct dialogue_service *service,
-	const struct dialogue_io *io);
+/* DIALOGUE_OPEN_FAR, DIALOGUE_START_TLS_NEAR (implicit) or DIALOGUE_READ (greeted by
+ * ourselves). */
+enum dialogue_want dialogue_begin(struct dialogue *d,
+	const struct dialogue_service *service, const struct dialogue_io *io);
 
 /* A command line as smtp_line() cut it; `line` is empty for SMTP_LINE_LONG. */
 enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status status,
@@ -167,30 +184,34 @@ enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status 
 enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status status,
 	const struct smtp_reply *reply, const struct dialogue_io *io);
 
-/* Near's handshake is done (a failed one ends the session: nobody is there to be told). */
+/* Near's handshake is done (a failed one ends the session: nobody is there to be told).
+ */
 enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_io *io);
 
 enum dialogue_want dialogue_far_up(struct dialogue *d, const struct dialogue_io *io);
 enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io *io);
 
 /*
- * The far leg could not be had, failed or ended; `reason` in plain words, one line, a constant.
- * Also right after the leg was dropped on our own account: then it changes nothing.
+ * The far leg could not be had, failed or ended; `reason` in plain words, one line, a
+ * constant. Also right after the leg was dropped on our own account: then it changes
+ * nothing.
  */
-enum dialogue_want dialogue_far_lost(struct dialogue *d, const char *reason,
-	const struct dialogue_io *io);
+enum dialogue_want dialogue_far_lost(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io);
 
 /*
- * The answer to DIALOGUE_ASK_POLICY; `refusal` is a reply line without its end that stays valid
- * until the held line was brought again, or NULL.
+ * The answer to DIALOGUE_ASK_POLICY; `refusal` is a reply line without its end that stays
+ * valid until the held line was brought again, or NULL.
  */
 enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict verdict,
 	const char *refusal, const struct dialogue_io *io);
 
 /* The body has come to its end, with this fault (enum body_fault, BODY_FINE for none). */
-enum dialogue_want dialogue_body_end(struct dialogue *d, int fault, const struct dialogue_io *io);
+enum dialogue_want dialogue_body_end(
+	struct dialogue *d, int fault, const struct dialogue_io *io);
 
-/* Near has closed its side, and every line of it was taken. HOLD: replies are still owed. */
+/* Near has closed its side, and every line of it was taken. HOLD: replies are still owed.
+ */
 enum dialogue_want dialogue_near_ended(struct dialogue *d);
 
 /* The deadline of dialogue_waiting() has passed. */
@@ -199,25 +220,29 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 /* The service ends: CLOSE for the idle, READ while a transaction is under way. */
 enum dialogue_want dialogue_shutdown(struct dialogue *d, const struct dialogue_io *io);
 
-/* Near broke a limit that the shell keeps: told by 421 where that can be told, and ended. */
-enum dialogue_want dialogue_evict(struct dialogue *d, const char *reason,
-	const struct dialogue_io *io);
+/* Near broke a limit that the shell keeps: told by 421 where that can be told, and ended.
+ */
+enum dialogue_want dialogue_evict(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io);
 
 enum dialogue_wait dialogue_waiting(const struct dialogue *d);
 
 /* Octets that a line of near may have now, with its CRLF. */
 size_t dialogue_line_limit(const struct dialogue *d);
 
-/* Whether near's octets are lines to be brought now (not a body, not TLS, not after the end). */
+/* Whether near's octets are lines to be brought now (not a body, not TLS, not after the
+ * end). */
 bool dialogue_takes_lines(const struct dialogue *d);
 
 /* It has ended: there is only something left to flush. */
 bool dialogue_closed(const struct dialogue *d);
 
-/* Whether the far leg is to be open; once false the shell drops it (without end of data, if inside one). */
+/* Whether the far leg is to be open; once false the shell drops it (without end of data,
+ * if inside one). */
 bool dialogue_needs_far(const struct dialogue *d);
 
-/* Whether a message has been passed on whole and its reply is still owed: never cut this short. */
+/* Whether a message has been passed on whole and its reply is still owed: never cut this
+ * short. */
 bool dialogue_awaits_verdict(const struct dialogue *d);
 
 const char *dialogue_want_name(enum dialogue_want want);

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * Far's replies: each is matched with the head of the FIFO. What answers near's command is
- * passed on as it is; what answers a command of ours is taken in here.
+ * Far's replies: each is matched with the head of the FIFO. What answers near's command
+ * is passed on as it is; what answers a command of ours is taken in here.
  */
 
 #include "dialogue_private.h"
@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum dialogue_want taker(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io);
+typedef enum dialogue_want taker(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io);
 
 static bool positive(const struct smtp_reply *reply)
 {
@@ -34,8 +34,8 @@ static enum dialogue_want nonsense(struct dialogue *d, const struct dialogue_io 
 
 /* ---- what near sees ---- */
 
-static enum dialogue_want take_greeting(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_greeting(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	bool greeted = d->near != NEAR_UNGREETED;
 	if (positive(reply) && reply->code != 220)
@@ -46,7 +46,8 @@ static enum dialogue_want take_greeting(struct dialogue *d, const struct smtp_re
 	if (!greeted)
 		smtp_reply_write(io->near_out, reply);
 	if (negative(reply))
-		return finish(d, NULL, DIALOGUE_END_SERVER, "the mail server refused to serve", io);
+		return finish(d, NULL, DIALOGUE_END_SERVER,
+			"the mail server refused to serve", io);
 	if (!greeted)
 		d->near = NEAR_GREETED;
 	if (d->service->synthesised || d->service->far_tls != DIALOGUE_FAR_CLEAR ||
@@ -57,12 +58,13 @@ static enum dialogue_want take_greeting(struct dialogue *d, const struct smtp_re
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_ehlo(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_ehlo(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->near = NEAR_GREETED;
 	if (!positive(reply)) {
-		bool unknown = reply->code == 500 || reply->code == 502 || reply->code == 504;
+		bool unknown =
+			reply->code == 500 || reply->code == 502 || reply->code == 504;
 		if (!unknown) {
 			smtp_reply_write(io->near_out, reply);
 			return DIALOGUE_READ;
@@ -81,8 +83,8 @@ static enum dialogue_want take_ehlo(struct dialogue *d, const struct smtp_reply 
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_helo(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_helo(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
@@ -90,8 +92,8 @@ static enum dialogue_want take_helo(struct dialogue *d, const struct smtp_reply 
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_helo_fallback(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_helo_fallback(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	if (!positive(reply))
@@ -104,8 +106,8 @@ static enum dialogue_want take_helo_fallback(struct dialogue *d, const struct sm
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_mail(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_mail(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	if (!positive(reply))
@@ -113,8 +115,8 @@ static enum dialogue_want take_mail(struct dialogue *d, const struct smtp_reply 
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_rcpt(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_rcpt(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	if (positive(reply))
@@ -122,7 +124,8 @@ static enum dialogue_want take_rcpt(struct dialogue *d, const struct smtp_reply 
 	return DIALOGUE_READ;
 }
 
-/* Far takes a message that has nowhere to go: it gets an empty one, which it will refuse. */
+/* Far takes a message that has nowhere to go: it gets an empty one, which it will refuse.
+ */
 static enum dialogue_want end_empty(struct dialogue *d, const struct dialogue_io *io)
 {
 	buf_puts(io->far_out, ".\r\n");
@@ -130,8 +133,8 @@ static enum dialogue_want end_empty(struct dialogue *d, const struct dialogue_io
 	return refuse(d, "554 5.5.1 No valid recipients", io);
 }
 
-static enum dialogue_want take_data(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_data(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->near = NEAR_READY;
 	if (!negative(reply) && d->recipients > 0) {
@@ -150,16 +153,18 @@ static enum dialogue_want take_data(struct dialogue *d, const struct smtp_reply 
 		want = end_empty(d, io);
 	/* A message sent before it was asked for must not be read as commands. */
 	if (want == DIALOGUE_READ && io->near_behind > 0)
-		return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind DATA", io);
+		return hang_up(
+			d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind DATA", io);
 	return want;
 }
 
-static enum dialogue_want take_eod(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_eod(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	bool cut = d->cut;
 	if (cut && positive(reply))
-		say(io, "451 4.3.0 The mail server answered before the end of the message");
+		say(io, "451 4.3.0 The mail server answered before the end of the "
+			"message");
 	else
 		smtp_reply_write(io->near_out, reply);
 	if (positive(reply) && !cut)
@@ -171,8 +176,8 @@ static enum dialogue_want take_eod(struct dialogue *d, const struct smtp_reply *
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_auth(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_auth(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	d->near = reply->code == 334 ? NEAR_AUTH : NEAR_READY;
@@ -180,23 +185,23 @@ static enum dialogue_want take_auth(struct dialogue *d, const struct smtp_reply 
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_quit(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_quit(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	return finish(d, NULL, DIALOGUE_END_QUIT, "", io);
 }
 
-static enum dialogue_want take_rset(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_rset(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
 	transaction_clear(d, io);
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want pass_on(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want pass_on(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	(void)d;
 	smtp_reply_write(io->near_out, reply);
@@ -205,28 +210,29 @@ static enum dialogue_want pass_on(struct dialogue *d, const struct smtp_reply *r
 
 /* ---- what near does not see ---- */
 
-static enum dialogue_want swallow(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want swallow(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	(void)d, (void)reply, (void)io;
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_own_eod(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_eod(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	(void)reply;
 	transaction_clear(d, io);
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want far_unfit(struct dialogue *d, const char *code, const char *reason,
-	const struct dialogue_io *io)
+static enum dialogue_want far_unfit(struct dialogue *d, const char *code,
+	const char *reason, const struct dialogue_io *io)
 {
 	return hang_up(d, code, DIALOGUE_END_SERVER, reason, io);
 }
 
-static void write_attribute(struct buf *out, enum smtp_xclient attribute, const char *value)
+static void write_attribute(
+	struct buf *out, enum smtp_xclient attribute, const char *value)
 {
 	static const char ipv6[] = "IPv6:";
 	buf_printf(out, " %s=", smtp_xclient_name(attribute));
@@ -237,7 +243,8 @@ static void write_attribute(struct buf *out, enum smtp_xclient attribute, const 
 	smtp_xtext_write(out, (struct span){ value, strlen(value) });
 }
 
-/* Only what far says it understands. What near has not said yet (HELO, LOGIN) it says itself. */
+/* Only what far says it understands. What near has not said yet (HELO, LOGIN) it says
+ * itself. */
 static void write_xclient(const struct dialogue *d, const struct dialogue_io *io)
 {
 	char client_port[12], server_port[12];
@@ -257,11 +264,13 @@ static void write_xclient(const struct dialogue *d, const struct dialogue_io *io
 	buf_puts(io->far_out, "\r\n");
 }
 
-/* What far can is known: near may go on, after XCLIENT where that is wanted and understood. */
+/* What far can is known: near may go on, after XCLIENT where that is wanted and
+ * understood. */
 static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *io)
 {
 	uint32_t address = d->far_ehlo.xclient & (1u << SMTP_XCLIENT_ADDR);
-	if (!d->service->xclient || !(d->far_ehlo.keywords & SMTP_KW(XCLIENT)) || !address) {
+	if (!d->service->xclient || !(d->far_ehlo.keywords & SMTP_KW(XCLIENT)) ||
+		!address) {
 		d->far_ready = true;
 		return DIALOGUE_READ;
 	}
@@ -270,15 +279,15 @@ static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *i
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_own_ehlo(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_ehlo(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	bool clear = d->service->far_tls == DIALOGUE_FAR_CLEAR || d->far_clear;
 	bool encrypt = d->service->far_tls == DIALOGUE_FAR_ENCRYPT && !d->far_tls;
 	if (!positive(reply)) {
 		if (encrypt)
-			return far_unfit(d, "421 4.7.4", "the mail server refuses EHLO, TLS is demanded",
-				io);
+			return far_unfit(d, "421 4.7.4",
+				"the mail server refuses EHLO, TLS is demanded", io);
 		far_hello(d, "HELO", EXPECT_OWN_HELO, io);
 		return DIALOGUE_READ;
 	}
@@ -287,8 +296,8 @@ static enum dialogue_want take_own_ehlo(struct dialogue *d, const struct smtp_re
 	if (clear || d->far_tls)
 		return settle(d, io);
 	if (!offered)
-		return encrypt ? far_unfit(d, "421 4.7.4", "the mail server does not offer STARTTLS",
-					 io)
+		return encrypt ? far_unfit(d, "421 4.7.4",
+					 "the mail server does not offer STARTTLS", io)
 			       : settle(d, io);
 	/* Nothing that was said in clear counts under TLS (RFC 3207 §4.2). */
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
@@ -297,18 +306,19 @@ static enum dialogue_want take_own_ehlo(struct dialogue *d, const struct smtp_re
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_own_helo(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_helo(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (!positive(reply))
-		return far_unfit(d, "421 4.3.0", "the mail server refuses EHLO and HELO", io);
+		return far_unfit(
+			d, "421 4.3.0", "the mail server refuses EHLO and HELO", io);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->far_ready = true;
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_own_starttls(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_starttls(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (reply->code == 220) {
 		d->far = FAR_HANDSHAKE;
@@ -316,25 +326,27 @@ static enum dialogue_want take_own_starttls(struct dialogue *d, const struct smt
 	}
 	if (d->service->far_tls == DIALOGUE_FAR_ENCRYPT)
 		return far_unfit(d, "421 4.7.4", "the mail server refuses STARTTLS", io);
-	/* The same leg is still in clear and in step: no need for another (RFC 3207 §4). */
+	/* The same leg is still in clear and in step: no need for another (RFC 3207 §4).
+	 */
 	d->far_clear = true;
 	far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
 	return DIALOGUE_READ;
 }
 
 /* Accepted, XCLIENT begins the session anew (220), and near's EHLO comes next. */
-static enum dialogue_want take_own_xclient(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_xclient(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (reply->code != 220)
-		return far_unfit(d, "421 4.3.0", "the mail server refuses XCLIENT or this client", io);
+		return far_unfit(d, "421 4.3.0",
+			"the mail server refuses XCLIENT or this client", io);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->far_ready = true;
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want take_own_mail(struct dialogue *d, const struct smtp_reply *reply,
-	const struct dialogue_io *io)
+static enum dialogue_want take_own_mail(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (positive(reply))
 		return DIALOGUE_READ;
@@ -389,12 +401,15 @@ static enum dialogue_want far_closes(struct dialogue *d, bool visible,
 	const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (d->service->synthesised && !visible)
-		return dialogue_far_lost(d, "the mail server closed the session (421)", io);
+		return dialogue_far_lost(
+			d, "the mail server closed the session (421)", io);
 	smtp_reply_write(io->near_out, reply);
-	return finish(d, NULL, DIALOGUE_END_SERVER, "the mail server closed the session (421)", io);
+	return finish(d, NULL, DIALOGUE_END_SERVER,
+		"the mail server closed the session (421)", io);
 }
 
-/* Far speaks while near's message is still coming: what it says is judged when that has ended. */
+/* Far speaks while near's message is still coming: what it says is judged when that has
+ * ended. */
 static bool too_early(struct dialogue *d)
 {
 	if (d->near == NEAR_BODY)
@@ -419,10 +434,12 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 	if (reply->code == 421 && head != EXPECT_GREETING)
 		return far_closes(d, visible, reply, io);
 	/* An answer to nothing would be taken for the answer to near's next command. */
-	if (head == EXPECT_NOTHING || !(answers[head].classes & (1u << reply->code / 100)))
+	if (head == EXPECT_NOTHING ||
+		!(answers[head].classes & (1u << reply->code / 100)))
 		return nonsense(d, io);
 	/* RFC 3207 §6: what stands behind the 220 was said by nobody in TLS. */
 	if (head == EXPECT_OWN_STARTTLS && reply->code == 220 && io->far_behind > 0)
-		return far_unfit(d, "421 4.7.5", "octets behind the answer to STARTTLS", io);
+		return far_unfit(
+			d, "421 4.7.5", "octets behind the answer to STARTTLS", io);
 	return answers[head].take(d, reply, io);
 }

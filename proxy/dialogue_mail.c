@@ -5,9 +5,9 @@
  * The mail transaction: MAIL, RCPT, and how the message begins by DATA or BDAT. Paths and
  * parameters are written anew from what was understood: what was judged is what far sees.
  *
- * Where words are mirrored MAIL and RCPT are passed on at once. Where they are synthesised MAIL is
- * answered here and held; the first RCPT asks the policy, opens the far leg, and then MAIL goes
- * before it.
+ * Where words are mirrored MAIL and RCPT are passed on at once. Where they are
+ * synthesised MAIL is answered here and held; the first RCPT asks the policy, opens the
+ * far leg, and then MAIL goes before it.
  */
 
 #include "dialogue_private.h"
@@ -46,13 +46,14 @@ struct mail_wishes {
 	uint64_t size;
 };
 
-static const char *wish(const struct dialogue *d, const struct parameter *p, struct span value,
-	struct mail_wishes *wishes)
+static const char *wish(const struct dialogue *d, const struct parameter *p,
+	struct span value, struct mail_wishes *wishes)
 {
 	if (p->keyword == SMTP_KW(SIZE)) {
 		if (!span_number(value, &wishes->size))
 			return "501 5.5.4 SIZE takes a number";
-		if (d->service->message_size != 0 && wishes->size > d->service->message_size)
+		if (d->service->message_size != 0 &&
+			wishes->size > d->service->message_size)
 			return "552 5.3.4 The message is too big";
 	}
 	if (p->keyword == SMTP_KW(8BITMIME) && span_is(value, "BINARYMIME")) {
@@ -65,19 +66,21 @@ static const char *wish(const struct dialogue *d, const struct parameter *p, str
 	return NULL;
 }
 
-/* What far does not know is dropped where that loses nothing but comfort, else it is refused. */
+/* What far does not know is dropped where that loses nothing but comfort, else it is
+ * refused. */
 static const char *lacking(uint32_t keyword)
 {
 	switch (keyword) {
-	case SMTP_KW(8BITMIME): return "451 4.6.3 The next server does not take 8-bit text";
+	case SMTP_KW(8BITMIME):
+		return "451 4.6.3 The next server does not take 8-bit text";
 	case SMTP_KW(SMTPUTF8): return "550 5.6.7 The next server does not take SMTPUTF8";
 	default: return NULL;
 	}
 }
 
 /*
- * Reads the parameters in `rest`, and writes those that far knows to `out` (NULL: only reads).
- * Returns a refusal, or NULL when all is well.
+ * Reads the parameters in `rest`, and writes those that far knows to `out` (NULL: only
+ * reads). Returns a refusal, or NULL when all is well.
  */
 static const char *take_parameters(const struct dialogue *d, struct span rest, bool mail,
 	struct buf *out, struct mail_wishes *wishes)
@@ -89,7 +92,8 @@ static const char *take_parameters(const struct dialogue *d, struct span rest, b
 		if (!p || !(d->near_keywords & p->keyword))
 			return "555 5.5.4 This parameter is not offered";
 		const char *refusal = wish(d, p, value, wishes);
-		bool known = p->keyword == SMTP_KW(AUTH) || (d->far_ehlo.keywords & p->keyword);
+		bool known = p->keyword == SMTP_KW(AUTH) ||
+			     (d->far_ehlo.keywords & p->keyword);
 		if (!refusal && out && !known)
 			refusal = lacking(p->keyword);
 		if (refusal)
@@ -107,8 +111,9 @@ static const char *take_parameters(const struct dialogue *d, struct span rest, b
 
 static void note_path(char note[DIALOGUE_PATH], const struct smtp_path *path)
 {
-	int n = snprintf(note, DIALOGUE_PATH, "%.*s%s%.*s", (int)path->local.length, path->local.at,
-		path->domain.length > 0 ? "@" : "", (int)path->domain.length, path->domain.at);
+	int n = snprintf(note, DIALOGUE_PATH, "%.*s%s%.*s", (int)path->local.length,
+		path->local.at, path->domain.length > 0 ? "@" : "",
+		(int)path->domain.length, path->domain.at);
 	if (n >= DIALOGUE_PATH)
 		memcpy(note + DIALOGUE_PATH - 4, "...", 4);
 }
@@ -153,10 +158,12 @@ static const char *forward_mail(struct dialogue *d, const struct smtp_path *path
 	return refusal;
 }
 
-enum dialogue_want near_mail(struct dialogue *d, struct span argument, const struct dialogue_io *io)
+enum dialogue_want near_mail(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	if (!drained(d))
-		return DIALOGUE_HOLD; /* a RSET under way ends the transaction only when answered */
+		return DIALOGUE_HOLD; /* a RSET under way ends the transaction only when
+					 answered */
 	struct smtp_path path;
 	struct span rest;
 	struct mail_wishes wishes = { 0 };
@@ -187,7 +194,8 @@ enum dialogue_want near_mail(struct dialogue *d, struct span argument, const str
 /* The held MAIL goes before the first RCPT that far gets to see. */
 static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue_io *io)
 {
-	struct span argument = { (const char *)buf_head(io->held), buf_length(io->held) - 2 };
+	struct span argument = { (const char *)buf_head(io->held),
+		buf_length(io->held) - 2 };
 	struct smtp_path path;
 	struct span rest;
 	struct mail_wishes wishes = { 0 };
@@ -202,8 +210,8 @@ static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue
 }
 
 /* Synthesised: whether this RCPT may go now (READ), or what has to come before. */
-static enum dialogue_want decide(struct dialogue *d, const struct smtp_path *path,
-	const struct dialogue_io *io)
+static enum dialogue_want decide(
+	struct dialogue *d, const struct smtp_path *path, const struct dialogue_io *io)
 {
 	if (d->mail_refused) {
 		/* Far refused the MAIL: its answer, once for each recipient. */
@@ -236,7 +244,8 @@ static const char *read_rcpt(const struct dialogue *d, struct span argument,
 		return "501 5.5.4 RCPT takes TO:<path>";
 	struct mail_wishes ignored = { 0 };
 	switch (smtp_path(argument, d->utf8, path, rest)) {
-	case SMTP_PATH_NONASCII: return "553 5.6.7 An address beyond ASCII needs SMTPUTF8";
+	case SMTP_PATH_NONASCII:
+		return "553 5.6.7 An address beyond ASCII needs SMTPUTF8";
 	case SMTP_PATH_OK:
 		if (path->local.length > 0)
 			return take_parameters(d, *rest, false, NULL, &ignored);
@@ -245,8 +254,8 @@ static const char *read_rcpt(const struct dialogue *d, struct span argument,
 	}
 }
 
-static void forward_rcpt(struct dialogue *d, const struct smtp_path *path, struct span rest,
-	const struct dialogue_io *io)
+static void forward_rcpt(struct dialogue *d, const struct smtp_path *path,
+	struct span rest, const struct dialogue_io *io)
 {
 	struct mail_wishes ignored = { 0 };
 	buf_puts(io->far_out, "RCPT TO:");
@@ -259,7 +268,8 @@ static void forward_rcpt(struct dialogue *d, const struct smtp_path *path, struc
 		note_path(d->to, path);
 }
 
-enum dialogue_want near_rcpt(struct dialogue *d, struct span argument, const struct dialogue_io *io)
+enum dialogue_want near_rcpt(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	struct smtp_path path;
 	struct span rest;
@@ -285,7 +295,8 @@ enum dialogue_want near_rcpt(struct dialogue *d, struct span argument, const str
 
 /* ---- DATA and BDAT ---- */
 
-void write_received(const struct dialogue *d, const struct dialogue_io *io, struct buf *out)
+void write_received(
+	const struct dialogue *d, const struct dialogue_io *io, struct buf *out)
 {
 	if (!d->service->received)
 		return;
@@ -297,7 +308,8 @@ void write_received(const struct dialogue *d, const struct dialogue_io *io, stru
 	trace_received(out, &trace);
 }
 
-enum dialogue_want near_data(struct dialogue *d, struct span argument, const struct dialogue_io *io)
+enum dialogue_want near_data(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	const char *refusal = NULL;
 	if (argument.length > 0)
@@ -352,8 +364,8 @@ static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 	buf_release(&line);
 }
 
-static enum dialogue_want begin_chunk(struct dialogue *d, uint64_t octets, bool last,
-	const struct dialogue_io *io)
+static enum dialogue_want begin_chunk(
+	struct dialogue *d, uint64_t octets, bool last, const struct dialogue_io *io)
 {
 	d->near = NEAR_CHUNK;
 	d->body_chunk = true;
@@ -367,22 +379,26 @@ static enum dialogue_want begin_chunk(struct dialogue *d, uint64_t octets, bool 
 		insert_received(d, io);
 	d->chunked = true;
 	d->message_octets += octets;
-	buf_printf(io->far_out, "BDAT %llu%s\r\n", (unsigned long long)octets, last ? " LAST" : "");
+	buf_printf(io->far_out, "BDAT %llu%s\r\n", (unsigned long long)octets,
+		last ? " LAST" : "");
 	expect_push(d, last ? EXPECT_LAST_CHUNK : EXPECT_CHUNK);
 	return DIALOGUE_BODY;
 }
 
-enum dialogue_want near_bdat(struct dialogue *d, struct span argument, const struct dialogue_io *io)
+enum dialogue_want near_bdat(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	uint64_t octets;
 	bool last;
-	/* Without far's word on the recipients nobody knows whether there is a transaction. */
+	/* Without far's word on the recipients nobody knows whether there is a
+	 * transaction. */
 	if (!drained(d) && (!d->chunked || d->refusing || !may_forward(d)))
 		return DIALOGUE_HOLD;
 	if (!smtp_bdat(argument, &octets, &last))
-		/* How much follows is unknown, so nothing that follows can be a command. */
-		return finish(d, "501 5.5.4 BDAT takes a size, and LAST; closing", DIALOGUE_END_ABUSE,
-			"BDAT without a size", io);
+		/* How much follows is unknown, so nothing that follows can be a command.
+		 */
+		return finish(d, "501 5.5.4 BDAT takes a size, and LAST; closing",
+			DIALOGUE_END_ABUSE, "BDAT without a size", io);
 	if (!d->refusing) {
 		const char *fault = chunk_fault(d, octets);
 		if (d->far == FAR_GONE && !d->service->synthesised)

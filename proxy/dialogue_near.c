@@ -2,9 +2,9 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * Near's commands: one rule a verb says what must be so before it is taken, one function does
- * it. What is not in the table is answered here and never passed on: an unknown verb may switch the
- * stream to something that nobody can frame.
+ * Near's commands: one rule a verb says what must be so before it is taken, one function
+ * does it. What is not in the table is answered here and never passed on: an unknown verb
+ * may switch the stream to something that nobody can frame.
  */
 
 #include "dialogue_private.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum dialogue_want handler(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io);
+typedef enum dialogue_want handler(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 
 /* ---- greeting ---- */
 
@@ -26,8 +26,8 @@ static bool printable(struct span s)
 	return true;
 }
 
-static enum dialogue_want hello(struct dialogue *d, struct span name, bool esmtp,
-	const struct dialogue_io *io)
+static enum dialogue_want hello(
+	struct dialogue *d, struct span name, bool esmtp, const struct dialogue_io *io)
 {
 	if (name.length == 0 || !printable(name))
 		return refuse(d, "501 5.5.4 A host name is needed", io);
@@ -38,7 +38,9 @@ static enum dialogue_want hello(struct dialogue *d, struct span name, bool esmtp
 		transaction_abandon(d, io);
 		d->near = NEAR_READY;
 		if (esmtp)
-			say_ehlo(d, (struct span){ d->service->hostname, strlen(d->service->hostname) },
+			say_ehlo(d,
+				(struct span){ d->service->hostname,
+					strlen(d->service->hostname) },
 				io);
 		else
 			buf_printf(io->near_out, "250 %s\r\n", d->service->hostname);
@@ -46,20 +48,21 @@ static enum dialogue_want hello(struct dialogue *d, struct span name, bool esmtp
 	}
 	/* RFC 5321 §4.1.4: a new EHLO resets the transaction, at far as well. */
 	transaction_clear(d, io);
-	buf_printf(io->far_out, "%s %.*s\r\n", esmtp ? "EHLO" : "HELO", (int)name.length, name.at);
+	buf_printf(io->far_out, "%s %.*s\r\n", esmtp ? "EHLO" : "HELO", (int)name.length,
+		name.at);
 	expect_push(d, esmtp ? EXPECT_EHLO : EXPECT_HELO);
 	d->near = NEAR_WAITING;
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want near_ehlo(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_ehlo(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	return hello(d, argument, true, io);
 }
 
-static enum dialogue_want near_helo(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_helo(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	return hello(d, argument, false, io);
 }
@@ -92,8 +95,8 @@ void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io
 
 /* ---- STARTTLS and AUTH ---- */
 
-static enum dialogue_want near_starttls(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_starttls(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	if (argument.length > 0)
 		return refuse(d, "501 5.5.4 STARTTLS takes no parameter", io);
@@ -101,10 +104,11 @@ static enum dialogue_want near_starttls(struct dialogue *d, struct span argument
 		return refuse(d, "503 5.5.1 TLS is up already", io);
 	if (!(d->near_keywords & SMTP_KW(STARTTLS)))
 		return refuse(d, "502 5.5.1 STARTTLS is not offered", io);
-	/* RFC 3207 §5: whoever can slip octets in behind STARTTLS is not the client. They are
-	 * never looked at, under TLS or before it. */
+	/* RFC 3207 §5: whoever can slip octets in behind STARTTLS is not the client. They
+	 * are never looked at, under TLS or before it. */
 	if (io->near_behind > 0)
-		return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind STARTTLS", io);
+		return hang_up(
+			d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind STARTTLS", io);
 	if (io->tls_busy) {
 		say(io, "454 4.7.0 TLS is not available now: too many handshakes");
 		return DIALOGUE_READ;
@@ -114,8 +118,8 @@ static enum dialogue_want near_starttls(struct dialogue *d, struct span argument
 	return DIALOGUE_START_TLS_NEAR;
 }
 
-static enum dialogue_want near_auth(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_auth(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	size_t length = 0;
 	while (length < argument.length && argument.at[length] != ' ')
@@ -138,8 +142,8 @@ static enum dialogue_want near_auth(struct dialogue *d, struct span argument,
 }
 
 /* The response to a 334 is opaque: nothing in it is a command. */
-static enum dialogue_want near_auth_response(struct dialogue *d, enum smtp_line_status status,
-	struct span line, const struct dialogue_io *io)
+static enum dialogue_want near_auth_response(struct dialogue *d,
+	enum smtp_line_status status, struct span line, const struct dialogue_io *io)
 {
 	if (status != SMTP_LINE_OK)
 		line = (struct span){ "*", 1 }; /* cancels, RFC 4954 §4 */
@@ -152,8 +156,8 @@ static enum dialogue_want near_auth_response(struct dialogue *d, enum smtp_line_
 
 /* ---- the rest ---- */
 
-static enum dialogue_want near_rset(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_rset(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	if (argument.length > 0)
 		return refuse(d, "501 5.5.4 RSET takes no parameter", io);
@@ -168,8 +172,8 @@ static enum dialogue_want near_rset(struct dialogue *d, struct span argument,
 }
 
 /* Passed on, so that far's idle timer sees that somebody is there. */
-static enum dialogue_want near_noop(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_noop(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)argument;
 	if (d->service->synthesised) {
@@ -181,8 +185,8 @@ static enum dialogue_want near_noop(struct dialogue *d, struct span argument,
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want near_quit(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_quit(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	if (argument.length > 0)
 		return refuse(d, "501 5.5.4 QUIT takes no parameter", io);
@@ -195,39 +199,39 @@ static enum dialogue_want near_quit(struct dialogue *d, struct span argument,
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want near_vrfy(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_vrfy(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)d, (void)argument;
 	say(io, "252 2.5.0 Send some mail, and it will be tried");
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want near_help(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_help(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)d, (void)argument;
 	say(io, "214 2.0.0 RFC 5321 tells");
 	return DIALOGUE_READ;
 }
 
-static enum dialogue_want near_refused(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_refused(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)argument;
 	return refuse(d, "502 5.5.1 Command not offered", io);
 }
 
-static enum dialogue_want near_unknown(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_unknown(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)argument;
 	return refuse(d, "500 5.5.1 Command not known", io);
 }
 
 /* ALPACA: somebody makes a browser speak to us. Nothing that it sends is read on. */
-static enum dialogue_want near_http(struct dialogue *d, struct span argument,
-	const struct dialogue_io *io)
+static enum dialogue_want near_http(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	(void)argument;
 	return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, "This is SMTP, not HTTP", io);
@@ -236,7 +240,8 @@ static enum dialogue_want near_http(struct dialogue *d, struct span argument,
 /* ---- rules ---- */
 
 enum {
-	FORWARDED = 1, /* goes to far where words are mirrored: may have to wait for room there */
+	FORWARDED = 1, /* goes to far where words are mirrored: may have to wait for room
+			  there */
 	ANSWERED = 2,  /* waits until all before it is answered */
 	AFTER_HELLO = 4,
 	IN_CLEAR = 8, /* also where TLS is required and not yet up (RFC 3207 §4) */
@@ -268,21 +273,25 @@ static const struct rule {
 };
 static_assert(sizeof rules / sizeof *rules == SMTP_VERBS, "a rule each");
 
-/* Whether the command must wait for far; a fault that we tell ourselves waits for its turn too. */
+/* Whether the command must wait for far; a fault that we tell ourselves waits for its
+ * turn too. */
 static bool must_wait(const struct dialogue *d, unsigned flags, bool fault)
 {
 	if ((fault || (flags & ANSWERED)) && !drained(d))
 		return true;
-	return !fault && (flags & FORWARDED) && !d->service->synthesised && !may_forward(d);
+	return !fault && (flags & FORWARDED) && !d->service->synthesised &&
+	       !may_forward(d);
 }
 
-static const char *fault_of(const struct dialogue *d, enum smtp_line_status status, unsigned flags)
+static const char *fault_of(
+	const struct dialogue *d, enum smtp_line_status status, unsigned flags)
 {
 	if (status == SMTP_LINE_LONG)
 		return "500 5.5.2 Line too long";
 	if (status == SMTP_LINE_BARE)
 		return "500 5.5.2 A line ends in CRLF, and holds no other CR, LF or NUL";
-	if (d->service->near_tls == DIALOGUE_NEAR_REQUIRE && !d->near_tls && !(flags & IN_CLEAR))
+	if (d->service->near_tls == DIALOGUE_NEAR_REQUIRE && !d->near_tls &&
+		!(flags & IN_CLEAR))
 		return "530 5.7.0 Must issue a STARTTLS command first";
 	if ((flags & AFTER_HELLO) && d->near == NEAR_GREETED)
 		return "503 5.5.1 Send EHLO or HELO first";

@@ -5,7 +5,8 @@
 
 /*
  * What the parts of the dialogue share: dialogue.c (its life and its other events),
- * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message) and dialogue_far.c (replies).
+ * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message) and
+ * dialogue_far.c (replies).
  */
 
 #include "dialogue.h"
@@ -15,10 +16,10 @@ enum near_state {
 	NEAR_GREETED,	/* EHLO or HELO must come first */
 	NEAR_READY,
 	NEAR_HANDSHAKE,
-	NEAR_AUTH,	/* the next line is a response to a 334, not a command */
-	NEAR_WAITING,	/* far must answer before near's next line counts */
-	NEAR_BODY,	/* DATA's lines */
-	NEAR_CHUNK,	/* a BDAT chunk's octets */
+	NEAR_AUTH,    /* the next line is a response to a 334, not a command */
+	NEAR_WAITING, /* far must answer before near's next line counts */
+	NEAR_BODY,    /* DATA's lines */
+	NEAR_CHUNK,   /* a BDAT chunk's octets */
 	NEAR_CLOSED,
 	NEAR_STATES
 };
@@ -32,9 +33,16 @@ enum far_state {
 	FAR_STATES
 };
 
-enum policy_state { POLICY_NONE, POLICY_ASKED, POLICY_GRANTED, POLICY_REFUSED, POLICY_STATES };
+enum policy_state {
+	POLICY_NONE,
+	POLICY_ASKED,
+	POLICY_GRANTED,
+	POLICY_REFUSED,
+	POLICY_STATES
+};
 
-/* The replies that far owes us. OWN ones answer what near never asked and near does not see. */
+/* The replies that far owes us. OWN ones answer what near never asked and near does not
+ * see. */
 enum expect {
 	EXPECT_GREETING,
 	EXPECT_EHLO,
@@ -83,9 +91,11 @@ bool may_forward(const struct dialogue *d);
 void say(const struct dialogue_io *io, const char *line);
 
 /* The same for a fault of near's: too many of them end the session. */
-enum dialogue_want refuse(struct dialogue *d, const char *line, const struct dialogue_io *io);
+enum dialogue_want refuse(
+	struct dialogue *d, const char *line, const struct dialogue_io *io);
 
-/* Says a last line (NULL: none) and ends. `reason` is a constant. Always DIALOGUE_CLOSE. */
+/* Says a last line (NULL: none) and ends. `reason` is a constant. Always DIALOGUE_CLOSE.
+ */
 enum dialogue_want finish(struct dialogue *d, const char *line, enum dialogue_end end,
 	const char *reason, const struct dialogue_io *io);
 
@@ -96,8 +106,8 @@ enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_e
 /* The transaction is over, however it ended. */
 void transaction_clear(struct dialogue *d, const struct dialogue_io *io);
 
-/* From now on the chunks of this transaction are taken and dropped, each answered with `refusal`
- * (NULL: with say_lost()). */
+/* From now on the chunks of this transaction are taken and dropped, each answered with
+ * `refusal` (NULL: with say_lost()). */
 void swallow_chunks(struct dialogue *d, const char *refusal);
 
 /* Forget it at far too, if far knows of one; near does not see the reply. */
@@ -113,18 +123,25 @@ void say_lost(const struct dialogue *d, const struct dialogue_io *io);
 
 struct smtp_command;
 
-enum dialogue_want near_mail(struct dialogue *d, struct span argument, const struct dialogue_io *io);
-enum dialogue_want near_rcpt(struct dialogue *d, struct span argument, const struct dialogue_io *io);
-enum dialogue_want near_data(struct dialogue *d, struct span argument, const struct dialogue_io *io);
-enum dialogue_want near_bdat(struct dialogue *d, struct span argument, const struct dialogue_io *io);
+enum dialogue_want near_mail(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io);
+enum dialogue_want near_rcpt(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io);
+enum dialogue_want near_data(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io);
+enum dialogue_want near_bdat(
+	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 
-/* Appends the Received line of the message that is about to begin, where the service wants one. */
-void write_received(const struct dialogue *d, const struct dialogue_io *io, struct buf *out);
+/* Appends the Received line of the message that is about to begin, where the service
+ * wants one. */
+void write_received(
+	const struct dialogue *d, const struct dialogue_io *io, struct buf *out);
 
 /* Our EHLO reply, mirrored from far_ehlo or synthesised; sets near_keywords. */
 void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io *io);
 
 /* "NAME" as the far side is to know us or near. */
-void far_hello(struct dialogue *d, const char *verb, enum expect what, const struct dialogue_io *io);
+void far_hello(struct dialogue *d, const char *verb, enum expect what,
+	const struct dialogue_io *io);
 
 #endif

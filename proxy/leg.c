@@ -108,12 +108,12 @@ static bool try_later(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-static enum leg_status fill_clear(struct leg *leg, struct buf *in, size_t want)
+static enum leg_status receive(struct leg *leg, struct buf *in, size_t want, int flags)
 {
 	void *room = buf_reserve(in, want);
 	if (!room)
 		return fail(leg, STEP_TALK, ENOMEM);
-	ssize_t n = recv(leg->fd, room, want, 0);
+	ssize_t n = recv(leg->fd, room, want, flags);
 	int error = errno;
 	buf_commit(in, n > 0 ? (size_t)n : 0);
 	if (n > 0)
@@ -170,7 +170,19 @@ enum leg_status leg_fill(struct leg *leg, struct buf *in, size_t want)
 		return LEG_AGAIN;
 	if (want > BUF_BLOCK)
 		want = BUF_BLOCK; /* other sessions are waiting */
-	return leg->tls ? fill_tls(leg, in, want) : fill_clear(leg, in, want);
+	return leg->tls ? fill_tls(leg, in, want) : receive(leg, in, want, 0);
+}
+
+enum leg_status leg_peek(struct leg *leg, struct buf *in, size_t want)
+{
+	return receive(leg, in, want, MSG_PEEK);
+}
+
+void leg_skip(struct leg *leg, size_t octets)
+{
+	/* With MSG_TRUNC TCP drops the octets without copying them. */
+	ssize_t n = recv(leg->fd, NULL, octets, MSG_TRUNC);
+	(void)n; /* they were seen to be there */
 }
 
 bool leg_pending(const struct leg *leg)

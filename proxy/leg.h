@@ -55,6 +55,13 @@ enum leg_status leg_connected(struct leg *leg);
  */
 enum leg_status leg_fill(struct leg *leg, struct buf *in, size_t want);
 
+/*
+ * Appends up to `want` octets to `in` and leaves them in the socket: leg_skip() takes them out. For what
+ * must be read to the octet before TLS begins. In clear only.
+ */
+enum leg_status leg_peek(struct leg *leg, struct buf *in, size_t want);
+void leg_skip(struct leg *leg, size_t octets);
+
 /* Octets wait inside TLS: fill again without waiting for the descriptor. */
 bool leg_pending(const struct leg *leg);
 

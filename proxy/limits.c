@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-	BUCKETS = 4096, /* power of two; chains stay short for any sane number of connections */
+	BUCKETS = 4096, /* power of two; chains stay short for any sane number of
+			   connections */
 };
 
 struct client {
@@ -19,7 +20,8 @@ struct client {
 struct limits {
 	struct limits_most most;
 	unsigned connections, handshakes;
-	double tokens, refilled; /* a token bucket: handshakes that may begin now; when it was filled */
+	double tokens, refilled; /* a token bucket: handshakes that may begin now; when it
+				    was filled */
 	uint64_t seed; /* so that nobody can choose addresses that share a chain */
 	struct client *buckets[BUCKETS];
 };
@@ -47,7 +49,8 @@ void limits_free(struct limits *limits)
 
 enum limits_verdict limits_connect(struct limits *limits)
 {
-	if (limits->most.connections != 0 && limits->connections >= limits->most.connections)
+	if (limits->most.connections != 0 &&
+		limits->connections >= limits->most.connections)
 		return LIMITS_TOO_MANY;
 	limits->connections++;
 	return LIMITS_FINE;

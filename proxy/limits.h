@@ -4,8 +4,9 @@
 #define SEALPOST_LIMITS_H
 
 /*
- * What the Internet may take of us at one time: connections in all and by address, handshakes
- * under way and by second. Counters only; who is refused and how is the caller's business. Pure: libc alone.
+ * What the Internet may take of us at one time: connections in all and by address,
+ * handshakes under way and by second. Counters only; who is refused and how is the
+ * caller's business. Pure: libc alone.
  */
 
 #include "address.h"
@@ -36,8 +37,8 @@ enum limits_verdict limits_connect(struct limits *limits);
 void limits_disconnect(struct limits *limits);
 
 /*
- * The same connection by its client's address (an IPv6 client counts by its /64, which is what
- * one customer gets); give it back by limits_leave().
+ * The same connection by its client's address (an IPv6 client counts by its /64, which is
+ * what one customer gets); give it back by limits_leave().
  */
 enum limits_verdict limits_enter(struct limits *limits, const struct address *client);
 void limits_leave(struct limits *limits, const struct address *client);

@@ -4,6 +4,7 @@
 /* The command line. What each command does is a module of its own. */
 
 #include "check.h"
+#include "serve.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "serve", "[-c FILE]", "run in the foreground", serve_run },
 	{ "check", "[-c FILE]", "read configuration, certificates and keys; print faults",
 		check_run },
 };

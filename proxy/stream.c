@@ -2,21 +2,22 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * The order within stream_run() is: the body that is under way, then far's replies, then near's
- * lines. What far says about the past comes before what near wants next.
+ * The order within stream_run() is: the body that is under way, then far's replies, then
+ * near's lines. What far says about the past comes before what near wants next.
  */
 
 #include "stream.h"
 
 enum {
-	/* A queue that holds more than this takes no more events: each appends at most one reply
-	 * or command to it, so that queues stay within a few blocks. */
+	/* A queue that holds more than this takes no more events: each appends at most
+	 * one reply or command to it, so that queues stay within a few blocks. */
 	STREAM_FULL = BUF_BLOCK,
 };
 
-void stream_init(struct stream *s, struct buf_pool *pool)
+void stream_init(
+	struct stream *s, struct buf_pool *pool, const struct dialogue_service *service)
 {
-	*s = (struct stream){ 0 };
+	*s = (struct stream){ .dialogue = { .service = service, .reason = "" } };
 	buf_init(&s->near_in, pool);
 	buf_init(&s->near_out, pool);
 	buf_init(&s->far_in, pool);
@@ -35,8 +36,8 @@ void stream_release(struct stream *s)
 
 bool stream_failed(const struct stream *s)
 {
-	return s->near_in.failed || s->near_out.failed || s->far_in.failed || s->far_out.failed ||
-	       s->held.failed;
+	return s->near_in.failed || s->near_out.failed || s->far_in.failed ||
+	       s->far_out.failed || s->held.failed;
 }
 
 struct dialogue_io stream_io(struct stream *s, const struct trace *trace)
@@ -70,10 +71,12 @@ static void begin_body(struct stream *s)
 	s->in_body = true;
 }
 
-static bool body_step(struct stream *s, const struct trace *trace, enum dialogue_want *want)
+static bool body_step(
+	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
 	bool empty_chunk = s->dialogue.body_chunk && s->body.left == 0;
-	if (!s->in_body || !room(&s->far_out) || (buf_length(&s->near_in) == 0 && !empty_chunk))
+	if (!s->in_body || !room(&s->far_out) ||
+		(buf_length(&s->near_in) == 0 && !empty_chunk))
 		return false;
 	uint64_t before = s->body.octets;
 	s->body.discard = s->dialogue.body_discard;
@@ -95,7 +98,8 @@ static bool near_deaf(const struct stream *s)
 	return dialogue_waiting(&s->dialogue) == DIALOGUE_WAIT_NEAR_TLS;
 }
 
-static bool far_step(struct stream *s, const struct trace *trace, enum dialogue_want *want)
+static bool far_step(
+	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
 	if (s->far_held || !room(&s->near_out) || !room(&s->far_out) || near_deaf(s))
 		return false;
@@ -126,24 +130,28 @@ static bool skip_line(struct stream *s)
 {
 	struct span line;
 	size_t consumed;
-	enum smtp_line_status status =
-		smtp_line(buf_head(&s->near_in), buf_length(&s->near_in), 0, &line, &consumed);
-	s->skipping = status == SMTP_LINE_LONG && buf_head(&s->near_in)[consumed - 1] != '\n';
+	enum smtp_line_status status = smtp_line(
+		buf_head(&s->near_in), buf_length(&s->near_in), 0, &line, &consumed);
+	s->skipping =
+		status == SMTP_LINE_LONG && buf_head(&s->near_in)[consumed - 1] != '\n';
 	buf_consume(&s->near_in, consumed);
 	return !s->skipping;
 }
 
-static bool near_step(struct stream *s, const struct trace *trace, enum dialogue_want *want)
+static bool near_step(
+	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
 	if (s->near_held || buf_length(&s->near_in) == 0 ||
-		!dialogue_takes_lines(&s->dialogue) || !room(&s->near_out) || !room(&s->far_out))
+		!dialogue_takes_lines(&s->dialogue) || !room(&s->near_out) ||
+		!room(&s->far_out))
 		return false;
 	if (s->skipping)
 		return skip_line(s);
 	struct span line = { NULL, 0 };
 	size_t consumed = 0;
-	enum smtp_line_status status = smtp_line(buf_head(&s->near_in), buf_length(&s->near_in),
-		dialogue_line_limit(&s->dialogue), &line, &consumed);
+	enum smtp_line_status status =
+		smtp_line(buf_head(&s->near_in), buf_length(&s->near_in),
+			dialogue_line_limit(&s->dialogue), &line, &consumed);
 	if (status == SMTP_LINE_PARTIAL)
 		return false;
 	struct dialogue_io io = stream_io(s, trace);
@@ -152,7 +160,8 @@ static bool near_step(struct stream *s, const struct trace *trace, enum dialogue
 	s->near_held = *want == DIALOGUE_HOLD || *want == DIALOGUE_ASK_POLICY;
 	if (s->near_held)
 		return true;
-	s->skipping = status == SMTP_LINE_LONG && buf_head(&s->near_in)[consumed - 1] != '\n';
+	s->skipping =
+		status == SMTP_LINE_LONG && buf_head(&s->near_in)[consumed - 1] != '\n';
 	buf_consume(&s->near_in, consumed);
 	return true;
 }
@@ -170,7 +179,8 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace)
 {
 	enum dialogue_want want = DIALOGUE_READ;
 	s->near_held = false;
-	while (body_step(s, trace, &want) || far_step(s, trace, &want) || near_step(s, trace, &want)) {
+	while (body_step(s, trace, &want) || far_step(s, trace, &want) ||
+		near_step(s, trace, &want)) {
 		if (stream_failed(s))
 			return DIALOGUE_CLOSE;
 		if (want == DIALOGUE_BODY)

@@ -4,10 +4,11 @@
 #define SEALPOST_STREAM_H
 
 /*
- * A session without its sockets: four byte queues, the dialogue between them, and the framer for
- * message bodies. stream_run() cuts what has arrived into lines, replies and pieces of body and
- * brings them to the dialogue, until something is needed that only the shell can do. The daemon's
- * session, the playbooks and the fuzzer all drive this same function. Pure: libc alone.
+ * A session without its sockets: four byte queues, the dialogue between them, and the
+ * framer for message bodies. stream_run() cuts what has arrived into lines, replies and
+ * pieces of body and brings them to the dialogue, until something is needed that only the
+ * shell can do. The daemon's session, the playbooks and the fuzzer all drive this same
+ * function. Pure: libc alone.
  */
 
 #include "body.h"
@@ -22,7 +23,8 @@ struct stream {
 	struct buf held; /* a MAIL that waits for its far leg (dialogue_io.held) */
 	struct body body;
 	struct dialogue dialogue;
-	const char *far_end; /* set by the shell: far will send no more, because …; NULL: not so */
+	const char *far_end; /* set by the shell: far will send no more, because …; NULL:
+				not so */
 	bool near_end;	     /* set by the shell: near will send no more */
 	bool tls_busy;	     /* set by the shell: dialogue_io.tls_busy */
 	bool in_body;
@@ -33,16 +35,18 @@ struct stream {
 	uint64_t octets;	  /* of bodies, all transactions */
 };
 
-void stream_init(struct stream *s, struct buf_pool *pool);
+void stream_init(
+	struct stream *s, struct buf_pool *pool, const struct dialogue_service *service);
 void stream_release(struct stream *s);
 
 /* How the dialogue is to write: for the events that the shell itself brings. */
 struct dialogue_io stream_io(struct stream *s, const struct trace *trace);
 
 /*
- * Goes as far as the octets at hand allow. Returns DIALOGUE_READ when more octets, or room in the out
- * buffers, are needed; else what the shell must do (never HOLD or BODY). After
- * DIALOGUE_CLOSE it returns that for ever. Out of memory: DIALOGUE_CLOSE, and stream_failed().
+ * Goes as far as the octets at hand allow. Returns DIALOGUE_READ when more octets, or
+ * room in the out buffers, are needed; else what the shell must do (never HOLD or BODY).
+ * After DIALOGUE_CLOSE it returns that for ever. Out of memory: DIALOGUE_CLOSE, and
+ * stream_failed().
  */
 enum dialogue_want stream_run(struct stream *s, const struct trace *trace);
 

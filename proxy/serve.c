@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * From the configuration to a running loop, and back. The order is what matters:
+ * everything that needs a name, a file or a privilege happens first; then privileges go;
+ * only then does the first untrusted octet come in.
+ */
+
+#include "serve.h"
+
+#include "check.h"
+#include "listener.h"
+#include "privileges.h"
+#include "session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum {
+	KEPT_BLOCKS = 64, /* free buffers that a worker keeps: 2 MiB */
+	DESCRIPTORS = 64, /* of our own, beside two a session */
+	REASON = 512,
+	SERVICES = CONFIG_INBOUND_MAX,
+	LISTENERS = CONFIG_INBOUND_MAX * CONFIG_LISTEN_MAX,
+};
+
+struct server {
+	struct worker worker;
+	struct tls_server *tls;
+	struct service services[SERVICES];
+	unsigned service_count;
+	struct listener *listeners[LISTENERS];
+	unsigned listener_count;
+	ev_signal terminate, interrupt, reload;
+	ev_timer shutdown; /* first the busy sessions' time, then that of those awaiting a
+			      verdict */
+	bool cut;	   /* the first of the two has passed */
+};
+
+/* ---- what the configuration makes ---- */
+
+static const uint8_t near_tls[] = {
+	[NEAR_TLS_OFFER] = DIALOGUE_NEAR_OFFER,
+	[NEAR_TLS_REQUIRE] = DIALOGUE_NEAR_REQUIRE,
+	[NEAR_TLS_IMPLICIT] = DIALOGUE_NEAR_IMPLICIT,
+	[NEAR_TLS_OFF] = DIALOGUE_NEAR_CLEAR,
+};
+static_assert(sizeof(near_tls) == NEAR_TLS_MODES, "one each");
+
+static const uint8_t far_tls[] = {
+	[BACKEND_TLS_NONE] = DIALOGUE_FAR_CLEAR,
+	[BACKEND_TLS_MAY] = DIALOGUE_FAR_MAY,
+	[BACKEND_TLS_ENCRYPT] = DIALOGUE_FAR_ENCRYPT,
+	[BACKEND_TLS_LEGACY] = DIALOGUE_FAR_ENCRYPT,
+};
+static_assert(sizeof(far_tls) == BACKEND_TLS_MODES, "one each");
+
+static struct dialogue_service dialogue_service(
+	const struct config *config, const struct config_inbound *inbound)
+{
+	const struct config_limits *limits = &config->limits;
+	return (struct dialogue_service){
+		.hostname = config->hostname,
+		.near_tls = near_tls[inbound->tls],
+		.far_tls = far_tls[inbound->backend_tls],
+		.xclient = inbound->client_address == CLIENT_ADDRESS_XCLIENT,
+		.received = inbound->received != RECEIVED_OFF,
+		.reject_bare = inbound->bare_newline == BARE_NEWLINE_REJECT,
+		.mechanisms = inbound->auth,
+		.message_size = limits->message_size,
+		.command_length = limits->command_length,
+		.auth_length = limits->auth_length,
+		.recipients = limits->recipients,
+		.disorder = limits->commands_out_of_order,
+		.reply = { .length = limits->reply_length, .lines = limits->reply_lines },
+	};
+}
+
+static bool make_service(
+	struct server *server, const struct config_inbound *inbound, char *reason)
+{
+	struct service *service = &server->services[server->service_count++];
+	service->config = inbound;
+	service->dialogue = dialogue_service(server->worker.config, inbound);
+	service->server = inbound->tls == NEAR_TLS_OFF ? NULL : server->tls;
+	if (inbound->backend_tls == BACKEND_TLS_NONE)
+		return true;
+	service->client =
+		tls_client_new(inbound->backend_tls == BACKEND_TLS_LEGACY, reason);
+	return service->client;
+}
+
+static bool make_listeners(
+	struct server *server, const struct service *service, char *reason)
+{
+	for (unsigned i = 0; i < service->config->listen_count; i++) {
+		struct listener *l = listener_open(
+			service, &service->config->listen[i], reason, REASON);
+		if (!l)
+			return false;
+		server->listeners[server->listener_count++] = l;
+	}
+	return true;
+}
+
+static bool load_tls(struct server *server, const struct config *config, char *reason)
+{
+	const struct tls_server_options options = {
+		.pairs = config->pairs,
+		.pair_count = config->pair_count,
+		.min_version = config->min_version,
+		.priority = config->priority,
+		.ticket_key = config->ticket_key,
+	};
+	if (config->pair_count == 0)
+		return true; /* no service uses TLS: config_read() has seen to that */
+	server->tls = tls_server_new(&options, reason);
+	return server->tls;
+}
+
+static bool make_worker(struct worker *worker, const struct config *config, char *reason)
+{
+	const struct limits_most most = {
+		.connections = config->limits.connections,
+		.connections_per_address = config->limits.connections_per_address,
+		.handshakes = config->limits.handshakes,
+		.handshakes_per_second = config->limits.handshakes_per_second,
+	};
+	worker->config = config;
+	worker->loop = ev_default_loop(EVFLAG_AUTO);
+	worker->limits = limits_new(&most);
+	/* Unique over restarts too: the second of the start, then a counter. */
+	worker->next_id = (uint64_t)time(NULL) << 20;
+	buf_pool_init(&worker->pool, KEPT_BLOCKS);
+	if (worker->loop && worker->limits)
+		return true;
+	snprintf(reason, REASON, "cannot make the event loop: %s", strerror(errno));
+	return false;
+}
+
+/* As many descriptors as the configured connections need, as far as the system lets us.
+ */
+static void raise_descriptors(const struct config *config)
+{
+	struct rlimit limit;
+	rlim_t need = 2 * (rlim_t)config->limits.connections + DESCRIPTORS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+		return;
+	limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < need)
+		log_message(LOG_LEVEL_WARNING,
+			"only %llu open files are allowed: enough for %llu of %u "
+			"connections",
+			(unsigned long long)limit.rlim_cur,
+			(unsigned long long)(limit.rlim_cur - DESCRIPTORS) / 2,
+			config->limits.connections);
+}
+
+static bool prepare(struct server *server, const struct config *config, char *reason)
+{
+	raise_descriptors(config);
+	if (!make_worker(&server->worker, config, reason) ||
+		!load_tls(server, config, reason))
+		return false;
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		if (!make_service(server, &config->inbound[i], reason) ||
+			!make_listeners(server, &server->services[i], reason))
+			return false;
+	return privileges_drop(config, reason, REASON);
+}
+
+static void dismantle(struct server *server)
+{
+	struct worker *worker = &server->worker;
+	for (unsigned i = 0; i < server->listener_count; i++)
+		listener_close(server->listeners[i]);
+	for (unsigned i = 0; i < server->service_count; i++)
+		tls_client_free(server->services[i].client);
+	tls_server_free(server->tls);
+	limits_free(worker->limits);
+	buf_pool_free(&worker->pool);
+	if (worker->loop)
+		ev_loop_destroy(worker->loop);
+}
+
+/* ---- the end ---- */
+
+static void drained(struct worker *worker)
+{
+	ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void for_each_session(struct worker *worker, void (*act)(struct session *s))
+{
+	for (struct session *s = worker->sessions, *next; s; s = next) {
+		next = session_next(s);
+		act(s);
+	}
+}
+
+static void abort_unless_awaiting(struct session *s)
+{
+	if (!session_awaits_verdict(s))
+		session_abort(s);
+}
+
+static void time_is_up(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+	const struct config_limits *limits = &server->worker.config->limits;
+	(void)events;
+	if (server->cut || limits->eod_timeout <= limits->shutdown_timeout) {
+		for_each_session(&server->worker, session_abort);
+		return;
+	}
+	server->cut = true;
+	ev_timer_set(timer, limits->eod_timeout - limits->shutdown_timeout, 0);
+	ev_timer_start(loop, timer);
+	for_each_session(&server->worker, abort_unless_awaiting);
+}
+
+static void stop(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	struct server *server = signal->data;
+	struct worker *worker = &server->worker;
+	(void)events;
+	if (worker->stopping) {
+		log_message(
+			LOG_LEVEL_WARNING, "told to stop a second time: ending at once");
+		for_each_session(worker, session_abort);
+		return;
+	}
+	log_message(LOG_LEVEL_INFO, "stopping: %u sessions",
+		limits_connections(worker->limits));
+	worker->stopping = true;
+	for (unsigned i = 0; i < server->listener_count; i++)
+		listener_close(server->listeners[i]);
+	server->listener_count = 0;
+	ev_timer_init(&server->shutdown, time_is_up,
+		worker->config->limits.shutdown_timeout, 0);
+	server->shutdown.data = server;
+	ev_timer_start(loop, &server->shutdown);
+	if (worker->sessions)
+		for_each_session(worker, session_stop);
+	else
+		drained(worker);
+}
+
+static void reload(struct ev_loop *loop, ev_signal *signal, int events)
+{
+	(void)loop, (void)signal, (void)events;
+	log_message(LOG_LEVEL_WARNING,
+		"SIGHUP: a new configuration is read at a restart only");
+}
+
+static void watch_signal(struct server *server, ev_signal *watcher, int number,
+	void (*act)(struct ev_loop *loop, ev_signal *signal, int events))
+{
+	ev_signal_init(watcher, act, number);
+	watcher->data = server;
+	ev_signal_start(server->worker.loop, watcher);
+}
+
+static void serve(struct server *server)
+{
+	server->worker.drained = drained;
+	watch_signal(server, &server->terminate, SIGTERM, stop);
+	watch_signal(server, &server->interrupt, SIGINT, stop);
+	watch_signal(server, &server->reload, SIGHUP, reload);
+	for (unsigned i = 0; i < server->listener_count; i++)
+		listener_start(server->listeners[i], &server->worker);
+	log_message(LOG_LEVEL_INFO, "serving: %u services", server->service_count);
+	ev_run(server->worker.loop, 0);
+	log_message(LOG_LEVEL_INFO, "stopped");
+}
+
+int serve_run(const char *config_path)
+{
+	struct config *config = config_read(config_path, stderr);
+	struct server *server = calloc(1, sizeof *server);
+	char reason[REASON] = "out of memory";
+	bool fine = config && config_verify(config, stderr);
+	bool ready = false;
+	if (fine && server) {
+		log_open(config->log, config->log_level);
+		ready = prepare(server, config, reason);
+		if (ready)
+			serve(server);
+		else
+			fprintf(stderr, "sealpost: cannot serve: %s\n", reason);
+	}
+	if (server)
+		dismantle(server);
+	free(server);
+	config_free(config);
+	return ready ? 0 : fine ? 3 : 1;
+}

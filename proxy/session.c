@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * An event notes what is ready, then session_run() reads, lets the stream run, obeys and
+ * writes for as long as that moves anything; after it arm() derives from the state alone
+ * what to watch and how long. The only place that arms, and the only place that frees.
+ */
+
+#include "session_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	ROUNDS = 8,	 /* of one event before the other sessions get their turn */
+	LAST_WORDS = 10, /* seconds to get our last words sent */
+	LINGER = 2,	 /* seconds for near to take them and close */
+};
+
+/* ---- watching ---- */
+
+static void watch(struct session *s, ev_io *io, int fd, int events)
+{
+	struct ev_loop *loop = s->worker->loop;
+	if (ev_is_active(io) && io->fd == fd &&
+		(io->events & (EV_READ | EV_WRITE)) == events)
+		return;
+	ev_io_stop(loop, io);
+	ev_io_set(io, fd, events);
+	if (fd >= 0 && events != 0)
+		ev_io_start(loop, io);
+}
+
+static int near_events(const struct session *s)
+{
+	if (s->near_shaking)
+		return s->near.want_write_to_read ? EV_WRITE : EV_READ;
+	int events = buf_length(&s->stream.near_out) > 0 ? EV_WRITE : 0;
+	bool reads = s->phase == PHASE_HEADER || s->phase == PHASE_LINGER ||
+		     (s->phase == PHASE_TALK && stream_near_room(&s->stream) > 0);
+	return events | (reads && !s->near.eof && !s->start_near_tls ? EV_READ : 0);
+}
+
+static int far_events(const struct session *s)
+{
+	if (s->far.fd < 0 || s->phase != PHASE_TALK)
+		return 0;
+	if (s->connecting)
+		return EV_WRITE;
+	if (s->far_shaking)
+		return s->far.want_write_to_read ? EV_WRITE : EV_READ;
+	bool reads = stream_far_room(&s->stream) > 0 && !s->far.eof && !s->start_far_tls;
+	return (buf_length(&s->stream.far_out) > 0 ? EV_WRITE : 0) |
+	       (reads ? EV_READ : 0);
+}
+
+/*
+ * Seconds for what the conversation waits for (RFC 5321 §4.5.3.2). What far owes us is
+ * awaited a tenth shorter than near awaits us, so that near hears our 421 rather than
+ * hang up before it. Never so for the verdict on a message: to give that up early makes
+ * duplicates (RFC 1047).
+ */
+static double patience(const struct session *s, enum dialogue_wait wait)
+{
+	const struct config_limits *limits = &s->worker->config->limits;
+	switch (wait) {
+	case DIALOGUE_WAIT_COMMAND: return limits->command_timeout;
+	case DIALOGUE_WAIT_BODY: return limits->block_timeout;
+	case DIALOGUE_WAIT_NEAR_TLS:
+	case DIALOGUE_WAIT_FAR_TLS: return limits->tls_timeout;
+	case DIALOGUE_WAIT_CONNECT: return limits->connect_timeout;
+	case DIALOGUE_WAIT_GREETING: return 0.9 * limits->greeting_timeout;
+	case DIALOGUE_WAIT_DATA: return 0.9 * limits->data_timeout;
+	case DIALOGUE_WAIT_EOD: return limits->eod_timeout;
+	default: return 0.9 * limits->command_timeout;
+	}
+}
+
+/* A deadline moves only when something was achieved, never because an octet came. */
+static void set_deadline(struct session *s)
+{
+	const struct dialogue *d = &s->stream.dialogue;
+	enum dialogue_wait waiting = dialogue_waiting(d);
+	if (s->phase != PHASE_TALK)
+		return;
+	if (s->deadline != 0 && waiting == s->waiting && d->events == s->seen_events &&
+		s->stream.octets == s->seen_octets)
+		return;
+	s->waiting = waiting;
+	s->seen_events = d->events;
+	s->seen_octets = s->stream.octets;
+	s->deadline = ev_now(s->worker->loop) + patience(s, waiting);
+}
+
+static double next_deadline(const struct session *s)
+{
+	double most = s->started + s->worker->config->limits.session_time;
+	if (s->phase != PHASE_TALK || dialogue_awaits_verdict(&s->stream.dialogue))
+		return s->deadline;
+	return s->deadline < most ? s->deadline : most;
+}
+
+/* The timer is not moved when a deadline moves away: it finds out when it fires. */
+static void arm_timer(struct session *s)
+{
+	struct ev_loop *loop = s->worker->loop;
+	double at = next_deadline(s);
+	if (ev_is_active(&s->timer) && s->due <= at)
+		return;
+	ev_timer_stop(loop, &s->timer);
+	double after = at - ev_now(loop);
+	ev_timer_set(&s->timer, after > 0 ? after : 0, 0);
+	ev_timer_start(loop, &s->timer);
+	s->due = at;
+}
+
+static void arm(struct session *s, bool more)
+{
+	struct ev_loop *loop = s->worker->loop;
+	set_deadline(s);
+	watch(s, &s->near_io, s->near.fd, near_events(s));
+	watch(s, &s->far_io, s->far.fd, far_events(s));
+	arm_timer(s);
+	/* The turn is over before the work is: octets in TLS or in our hands wake nobody.
+	 */
+	if (more)
+		ev_feed_event(loop, &s->timer, EV_CUSTOM);
+}
+
+/* ---- the end ---- */
+
+static void free_session(struct session *s)
+{
+	struct worker *worker = s->worker;
+	session_log_end(s);
+	ev_io_stop(worker->loop, &s->near_io);
+	ev_io_stop(worker->loop, &s->far_io);
+	ev_clear_pending(worker->loop, &s->timer);
+	ev_timer_stop(worker->loop, &s->timer);
+	session_trace_stale(s);
+	leg_close(&s->near, false);
+	leg_close(&s->far, false);
+	stream_release(&s->stream);
+	if (s->handshaking)
+		limits_handshake_end(worker->limits);
+	if (s->entered)
+		limits_leave(worker->limits, &s->client);
+	limits_disconnect(worker->limits);
+	if (s->next)
+		s->next->previous = s->previous;
+	*(s->previous ? &s->previous->next : &worker->sessions) = s->next;
+	free(s);
+	if (worker->stopping && !worker->sessions)
+		worker->drained(worker);
+}
+
+/* Our last words are flushed. After QUIT near is about to close anyhow; else a close at
+ * once, with octets of near unread, would reset the connection and take our words with
+ * it. */
+static void last_words_sent(struct session *s)
+{
+	leg_shutdown(&s->near);
+	if (s->stream.dialogue.end == DIALOGUE_END_QUIT || s->near.eof ||
+		s->near.broken) {
+		s->over = true;
+		return;
+	}
+	s->phase = PHASE_LINGER;
+	s->deadline = ev_now(s->worker->loop) + LINGER;
+}
+
+/* Near's octets are taken and dropped until it closes. */
+static void linger(struct session *s)
+{
+	if (!s->near_readable)
+		return;
+	s->near_readable = false;
+	buf_release(&s->stream.near_in);
+	enum leg_status status = leg_fill(&s->near, &s->stream.near_in, BUF_BLOCK);
+	buf_release(&s->stream.near_in);
+	s->over = status == LEG_EOF || status == LEG_FAILED;
+}
+
+/* ---- running ---- */
+
+static void run_stream(struct session *s)
+{
+	struct stream *stream = &s->stream;
+	stream->tls_busy =
+		limits_handshakes_full(s->worker->limits, ev_now(s->worker->loop));
+	enum dialogue_want want = stream_run(stream, session_trace(s));
+	if (stream_failed(stream)) {
+		session_log_failure(s, "session ended", "out of memory");
+		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
+		return;
+	}
+	if (stream->fault != BODY_FINE) {
+		session_log_failure(s, "message refused", body_fault_name(stream->fault));
+		stream->fault = BODY_FINE;
+	}
+	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
+		struct dialogue_io io = stream_io(stream, session_trace(s));
+		want = dialogue_shutdown(&stream->dialogue, &io);
+	}
+	session_obey(s, want);
+}
+
+/* One round; whether it moved anything. */
+static bool advance(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_HEADER: return session_header(s);
+	case PHASE_LINGER: linger(s); return false;
+	case PHASE_CLOSING: break;
+	default: {
+		bool moved = session_read(s);
+		if (!s->over && s->phase == PHASE_TALK && !s->near_shaking)
+			run_stream(s);
+		if (s->over)
+			return false;
+		if (s->phase == PHASE_TALK)
+			return session_write(s) || moved;
+		s->deadline = ev_now(s->worker->loop) + LAST_WORDS;
+	}
+	}
+	session_write(s);
+	if (!s->over && buf_length(&s->stream.near_out) == 0)
+		last_words_sent(s);
+	return false;
+}
+
+static void session_run(struct session *s)
+{
+	bool moved = true;
+	for (unsigned round = 0; moved && !s->over && round < ROUNDS; round++)
+		moved = advance(s);
+	if (s->over)
+		free_session(s);
+	else
+		arm(s, moved);
+}
+
+static void near_ready(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct session *s = io->data;
+	(void)loop;
+	s->near_readable |= (events & EV_READ) || s->near_shaking;
+	session_run(s);
+}
+
+static void far_ready(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct session *s = io->data;
+	(void)loop;
+	s->far_readable |= (events & EV_READ) || s->connecting || s->far_shaking;
+	session_run(s);
+}
+
+/* What is late, and so who is told. */
+static void expire(struct session *s)
+{
+	struct stream *stream = &s->stream;
+	struct dialogue_io io = stream_io(stream, session_trace(s));
+	double now = ev_now(s->worker->loop);
+	if (s->phase == PHASE_HEADER)
+		session_near_lost(s, DIALOGUE_END_TIMEOUT, "no PROXY header in time");
+	else if (s->phase != PHASE_TALK)
+		s->over = true;
+	else if (now < s->deadline)
+		session_obey(
+			s, dialogue_evict(&stream->dialogue, "Session too long", &io));
+	else if (s->connecting)
+		session_connect_failed(s, "no answer in time");
+	else if (s->waiting == DIALOGUE_WAIT_BODY && buf_length(&stream->far_out) > 0)
+		session_far_lost(
+			s, "backend lost", "the mail server stopped taking the message");
+	else
+		session_obey(s, dialogue_timeout(&stream->dialogue, &io));
+	/* Progress or not, what comes next has a deadline of its own. */
+	if (s->phase == PHASE_TALK)
+		s->deadline = 0;
+}
+
+static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct session *s = timer->data;
+	if ((events & EV_TIMER) && ev_now(loop) >= next_deadline(s))
+		expire(s);
+	session_run(s);
+}
+
+/* ---- life ---- */
+
+static bool speaks_for_others(const struct session *s)
+{
+	const struct config_inbound *config = s->service->config;
+	for (unsigned i = 0; i < config->accept_proxy_count; i++)
+		if (network_contains(&config->accept_proxy_from[i], &s->client))
+			return true;
+	return false;
+}
+
+static void learn_server_address(struct session *s)
+{
+	enum config_client_address mode = s->service->config->client_address;
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof ss;
+	if (mode == CLIENT_ADDRESS_NONE || mode == CLIENT_ADDRESS_TRANSPARENT)
+		return;
+	if (getsockname(s->near.fd, (struct sockaddr *)&ss, &size) == 0)
+		address_from_sockaddr(&s->server, (struct sockaddr *)&ss);
+}
+
+void session_start(struct worker *worker, const struct service *service, int fd,
+	const struct address *client)
+{
+	struct session *s = calloc(1, sizeof *s);
+	if (!s) {
+		close(fd);
+		limits_disconnect(worker->limits);
+		return;
+	}
+	s->worker = worker;
+	s->service = service;
+	s->id = worker->next_id++;
+	s->started = ev_now(worker->loop);
+	s->client = *client;
+	stream_init(&s->stream, &worker->pool, &service->dialogue);
+	leg_adopt(&s->near, fd);
+	leg_init(&s->far);
+	learn_server_address(s);
+	ev_io_init(&s->near_io, near_ready, fd, 0);
+	ev_io_init(&s->far_io, far_ready, -1, 0);
+	ev_timer_init(&s->timer, timer_fired, 0, 0);
+	s->near_io.data = s->far_io.data = s->timer.data = s;
+	s->next = worker->sessions;
+	if (s->next)
+		s->next->previous = s;
+	worker->sessions = s;
+	s->deadline = s->started + worker->config->limits.tls_timeout;
+	if (speaks_for_others(s)) {
+		s->phase = PHASE_HEADER;
+	} else {
+		s->deadline = 0;
+		session_begin(s);
+	}
+	session_run(s);
+}
+
+void session_stop(struct session *s)
+{
+	if (s->phase == PHASE_HEADER)
+		s->over = true;
+	session_run(s);
+}
+
+void session_abort(struct session *s)
+{
+	session_near_lost(s, DIALOGUE_END_SHUTDOWN, "cut off by the end of the service");
+	session_run(s);
+}
+
+bool session_awaits_verdict(const struct session *s)
+{
+	return dialogue_awaits_verdict(&s->stream.dialogue);
+}
+
+struct session *session_next(const struct session *s)
+{
+	return s->next;
+}

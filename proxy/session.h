@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_SESSION_H
+#define SEALPOST_SESSION_H
+
+/*
+ * One client's session: two legs, one stream with its dialogue, two ev_io and one
+ * ev_timer. It is the only place where sockets, TLS, clock and log meet the conversation.
+ * After each event one function derives all that is to be watched anew (arm), and one
+ * place frees (end).
+ */
+
+#include "worker.h"
+
+/*
+ * Serves a client on a connected descriptor, which it takes over. The connection was
+ * counted by limits_connect(); the session gives that back. Without memory the descriptor
+ * is closed.
+ */
+void session_start(struct worker *worker, const struct service *service, int fd,
+	const struct address *client);
+
+/* The worker is stopping: ends the session now if it is idle, else as soon as it is. */
+void session_stop(struct session *session);
+
+/* Ends it now, whatever is under way. */
+void session_abort(struct session *session);
+
+/* Its message was passed on whole and awaits the answer: to cut it off makes a duplicate.
+ */
+bool session_awaits_verdict(const struct session *session);
+
+struct session *session_next(const struct session *session);
+
+#endif

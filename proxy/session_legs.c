@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * What passes between the legs and the stream: octets, handshakes, connections, and the
+ * ends of them. Nothing here watches or frees; session.c does, after each event.
+ */
+
+#include "proxyheader.h"
+#include "session_private.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---- the end of a leg ---- */
+
+void session_near_lost(struct session *s, enum dialogue_end end, const char *reason)
+{
+	struct dialogue *d = &s->stream.dialogue;
+	if (!dialogue_closed(d)) {
+		d->end = end;
+		d->reason = dialogue_awaits_verdict(d) ? "left before the answer to its "
+							 "message: it may come twice"
+						       : reason;
+	}
+	s->over = true;
+}
+
+void session_far_lost(struct session *s, const char *what, const char *reason)
+{
+	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	session_log_failure(s, what, reason);
+	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
+}
+
+static void far_close(struct session *s)
+{
+	ev_io_stop(s->worker->loop, &s->far_io);
+	leg_close(&s->far, false);
+	s->connecting = s->far_shaking = s->start_far_tls = s->far_readable = false;
+	s->stream.far_end = NULL;
+	buf_release(&s->stream.far_in);
+	buf_release(&s->stream.far_out);
+}
+
+/* ---- connecting to the backend ---- */
+
+static void far_up(struct session *s)
+{
+	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	enum config_client_address mode = s->service->config->client_address;
+	s->connecting = false;
+	if (mode == CLIENT_ADDRESS_PROXY_V1)
+		proxyheader_write_v1(&s->stream.far_out, &s->client, &s->server);
+	if (mode == CLIENT_ADDRESS_PROXY_V2) {
+		struct facts facts = { .name = "" };
+		if (s->stream.dialogue.near_tls)
+			tls_facts(s->near.tls, &facts);
+		bool tls = facts.version[0] != '\0';
+		proxyheader_write_v2(&s->stream.far_out, &s->client, &s->server,
+			tls ? facts.version : NULL, tls ? facts.cipher : NULL,
+			facts.name[0] != '\0' ? facts.name : NULL);
+	}
+	session_obey(s, dialogue_far_up(&s->stream.dialogue, &io));
+}
+
+static void far_connect(struct session *s)
+{
+	const struct config_inbound *config = s->service->config;
+	bool transparent = config->client_address == CLIENT_ADDRESS_TRANSPARENT;
+	far_close(s);
+	enum leg_status status =
+		leg_connect(&s->far, &config->backend[s->backend].address,
+			transparent ? &s->client : NULL, transparent);
+	s->connecting = status == LEG_AGAIN;
+	if (status == LEG_OK)
+		far_up(s);
+	else if (status != LEG_AGAIN)
+		session_connect_failed(s, leg_reason(&s->far));
+}
+
+void session_connect_failed(struct session *s, const char *reason)
+{
+	const struct config_inbound *config = s->service->config;
+	char text[ADDRESS_TEXT],
+		what[ADDRESS_TEXT + 40] = "cannot connect to the backend ";
+	strcat(what, address_text(&config->backend[s->backend].address, text));
+	if (s->backend + 1u < config->backend_count) {
+		session_log_failure(s, what, reason);
+		s->backend++;
+		far_connect(s);
+		return;
+	}
+	session_far_lost(s, what, reason);
+}
+
+static bool far_connected(struct session *s)
+{
+	if (leg_connected(&s->far) == LEG_OK)
+		far_up(s);
+	else
+		session_connect_failed(s, leg_reason(&s->far));
+	return true;
+}
+
+/* ---- TLS ---- */
+
+static void count_handshake(struct session *s, bool under_way)
+{
+	if (under_way && !s->handshaking)
+		limits_handshake_begin(s->worker->limits);
+	if (!under_way && s->handshaking)
+		limits_handshake_end(s->worker->limits);
+	s->handshaking = under_way;
+}
+
+/* What near was told in clear is on its way: from here on it speaks TLS. */
+static bool begin_near_tls(struct session *s)
+{
+	s->start_near_tls = false;
+	if (!leg_accept_tls(&s->near, s->service->server, &s->worker->pool)) {
+		session_near_lost(s, DIALOGUE_END_TLS, "out of memory");
+		return false;
+	}
+	s->near_shaking = s->near_readable = true;
+	count_handshake(s, true);
+	return true;
+}
+
+static bool begin_far_tls(struct session *s)
+{
+	s->start_far_tls = false;
+	if (!leg_connect_tls(&s->far, s->service->client, NULL, &s->worker->pool)) {
+		session_far_lost(s, "cannot start TLS with the backend", "out of memory");
+		return true;
+	}
+	s->far_shaking = s->far_readable = true;
+	return true;
+}
+
+static bool shake_near(struct session *s)
+{
+	struct dialogue_io io;
+	s->near_readable = false;
+	switch (leg_handshake(&s->near)) {
+	case LEG_AGAIN: return false;
+	case LEG_OK:
+		s->near_shaking = false;
+		s->near_readable = true;
+		count_handshake(s, false);
+		session_trace_stale(s);
+		io = stream_io(&s->stream, session_trace(s));
+		session_obey(s, dialogue_near_tls(&s->stream.dialogue, &io));
+		return true;
+	default:
+		session_log_failure(
+			s, "TLS handshake with the client failed", leg_reason(&s->near));
+		session_near_lost(s, DIALOGUE_END_TLS, "TLS handshake failed");
+		return false;
+	}
+}
+
+static bool shake_far(struct session *s)
+{
+	struct dialogue_io io;
+	s->far_readable = false;
+	switch (leg_handshake(&s->far)) {
+	case LEG_AGAIN: return false;
+	case LEG_OK:
+		s->far_shaking = false;
+		s->far_readable = true;
+		io = stream_io(&s->stream, session_trace(s));
+		session_obey(s, dialogue_far_tls(&s->stream.dialogue, &io));
+		return true;
+	default:
+		session_log_failure(
+			s, "TLS handshake with the backend failed", leg_reason(&s->far));
+		session_far_lost(s, "backend lost", "TLS with the mail server failed");
+		return true;
+	}
+}
+
+/* ---- obeying the dialogue ---- */
+
+void session_obey(struct session *s, enum dialogue_want want)
+{
+	switch (want) {
+	case DIALOGUE_OPEN_FAR: far_connect(s); break;
+	case DIALOGUE_START_TLS_NEAR: s->start_near_tls = true; break;
+	case DIALOGUE_START_TLS_FAR: s->start_far_tls = true; break;
+	case DIALOGUE_CLOSE:
+		if (s->phase < PHASE_CLOSING)
+			s->phase = PHASE_CLOSING;
+		break;
+	default: break;
+	}
+	/* The dialogue has given far up: whatever it still says or was to be told is
+	 * void. */
+	if (s->far.fd >= 0 && !dialogue_needs_far(&s->stream.dialogue))
+		far_close(s);
+}
+
+void session_begin(struct session *s)
+{
+	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	s->phase = PHASE_TALK;
+	enum limits_verdict verdict = limits_enter(s->worker->limits, &s->client);
+	s->entered = verdict == LIMITS_FINE;
+	enum dialogue_want want =
+		dialogue_begin(&s->stream.dialogue, &s->service->dialogue, &io);
+	if (verdict != LIMITS_FINE) {
+		const char *why = verdict == LIMITS_NO_MEMORY
+					  ? "Out of memory"
+					  : "Too many connections from your address";
+		session_log_failure(s, "client refused", why);
+		want = dialogue_evict(&s->stream.dialogue, why, &io);
+	}
+	session_obey(s, want);
+}
+
+/* ---- octets ---- */
+
+bool session_header(struct session *s)
+{
+	struct proxyheader header;
+	size_t consumed = 0;
+	struct buf *in = &s->stream.near_in;
+	size_t before = buf_length(in);
+	if (!s->near_readable)
+		return false;
+	s->near_readable = false;
+	enum leg_status filled = leg_peek(&s->near, in, PROXYHEADER_MAX + 1 - before);
+	if (filled == LEG_AGAIN)
+		return false;
+	enum proxyheader_status status = PROXYHEADER_BROKEN;
+	if (filled == LEG_OK)
+		status = proxyheader_read(
+			buf_head(in), buf_length(in), &header, &consumed);
+	if (status == PROXYHEADER_BROKEN) {
+		session_log_failure(s, "no PROXY header from a balancer",
+			filled == LEG_OK ? "it sent something else"
+					 : "it ended the connection");
+		session_near_lost(s, DIALOGUE_END_ABUSE, "no PROXY header");
+		return false;
+	}
+	/* What stands behind the header may be TLS already: it stays in the socket. */
+	leg_skip(&s->near,
+		(status == PROXYHEADER_OK ? consumed : buf_length(in)) - before);
+	if (status == PROXYHEADER_PARTIAL)
+		return true;
+	buf_release(in);
+	s->near_readable = true;
+	if (!header.local) {
+		s->client = header.source;
+		s->server = header.destination;
+		session_trace_stale(s);
+	}
+	session_begin(s);
+	return true;
+}
+
+static bool read_near(struct session *s)
+{
+	if (s->near_shaking)
+		return s->near_readable && shake_near(s);
+	size_t room = stream_near_room(&s->stream);
+	bool there = s->near_readable || leg_pending(&s->near);
+	if (room == 0 || !there || s->start_near_tls)
+		return false;
+	size_t before = buf_length(&s->stream.near_in);
+	enum leg_status status = leg_fill(&s->near, &s->stream.near_in, room);
+	/* Less than there was room for: the socket is empty, and will tell when it is
+	 * not. */
+	s->near_readable =
+		status == LEG_OK && buf_length(&s->stream.near_in) - before >= room;
+	if (status == LEG_FAILED)
+		session_near_lost(
+			s, DIALOGUE_END_CLIENT, "connection to the client lost");
+	s->stream.near_end |= status == LEG_EOF;
+	return status == LEG_OK || status == LEG_EOF;
+}
+
+static bool read_far(struct session *s)
+{
+	if (s->connecting)
+		return s->far_readable && far_connected(s);
+	if (s->far_shaking)
+		return s->far_readable && shake_far(s);
+	size_t room = stream_far_room(&s->stream);
+	bool there = s->far_readable || leg_pending(&s->far);
+	if (s->far.fd < 0 || room == 0 || !there || s->start_far_tls)
+		return false;
+	enum leg_status status = leg_fill(&s->far, &s->stream.far_in, room);
+	s->far_readable = false;
+	if (status == LEG_FAILED || status == LEG_EOF) {
+		if (!dialogue_closed(&s->stream.dialogue) &&
+			dialogue_waiting(&s->stream.dialogue) != DIALOGUE_WAIT_COMMAND)
+			session_log_failure(
+				s, "connection to the backend lost", leg_reason(&s->far));
+		s->stream.far_end = "the connection to the mail server was lost";
+	}
+	return status != LEG_AGAIN;
+}
+
+bool session_read(struct session *s)
+{
+	bool moved = read_near(s);
+	if (!s->over)
+		moved |= read_far(s);
+	return moved;
+}
+
+static bool write_near(struct session *s)
+{
+	struct buf *out = &s->stream.near_out;
+	size_t before = buf_length(out);
+	if (s->near_shaking)
+		return false;
+	if (before > 0 && leg_flush(&s->near, out) == LEG_FAILED) {
+		session_near_lost(
+			s, DIALOGUE_END_CLIENT, "connection to the client lost");
+		return false;
+	}
+	if (s->start_near_tls && buf_length(out) == 0)
+		return begin_near_tls(s);
+	return buf_length(out) < before;
+}
+
+static bool write_far(struct session *s)
+{
+	struct buf *out = &s->stream.far_out;
+	size_t before = buf_length(out);
+	if (s->far.fd < 0 || s->connecting || s->far_shaking)
+		return false;
+	if (before > 0 && leg_flush(&s->far, out) == LEG_FAILED) {
+		/* It may have told why before it went: read that, then the end. */
+		buf_release(out);
+		s->far.broken = false;
+		s->far_readable = true;
+		return true;
+	}
+	if (s->start_far_tls && buf_length(out) == 0)
+		return begin_far_tls(s);
+	return buf_length(out) < before;
+}
+
+bool session_write(struct session *s)
+{
+	bool moved = write_near(s);
+	if (!s->over)
+		moved |= write_far(s);
+	return moved;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* What a session tells: its trace (for Received and XCLIENT) and its log lines. */
+
+#include "session_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void literal(char *to, size_t size, const struct address *a)
+{
+	char text[ADDRESS_TEXT];
+	snprintf(to, size, "%s%s", a->family == AF_INET6 ? "IPv6:" : "",
+		address_host(a, text));
+}
+
+static const char *id_text(const struct session *s, char text[24])
+{
+	snprintf(text, 24, "%012" PRIx64, s->id);
+	return text;
+}
+
+const struct trace *session_trace(struct session *s)
+{
+	struct worker_trace *t = &s->worker->traced;
+	t->trace.when = (time_t)ev_now(s->worker->loop);
+	if (t->owner == s)
+		return &t->trace;
+	t->owner = s;
+	literal(t->client, sizeof t->client, &s->client);
+	literal(t->server, sizeof t->server, &s->server);
+	id_text(s, t->id);
+	t->trace.hostname = s->worker->config->hostname;
+	t->trace.client = t->client;
+	t->trace.client_port = s->client.port;
+	t->trace.server = t->server;
+	t->trace.server_port = s->server.port;
+	t->trace.id = t->id;
+	t->trace.tls = NULL;
+	if (s->near.tls && !s->near_shaking) {
+		struct facts facts;
+		tls_facts(s->near.tls, &facts);
+		snprintf(t->tls, sizeof t->tls, "%s %s", facts.version, facts.cipher);
+		t->trace.tls = t->tls;
+	}
+	return &t->trace;
+}
+
+void session_trace_stale(struct session *s)
+{
+	if (s->worker->traced.owner == s)
+		s->worker->traced.owner = NULL;
+}
+
+static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size_t size)
+{
+	if (!tls_up || !leg->tls)
+		return "clear";
+	struct facts facts;
+	tls_facts(leg->tls, &facts);
+	snprintf(text, size, "%s/%s%s", facts.version, facts.cipher,
+		facts.resumed ? "/resumed" : "");
+	return text;
+}
+
+static const char *path_text(const char *path, bool known, char *text, size_t size)
+{
+	if (!known)
+		return NULL;
+	snprintf(text, size, "<%s>", path);
+	return text;
+}
+
+void session_log_end(struct session *s)
+{
+	const struct dialogue *d = &s->stream.dialogue;
+	if (!log_wants(LOG_LEVEL_INFO))
+		return;
+	char id[24], client[ADDRESS_TEXT], near[80], far[80], number[4][32];
+	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
+	snprintf(number[0], sizeof number[0], "%" PRIu32, d->transactions);
+	snprintf(number[1], sizeof number[1], "%" PRIu64, s->stream.octets);
+	snprintf(number[2], sizeof number[2], "%.3f",
+		ev_now(s->worker->loop) - s->started);
+	bool mailed = d->to[0] != '\0' || d->from[0] != '\0';
+	const struct log_field fields[] = {
+		{ "session", id_text(s, id) },
+		{ "service", s->service->config->name },
+		{ "client", address_text(&s->client, client) },
+		{ "helo", d->helo[0] ? d->helo : NULL },
+		{ "near", leg_text(&s->near, d->near_tls, near, sizeof near) },
+		{ "far", leg_text(&s->far, d->far_tls, far, sizeof far) },
+		{ "transactions", number[0] },
+		{ "from", path_text(d->from, mailed, from, sizeof from) },
+		{ "to", path_text(d->to, d->to[0] != '\0', to, sizeof to) },
+		{ "repaired", s->stream.repaired ? "yes" : NULL },
+		{ "reason", d->reason && d->reason[0] ? d->reason : NULL },
+		{ "bytes", number[1] },
+		{ "seconds", number[2] },
+		{ "end", dialogue_end_name(d->end) },
+	};
+	log_fields(LOG_LEVEL_INFO, NULL, fields, sizeof fields / sizeof *fields);
+}
+
+void session_log_failure(struct session *s, const char *what, const char *why)
+{
+	char id[24], client[ADDRESS_TEXT];
+	const struct log_field fields[] = {
+		{ "session", id_text(s, id) },
+		{ "service", s->service->config->name },
+		{ "client", address_text(&s->client, client) },
+		{ "reason", why && why[0] ? why : NULL },
+	};
+	log_fields(LOG_LEVEL_WARNING, what, fields, sizeof fields / sizeof *fields);
+}

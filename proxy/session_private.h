@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_SESSION_PRIVATE_H
+#define SEALPOST_SESSION_PRIVATE_H
+
+/*
+ * Shared by session.c (life, events, watching), session_legs.c (what passes between legs
+ * and stream) and session_log.c (what is told about it).
+ */
+
+#include "leg.h"
+#include "session.h"
+#include "stream.h"
+
+#include <assert.h>
+
+enum phase {
+	PHASE_HEADER, /* a balancer's PROXY header comes first */
+	PHASE_TALK,
+	PHASE_CLOSING, /* the last words are being sent */
+	PHASE_LINGER,  /* ... and were; near is to take them before the descriptor goes */
+};
+
+struct session {
+	struct worker *worker;
+	const struct service *service;
+	struct session *next, *previous;
+	ev_io near_io, far_io;
+	ev_timer timer;
+	struct leg near, far;
+	struct stream stream;
+	uint64_t id;
+	double started, deadline, due; /* loop time; due: when the timer fires */
+	struct address client,
+		server;	      /* near's two ends; server only where something needs it */
+	uint64_t seen_octets; /* progress at the last arming */
+	uint32_t seen_events;
+	uint8_t phase, waiting;	   /* enum phase, enum dialogue_wait */
+	uint8_t backend;	   /* index of the one in use or tried */
+	bool entered, handshaking; /* counted so in limits */
+	bool connecting;	   /* far: connect() under way */
+	bool near_readable, far_readable;
+	bool start_near_tls,
+		start_far_tls; /* as soon as what was said before is flushed */
+	bool near_shaking, far_shaking;
+	bool over; /* to be freed when the event that runs is done with it */
+};
+static_assert(
+	sizeof(struct session) <= 1024, "idle, it costs its TLS state and little else");
+
+/* ---- session_legs.c: each returns whether anything moved ---- */
+
+/* Does what the dialogue asks for. */
+void session_obey(struct session *s, enum dialogue_want want);
+bool session_header(struct session *s); /* PHASE_HEADER: reads the PROXY header */
+bool session_read(struct session *s);
+bool session_write(struct session *s);
+void session_far_lost(struct session *s, const char *what, const char *reason);
+/* The backend in use could not be reached: the next one, or far is lost. */
+void session_connect_failed(struct session *s, const char *reason);
+
+/* Near is known by its true address: the conversation begins. */
+void session_begin(struct session *s);
+
+/* Near cannot be told anything any more. `reason` is a constant. */
+void session_near_lost(struct session *s, enum dialogue_end end, const char *reason);
+
+/* ---- session_log.c ---- */
+
+/* The trace of this session, filled in. */
+const struct trace *session_trace(struct session *s);
+/* What it says has changed: TLS came up. */
+void session_trace_stale(struct session *s);
+
+/* The line at a session's end. */
+void session_log_end(struct session *s);
+
+/* A line for a failure when it happens; `why` may be NULL. */
+void session_log_failure(struct session *s, const char *what, const char *why);
+
+#endif

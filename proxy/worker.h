@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_WORKER_H
+#define SEALPOST_WORKER_H
+
+/* What all sessions of a process share: the loop, the buffers, the limits, the services.
+ */
+
+#include "buf.h"
+#include "config.h"
+#include "dialogue.h"
+#include "limits.h"
+#include "tls.h"
+#include "trace.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+
+/* One [inbound] section, ready to serve. */
+struct service {
+	const struct config_inbound *config;
+	struct dialogue_service dialogue;
+	struct tls_server
+		*server; /* towards clients; NULL: none. Shared by services: not owned */
+	struct tls_client *client; /* towards the backend; NULL: none. Owned */
+};
+
+/* The trace of the session that ran last: made once, not for every event. */
+struct worker_trace {
+	const struct session *owner;
+	struct trace trace;
+	char client[ADDRESS_TEXT + 8], server[ADDRESS_TEXT + 8], id[24], tls[64];
+};
+
+struct worker {
+	struct ev_loop *loop;
+	const struct config *config;
+	struct buf_pool pool;
+	struct limits *limits;
+	struct session *sessions; /* all of them, newest first */
+	struct worker_trace traced;
+	uint64_t next_id;
+	bool stopping; /* SIGTERM came: sessions end with their transactions */
+	void (*drained)(
+		struct worker *worker); /* stopping, and the last session has ended */
+};
+
+#endif
