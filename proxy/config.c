@@ -517,10 +517,3 @@ void config_free(struct config *config)
 	free(config->priority);
 	free(config);
 }
-
-bool config_inserts_received(const struct config_inbound *inbound)
-{
-	if (inbound->received == RECEIVED_AUTO)
-		return inbound->client_address == CLIENT_ADDRESS_NONE;
-	return inbound->received == RECEIVED_ON;
-}

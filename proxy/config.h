@@ -124,8 +124,4 @@ struct config *config_read(const char *path, FILE *faults);
 struct config *config_parse(FILE *in, const char *name, FILE *faults);
 void config_free(struct config *config);
 
-/* Whether to insert Received lines; auto: where nothing else tells the client's address.
- */
-bool config_inserts_received(const struct config_inbound *inbound);
-
 #endif

@@ -407,7 +407,7 @@ static void test_defaults(void **state)
 	assert_int_equal(inbound->client_address, CLIENT_ADDRESS_NONE);
 	assert_int_equal(inbound->auth, 0);
 	assert_int_equal(inbound->bare_newline, BARE_NEWLINE_NORMALIZE);
-	assert_true(config_inserts_received(inbound));
+	assert_int_equal(inbound->received, RECEIVED_AUTO);
 	config_free(config);
 }
 
@@ -426,7 +426,8 @@ static void test_everything(void **state)
 		"192.0.2.1:0\n"
 		"backend = mail.example.net:2525\tmail.example.net [2001:db8::1]\n"
 		"backend-tls = legacy\nclient-address = proxy-v2\nauth = plain LOGIN\n"
-		"accept-proxy-from = 192.0.2.0/24 2001:db8::1\nbare-newline = reject\n"
+		"accept-proxy-from = 192.0.2.0/24 2001:db8::1\nbare-newline = "
+		"reject\nreceived = off\n"
 		"[inbound two]\nbackend = 10.0.0.1\nlisten = 0.0.0.0:26\ntls = implicit");
 
 	(void)state;
@@ -462,7 +463,7 @@ static void test_everything(void **state)
 	assert_int_equal(one->backend[2].address.family, AF_INET6);
 	assert_int_equal(one->backend_tls, BACKEND_TLS_LEGACY);
 	assert_int_equal(one->client_address, CLIENT_ADDRESS_PROXY_V2);
-	assert_false(config_inserts_received(one));
+	assert_int_equal(one->received, RECEIVED_OFF);
 	assert_int_equal(one->auth, 1u << SMTP_AUTH_PLAIN | 1u << SMTP_AUTH_LOGIN);
 	assert_int_equal(one->accept_proxy_count, 2);
 	assert_int_equal(one->bare_newline, BARE_NEWLINE_REJECT);
