@@ -56,7 +56,8 @@ class Program:
     def __init__(self, name, group, command, version, environment=None, log=None):
         self.name, self.group, self.version = name, group, version
         self.port = self.rsa_port = None
-        with open(log or os.devnull, "w") as output:
+        self.log = log or os.devnull
+        with open(self.log, "w") as output:
             self.process = subprocess.Popen(
                 command, preexec_fn=group.enter, env=environment, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=output, text=True)
@@ -74,7 +75,8 @@ class Program:
             except OSError:
                 time.sleep(0.05)
         self.stop()
-        raise Missing("it did not start")
+        with open(self.log) as file:
+            raise Missing(" ".join(["it did not start:", *file.readlines()[-1:]]).strip())
 
     def stop(self):
         self.process.stdin.close()
@@ -114,7 +116,7 @@ def start_pump(settings, group):
 SEALPOST = """\
 [server]
 hostname = {host}
-user = {user}
+user = nobody
 log = stderr
 
 [tls]
@@ -140,8 +142,7 @@ def start_sealpost(settings, group):
     pairs = "\n".join(f"certificate = {pem}\nkey = {key}"
                       for pem, key, _ in settings.certificates.values())
     path = settings.write("sealpost.conf", SEALPOST.format(
-        host=HOST, user="root" if os.geteuid() == 0 else "nobody", pairs=pairs, port=port,
-        sink=settings.sink))
+        host=HOST, pairs=pairs, port=port, sink=settings.sink))
     program = Program("sealpost", group, [settings.sealpost, "serve", "-c", path],
                       words(settings.sealpost, "--version")[0],
                       log=f"{settings.scratch}/sealpost.log")
