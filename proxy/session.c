@@ -15,9 +15,8 @@
 #include <unistd.h>
 
 enum {
-	ROUNDS = 8,	 /* of one event before the other sessions get their turn */
-	LAST_WORDS = 10, /* seconds to get our last words sent */
-	LINGER = 2,	 /* seconds for near to take them and close */
+	ROUNDS = 8, /* of one event before the other sessions get their turn */
+	LINGER = 2, /* seconds for near to take our last words and close */
 };
 
 /* ---- watching ---- */
@@ -223,7 +222,6 @@ static bool advance(struct session *s)
 			return false;
 		if (s->phase == PHASE_TALK)
 			return session_write(s) || moved;
-		s->deadline = ev_now(s->worker->loop) + LAST_WORDS;
 	}
 	}
 	session_write(s);

@@ -96,6 +96,7 @@ void session_connect_failed(struct session *s, const char *reason)
 
 static bool far_connected(struct session *s)
 {
+	s->far_readable = false;
 	if (leg_connected(&s->far) == LEG_OK)
 		far_up(s);
 	else
@@ -189,8 +190,10 @@ void session_obey(struct session *s, enum dialogue_want want)
 	case DIALOGUE_START_TLS_NEAR: s->start_near_tls = true; break;
 	case DIALOGUE_START_TLS_FAR: s->start_far_tls = true; break;
 	case DIALOGUE_CLOSE:
-		if (s->phase < PHASE_CLOSING)
-			s->phase = PHASE_CLOSING;
+		if (s->phase >= PHASE_CLOSING)
+			break;
+		s->phase = PHASE_CLOSING;
+		s->deadline = ev_now(s->worker->loop) + LAST_WORDS;
 		break;
 	default: break;
 	}

@@ -21,6 +21,10 @@ enum phase {
 	PHASE_LINGER,  /* ... and were; near is to take them before the descriptor goes */
 };
 
+enum {
+	LAST_WORDS = 10, /* seconds to get our last words sent */
+};
+
 struct session {
 	struct worker *worker;
 	const struct service *service;
