@@ -118,7 +118,15 @@ static void count_handshake(struct session *s, bool under_way)
 /* What near was told in clear is on its way: from here on it speaks TLS. */
 static bool begin_near_tls(struct session *s)
 {
+	struct limits *limits = s->worker->limits;
 	s->start_near_tls = false;
+	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
+	if (s->service->config->tls == NEAR_TLS_IMPLICIT &&
+		limits_handshakes_full(limits, ev_now(s->worker->loop))) {
+		session_log_failure(s, "client refused", "too many TLS handshakes");
+		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
+		return false;
+	}
 	if (!leg_accept_tls(&s->near, s->service->server, &s->worker->pool)) {
 		session_near_lost(s, DIALOGUE_END_TLS, "out of memory");
 		return false;
