@@ -284,6 +284,7 @@ static void serve(struct server *server)
 int serve_run(const char *config_path)
 {
 	struct config *config = config_read(config_path, stderr);
+	bool unreadable = !config && errno != 0;
 	struct server *server = calloc(1, sizeof *server);
 	char reason[REASON] = "out of memory";
 	bool fine = config && config_verify(config, stderr);
@@ -300,5 +301,5 @@ int serve_run(const char *config_path)
 		dismantle(server);
 	free(server);
 	config_free(config);
-	return ready ? 0 : fine ? 3 : 1;
+	return ready ? 0 : fine || unreadable ? 3 : 1;
 }
