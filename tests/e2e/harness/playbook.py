@@ -31,6 +31,8 @@ class Playbook:
         self.refused = False
         for number, raw in enumerate(file.read_bytes().split(b"\n"), 1):
             line = raw.lstrip()
+            if self.only == "core":
+                break  # the rest is not for us, nor are all its words
             if line and not line.startswith(b"#"):
                 try:
                     self._read(number, line)
@@ -46,7 +48,8 @@ class Playbook:
                 raise Fault("no '='")
             (self.settings if words[0] == "set" else self.limits)[key.strip()] = value.strip()
         elif words[0] == "only":
-            self.only = words[1]
+            if words[1] != "whole":
+                self.only = words[1]
         elif words[0] == "timeout":
             self.steps.append(Step(number, "timeout", None))
         elif bare == "far refused":
@@ -66,17 +69,18 @@ class Playbook:
         ours = b"S" if leg == "near" else b"C"
         if who not in (b"C", b"S") or how not in (b":", b"=", b"*"):
             raise Fault("neither sent nor expected")
-        if who == ours:
-            if how != b":":
-                raise Fault("an expectation is written with a colon")
-            self.steps.append(Step(number, "expect", leg, pattern=pattern(blank_off(text))))
-            return
         times = 1
         if how == b"*":
             count, _, text = blank_off(text).partition(b" ")
             times = int(count)
         else:
             text = blank_off(text)
+        if who == ours:
+            if how == b"=":
+                raise Fault("an expectation is a whole line")
+            expected = Step(number, "expect", leg, pattern=pattern(text))
+            self.steps.extend([expected] * times)
+            return
         octets = unescape(text) + (b"" if how == b"=" else b"\r\n")
         self.steps.append(Step(number, "send", leg, octets * times))
 
