@@ -25,7 +25,6 @@
 enum {
 	KEPT_BLOCKS = 64, /* free buffers that a worker keeps: 2 MiB */
 	DESCRIPTORS = 64, /* of our own, beside two a session */
-	REASON = 512,
 	SERVICES = CONFIG_INBOUND_MAX,
 	LISTENERS = CONFIG_INBOUND_MAX * CONFIG_LISTEN_MAX,
 };
@@ -101,7 +100,7 @@ static bool make_listeners(
 {
 	for (unsigned i = 0; i < service->config->listen_count; i++) {
 		struct listener *l = listener_open(
-			service, &service->config->listen[i], reason, REASON);
+			service, &service->config->listen[i], reason, SERVE_REASON);
 		if (!l)
 			return false;
 		server->listeners[server->listener_count++] = l;
@@ -140,7 +139,7 @@ static bool make_worker(struct worker *worker, const struct config *config, char
 	buf_pool_init(&worker->pool, KEPT_BLOCKS);
 	if (worker->loop && worker->limits)
 		return true;
-	snprintf(reason, REASON, "cannot make the event loop: %s", strerror(errno));
+	snprintf(reason, SERVE_REASON, "cannot make the event loop: %s", strerror(errno));
 	return false;
 }
 
@@ -173,7 +172,7 @@ static bool prepare(struct server *server, const struct config *config, char *re
 		if (!make_service(server, &config->inbound[i], reason) ||
 			!make_listeners(server, &server->services[i], reason))
 			return false;
-	return privileges_drop(config, reason, REASON);
+	return privileges_drop(config, reason, SERVE_REASON);
 }
 
 static void dismantle(struct server *server)
@@ -281,25 +280,35 @@ static void serve(struct server *server)
 	log_message(LOG_LEVEL_INFO, "stopped");
 }
 
+bool serve_config(const struct config *config, void (*ready)(void *context),
+	void *context, char reason[SERVE_REASON])
+{
+	struct server *server = calloc(1, sizeof *server);
+	if (!server) {
+		snprintf(reason, SERVE_REASON, "out of memory");
+		return false;
+	}
+	log_open(config->log, config->log_level);
+	bool fine = prepare(server, config, reason);
+	if (fine) {
+		if (ready)
+			ready(context);
+		serve(server);
+	}
+	dismantle(server);
+	free(server);
+	return fine;
+}
+
 int serve_run(const char *config_path)
 {
 	struct config *config = config_read(config_path, stderr);
 	bool unreadable = !config && errno != 0;
-	struct server *server = calloc(1, sizeof *server);
-	char reason[REASON] = "out of memory";
+	char reason[SERVE_REASON];
 	bool fine = config && config_verify(config, stderr);
-	bool ready = false;
-	if (fine && server) {
-		log_open(config->log, config->log_level);
-		ready = prepare(server, config, reason);
-		if (ready)
-			serve(server);
-		else
-			fprintf(stderr, "sealpost: cannot serve: %s\n", reason);
-	}
-	if (server)
-		dismantle(server);
-	free(server);
+	bool served = fine && serve_config(config, NULL, NULL, reason);
+	if (fine && !served)
+		fprintf(stderr, "sealpost: cannot serve: %s\n", reason);
 	config_free(config);
-	return ready ? 0 : fine || unreadable ? 3 : 1;
+	return served ? 0 : fine || unreadable ? 3 : 1;
 }
