@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -111,4 +112,10 @@ bool privileges_drop(const struct config *config, char *reason, size_t size)
 	if (prctl(PR_SET_DUMPABLE, 0L) != 0)
 		return cannot("cannot forbid core dumps", reason, size);
 	return true;
+}
+
+void privileges_end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL) != 0 || getppid() != parent)
+		_exit(1);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Call once sockets are bound and keys are read, before the first untrusted octet.
@@ -17,5 +18,12 @@
  * with a reason, one line: then the process must end.
  */
 bool privileges_drop(const struct config *config, char *reason, size_t size);
+
+/*
+ * From here on this process is killed when its parent, the process `parent`, ends; at
+ * once where that has ended already. privileges_drop() makes the kernel forget it: call
+ * after.
+ */
+void privileges_end_with(pid_t parent);
 
 #endif
