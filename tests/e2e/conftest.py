@@ -3,6 +3,7 @@
 
 """Fixtures of the end-to-end tests. They run in a network namespace of their own where they can."""
 
+import os
 import pathlib
 import sys
 
@@ -57,11 +58,18 @@ def tls(certs):
     return client_context(certs.ca)
 
 
-@pytest.fixture
-def daemon(tmp_path, certs):
-    """Starts daemons: daemon(backends, inbound={...}, limits={...}); all end with the test."""
+@pytest.fixture(scope="session")
+def built():
+    """The daemon's path. Where nobody promised one its tests are skipped."""
     if program() is None:
-        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+        reason = "sealpost is not built (set SEALPOST to its path)"
+        pytest.fail(reason) if os.environ.get("SEALPOST") else pytest.skip(reason)
+    return program()
+
+
+@pytest.fixture
+def daemon(built, tmp_path, certs):
+    """Starts daemons: daemon(backends, inbound={...}, limits={...}); all end with the test."""
     started = []
 
     def start(backends, **options):

@@ -4,6 +4,7 @@
 """SIGTERM: the idle are sent away, transactions end, nothing that was received whole is lost."""
 
 import signal
+import subprocess
 import threading
 import time
 
@@ -12,7 +13,7 @@ import pytest
 from harness import peer
 from harness.backend import Backend
 from harness.net import until
-from harness.daemon import program
+from harness.daemon import Sealpost
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 
@@ -140,24 +141,19 @@ def test_sigint_and_exit_status(daemon, backend):
 
 
 @pytest.mark.parametrize("text", ["[inbound]\nlisten = 127.0.0.1:1\n", "[nonsense]\n", "[inbound\n"])
-def test_a_broken_configuration_does_not_serve(tmp_path, text):
-    import subprocess
-    if program() is None:
-        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+def test_a_broken_configuration_does_not_serve(built, tmp_path, text):
     file = tmp_path / "broken.conf"
     file.write_text(text)
-    done = subprocess.run([program(), "serve", "-c", str(file)], capture_output=True, text=True,
+    done = subprocess.run([built, "serve", "-c", str(file)], capture_output=True, text=True,
                           timeout=10)
     assert done.returncode in (1, 3) and "broken.conf:" in done.stderr
 
 
-def test_an_address_that_is_taken(daemon, backend, certs, tmp_path):
-    from harness.daemon import Sealpost
+def test_an_address_that_is_taken(daemon, backend, certs, tmp_path, built):
     first = daemon(backend)
     second = Sealpost(tmp_path, certs, [backend.address])
     second.config.write_text(first.config.read_text())
-    import subprocess
-    done = subprocess.run([program(), "serve", "-c", str(second.config)], capture_output=True,
+    done = subprocess.run([built, "serve", "-c", str(second.config)], capture_output=True,
                           text=True, timeout=10)
     assert done.returncode == 3 and str(first.port) in done.stderr, done
     until(lambda: first.process.poll() is None, "the first goes on")
