@@ -185,19 +185,30 @@ enum tls_status tls_write(struct tls *t, const void *from, size_t size, size_t *
 	return TLS_OK;
 }
 
+void tls_hold(struct tls *t)
+{
+	t->collecting = true;
+}
+
 enum tls_status tls_bye(struct tls *t)
 {
 	int code;
 
-	if (t->failed || !t->shaken || t->said_bye)
+	if (t->failed || !t->shaken)
 		return TLS_OK;
-	do
-		code = gnutls_bye(t->session, GNUTLS_SHUT_WR);
-	while (code == GNUTLS_E_INTERRUPTED);
-	if (code == GNUTLS_E_AGAIN)
-		return TLS_WANT_WRITE;
-	t->said_bye = true;
-	return code < 0 ? fail(t, "close", code) : TLS_OK;
+	t->leaving = true;
+	if (!t->said_bye) {
+		do
+			code = gnutls_bye(t->session, GNUTLS_SHUT_WR);
+		while (code == GNUTLS_E_INTERRUPTED);
+		if (code == GNUTLS_E_AGAIN)
+			return TLS_WANT_WRITE;
+		t->said_bye = true;
+		if (code < 0)
+			return fail(t, "close", code);
+	}
+	t->collecting = false;
+	return tls_transport_flush(t);
 }
 
 bool tls_closed_cleanly(const struct tls *t)

@@ -101,7 +101,16 @@ bool tls_pending(const struct tls *t);
  */
 enum tls_status tls_write(struct tls *t, const void *from, size_t size, size_t *put);
 
-/* Sends close_notify; OK when it is on its way. Does not wait for the peer's. */
+/*
+ * What is written from now on, one reply at most, is kept back until tls_bye(): last words and
+ * close_notify go out in one packet.
+ */
+void tls_hold(struct tls *t);
+
+/*
+ * Sends close_notify; OK when it is handed over. It leaves with the FIN: shut the sending side
+ * of the descriptor, or close it, thereafter. Does not wait for the peer's.
+ */
 enum tls_status tls_bye(struct tls *t);
 
 /* Whether TLS_CLOSED came with close_notify, not by a bare end of the connection. */

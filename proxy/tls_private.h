@@ -22,6 +22,7 @@ enum {
 
 struct tls {
 	gnutls_session_t session;
+	const struct tls_server *settings; /* NULL in the role of a client */
 	int fd;
 	int error;	  /* errno of a failed system call, or 0 */
 	struct buf ahead; /* ciphertext read beyond what GnuTLS asked for */
@@ -34,12 +35,15 @@ struct tls {
 	bool ticket_due : 1; /* a session ticket goes out with our first words */
 	bool strange : 1;    /* the peer's first octet belongs to no TLS record */
 	bool greeted : 1;    /* something has come from the peer */
+	bool alert_next : 1; /* the next octets are an alert in clear */
+	bool leaving : 1;    /* what is sent now is the last */
 	bool eof : 1;	     /* the connection ended */
 	bool closed : 1;     /* nothing more will be read */
 	bool clean : 1;	     /* ... because of a close_notify */
 	bool said_bye : 1;
 	bool failed : 1;
 	uint8_t warnings;
+	uint8_t alert; /* that came in clear, or 0 */
 };
 
 /* Starts a connection with settings that both roles share; NULL without memory. */

@@ -56,7 +56,8 @@ static bool about_certificate(gnutls_alert_description_t alert)
 
 static void say_alert(const struct tls *t, const char *peer, char *to, size_t size)
 {
-	gnutls_alert_description_t alert = gnutls_alert_get(t->session);
+	gnutls_alert_description_t alert =
+		t->alert ? t->alert : gnutls_alert_get(t->session);
 	const char *name = gnutls_alert_get_name(alert);
 	const char *what = t->server && about_certificate(alert)
 				   ? "rejected our certificate"
@@ -112,7 +113,7 @@ char *tls_explain(const struct tls *t, const char *doing, int code)
 	else if (t->eof)
 		snprintf(why, sizeof(why),
 			"the %s closed the connection without close_notify", peer);
-	else if (code == GNUTLS_E_FATAL_ALERT_RECEIVED)
+	else if (code == GNUTLS_E_FATAL_ALERT_RECEIVED || t->alert)
 		say_alert(t, peer, why, sizeof(why));
 	else if (t->strange)
 		snprintf(why, sizeof(why), "the %s sent something that is no TLS", peer);

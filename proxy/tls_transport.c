@@ -23,8 +23,11 @@
 enum {
 	AHEAD = 4096,	 /* octets read beyond what was asked for: any command or reply,
 			  * while    the bulk of a big record goes straight to its place */
+	HEADER = 5,	 /* octets of a record's header */
+	ALERT = 2,	 /* ... and of an alert */
 	PIECES_MAX = 32, /* of one push: GnuTLS has no more */
 	RECORD_CHANGE_CIPHER = 0x14,
+	RECORD_ALERT = 0x15,
 	RECORD_APPLICATION = 0x17,
 };
 
@@ -72,22 +75,45 @@ static ssize_t pull_descriptor(struct tls *t, void *to, size_t want)
 	return n - (ssize_t)extra;
 }
 
+/*
+ * OpenSSL, where it does not like our certificate, says so before it has keys to say it
+ * with, and to GnuTLS under TLS 1.3 that is a record that cannot be decrypted. It is the
+ * failure that the administrator most needs to hear of: the alert is read here.
+ */
+static void look_for_alert(struct tls *t, const unsigned char *octets, size_t n)
+{
+	if (t->alert_next && n == ALERT)
+		t->alert = octets[1];
+	t->alert_next = n == HEADER && octets[0] == RECORD_ALERT && octets[3] == 0 &&
+			octets[4] == ALERT;
+}
+
+static ssize_t pull_ahead(struct tls *t, void *to, size_t want)
+{
+	size_t held = buf_length(&t->ahead);
+	size_t n = held < want ? held : want;
+
+	memcpy(to, buf_head(&t->ahead), n);
+	buf_consume(&t->ahead, n);
+	return (ssize_t)n;
+}
+
 static ssize_t pull(gnutls_transport_ptr_t transport, void *to, size_t want)
 {
 	struct tls *t = transport;
-	size_t held = buf_length(&t->ahead);
+	ssize_t n;
 
-	if (held > 0) {
-		size_t n = held < want ? held : want;
-		memcpy(to, buf_head(&t->ahead), n);
-		buf_consume(&t->ahead, n);
-		return (ssize_t)n;
-	}
-	if (t->drained) {
+	if (buf_length(&t->ahead) > 0) {
+		n = pull_ahead(t, to, want);
+	} else if (t->drained) {
 		t->drained = false;
 		return fault(t, EAGAIN);
+	} else {
+		n = pull_descriptor(t, to, want);
 	}
-	return pull_descriptor(t, to, want);
+	if (n > 0 && !t->shaken)
+		look_for_alert(t, to, (size_t)n);
+	return n;
 }
 
 static ssize_t collect(struct tls *t, const giovec_t *pieces, int count)
@@ -104,10 +130,12 @@ static ssize_t collect(struct tls *t, const giovec_t *pieces, int count)
 static ssize_t send_pieces(struct tls *t, struct iovec *pieces, size_t count)
 {
 	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+	/* The last words go out with the FIN that follows them, in one packet. */
+	int flags = MSG_NOSIGNAL | (t->leaving ? MSG_MORE : 0);
 	ssize_t n;
 
 	do
-		n = sendmsg(t->fd, &message, MSG_NOSIGNAL);
+		n = sendmsg(t->fd, &message, flags);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? fault(t, errno) : n;
 }
