@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,14 +36,29 @@
 	":%SERVER_PRECEDENCE"
 
 enum {
-	ALPN = 16, /* the extension's number, RFC 7301 */
+	ALPN = 16,	    /* the extension's number, RFC 7301 */
+	NAME_MAX_DNS = 256, /* octets of a name and its NUL */
+	RANKS = 4,	    /* that rank() tells apart */
+};
+
+/* Credentials for clients that ask for a name right below `domain`. */
+struct wildcard {
+	struct wildcard *next;
+	gnutls_certificate_credentials_t credentials;
+	char domain[NAME_MAX_DNS];
 };
 
 struct tls_server {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
-	gnutls_datum_t ticket_key; /* GnuTLS derives from it, by the clock, what it really
-				      uses */
+	struct wildcard *wildcards;
+	gnutls_datum_t ticket_key; /* by the clock GnuTLS derives from it what it uses */
+};
+
+struct pairs {
+	const struct tls_pair *files;
+	struct tls_loaded *loaded;
+	size_t count;
 };
 
 static bool complain(char reason[TLS_REASON], const char *what, const char *why)
@@ -53,26 +69,107 @@ static bool complain(char reason[TLS_REASON], const char *what, const char *why)
 
 /* ---- certificates ---- */
 
-/* RSA keys are dear to use: they come last, for those who take nothing else. */
-static bool is_rsa(const struct tls_loaded *l)
+/* The next DNS name of a certificate; false at the end. Start with *at = 0. */
+static bool next_name(gnutls_x509_crt_t crt, unsigned *at, char name[NAME_MAX_DNS])
 {
-	int algorithm = gnutls_x509_privkey_get_pk_algorithm(l->key);
-
-	return algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS;
+	for (;;) {
+		size_t size = NAME_MAX_DNS;
+		int type = gnutls_x509_crt_get_subject_alt_name(
+			crt, (*at)++, name, &size, NULL);
+		if (type == GNUTLS_SAN_DNSNAME && strlen(name) == size)
+			return true;
+		if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER)
+			return false;
+	}
 }
 
-/* In TLS 1.3 the order of loading decides which of two suitable certificates is taken. */
-static bool present(struct tls_server *server, struct tls_loaded *loaded,
-	const struct tls_server_options *options, bool rsa, char reason[TLS_REASON])
+/* "*.example.com" gives "example.com", any other name NULL. */
+static const char *wildcard_domain(const char *name)
 {
-	for (size_t i = 0; i < options->pair_count; i++) {
-		if (is_rsa(&loaded[i]) != rsa)
+	return strncmp(name, "*.", 2) == 0 ? name + 2 : NULL;
+}
+
+static bool covers(const struct tls_loaded *l, const char *domain)
+{
+	char name[NAME_MAX_DNS];
+	unsigned at = 0;
+
+	while (next_name(l->chain[0], &at, name)) {
+		const char *its = wildcard_domain(name);
+		if (its && strcasecmp(its, domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * In TLS 1.3 the order of loading decides which of two suitable certificates is taken.
+ * RSA keys are dear to use: they come last, for those who take nothing else.
+ */
+static unsigned rank(const struct tls_loaded *l, const char *domain)
+{
+	int algorithm = gnutls_x509_privkey_get_pk_algorithm(l->key);
+	bool rsa = algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS;
+
+	return (rsa ? 1 : 0) + (domain && !covers(l, domain) ? 2 : 0);
+}
+
+/* Credentials of all pairs, with those first that cover `domain`. */
+static bool present(gnutls_certificate_credentials_t *credentials,
+	const struct pairs *pairs, const char *domain, char reason[TLS_REASON])
+{
+	if (gnutls_certificate_allocate_credentials(credentials) < 0)
+		return complain(reason, "certificates", "out of memory");
+	for (size_t i = 0; i < pairs->count * RANKS; i++) {
+		struct tls_loaded *l = &pairs->loaded[i % pairs->count];
+		if (rank(l, domain) != i / pairs->count)
 			continue;
-		int code = gnutls_certificate_set_x509_key(server->credentials,
-			loaded[i].chain, (int)loaded[i].length, loaded[i].key);
+		int code = gnutls_certificate_set_x509_key(
+			*credentials, l->chain, (int)l->length, l->key);
 		if (code < 0)
-			return complain(reason, options->pairs[i].certificate,
+			return complain(reason,
+				pairs->files[i % pairs->count].certificate,
 				gnutls_strerror(code));
+	}
+	return true;
+}
+
+static struct wildcard *find_wildcard(const struct tls_server *server, const char *domain)
+{
+	struct wildcard *w = server->wildcards;
+
+	while (w && strcasecmp(w->domain, domain) != 0)
+		w = w->next;
+	return w;
+}
+
+static bool add_wildcard(struct tls_server *server, const struct pairs *pairs,
+	const char *domain, char reason[TLS_REASON])
+{
+	struct wildcard *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return complain(reason, "certificates", "out of memory");
+	w->next = server->wildcards;
+	server->wildcards = w;
+	memcpy(w->domain, domain, strlen(domain) + 1);
+	return present(&w->credentials, pairs, domain, reason);
+}
+
+/* GnuTLS finds a certificate by an exact name alone: a wildcard needs credentials of its
+ * own. */
+static bool present_wildcards(
+	struct tls_server *server, const struct pairs *pairs, char reason[TLS_REASON])
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		char name[NAME_MAX_DNS];
+		unsigned at = 0;
+		while (next_name(pairs->loaded[i].chain[0], &at, name)) {
+			const char *domain = wildcard_domain(name);
+			if (domain && !find_wildcard(server, domain) &&
+				!add_wildcard(server, pairs, domain, reason))
+				return false;
+		}
 	}
 	return true;
 }
@@ -80,20 +177,23 @@ static bool present(struct tls_server *server, struct tls_loaded *loaded,
 static bool load_pairs(struct tls_server *server,
 	const struct tls_server_options *options, char reason[TLS_REASON])
 {
-	struct tls_loaded *loaded = calloc(options->pair_count, sizeof(*loaded));
-	size_t count = 0;
+	struct pairs pairs = {
+		.files = options->pairs,
+		.loaded = calloc(options->pair_count, sizeof(*pairs.loaded)),
+	};
 
-	if (!loaded)
+	if (!pairs.loaded)
 		return complain(reason, "certificates", "out of memory");
-	while (count < options->pair_count &&
-		tls_pem_load(&loaded[count], &options->pairs[count], reason))
-		count++;
-	bool fine = count == options->pair_count &&
-		    present(server, loaded, options, false, reason) &&
-		    present(server, loaded, options, true, reason);
-	while (count > 0)
-		tls_pem_unload(&loaded[--count]);
-	free(loaded);
+	while (pairs.count < options->pair_count &&
+		tls_pem_load(
+			&pairs.loaded[pairs.count], &pairs.files[pairs.count], reason))
+		pairs.count++;
+	bool fine = pairs.count == options->pair_count &&
+		    present(&server->credentials, &pairs, NULL, reason) &&
+		    (pairs.count == 1 || present_wildcards(server, &pairs, reason));
+	while (pairs.count > 0)
+		tls_pem_unload(&pairs.loaded[--pairs.count]);
+	free(pairs.loaded);
 	return fine;
 }
 
@@ -164,16 +264,14 @@ struct tls_server *tls_server_new(
 	struct tls_server *server = calloc(1, sizeof(*server));
 
 	reason[0] = '\0';
-	if (!server ||
-		gnutls_certificate_allocate_credentials(&server->credentials) < 0) {
+	if (!server) {
 		complain(reason, "certificates", "out of memory");
-		goto failed;
+		return NULL;
 	}
 	if (load_pairs(server, options, reason) &&
 		set_priority(server, options, reason) &&
 		set_ticket_key(server, options->ticket_key, reason))
 		return server;
-failed:
 	tls_server_free(server);
 	return NULL;
 }
@@ -182,6 +280,13 @@ void tls_server_free(struct tls_server *server)
 {
 	if (!server)
 		return;
+	while (server->wildcards) {
+		struct wildcard *w = server->wildcards;
+		server->wildcards = w->next;
+		if (w->credentials)
+			gnutls_certificate_free_credentials(w->credentials);
+		free(w);
+	}
 	if (server->credentials)
 		gnutls_certificate_free_credentials(server->credentials);
 	if (server->priority)
@@ -233,6 +338,23 @@ static int see_hello(gnutls_session_t session, unsigned type, unsigned when,
 	return code == GNUTLS_E_NO_APPLICATION_PROTOCOL ? code : 0;
 }
 
+/* The client's hello is read, its certificate not chosen yet. */
+static int choose_credentials(gnutls_session_t session)
+{
+	struct tls *t = gnutls_session_get_ptr(session);
+	char name[NAME_MAX_DNS];
+	size_t size = sizeof(name);
+	unsigned type;
+
+	if (gnutls_server_name_get(session, name, &size, &type, 0) < 0 ||
+		type != GNUTLS_NAME_DNS)
+		return 0;
+	const char *dot = strchr(name, '.');
+	struct wildcard *w = dot ? find_wildcard(t->settings, dot + 1) : NULL;
+	return w ? gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, w->credentials)
+		 : 0;
+}
+
 struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 {
 	struct tls *t = tls_start(GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET,
@@ -240,6 +362,10 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 
 	if (!t)
 		return NULL;
+	t->settings = server;
+	if (server->wildcards)
+		gnutls_handshake_set_post_client_hello_function(
+			t->session, choose_credentials);
 	gnutls_handshake_set_hook_function(
 		t->session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, see_hello);
 	if (gnutls_session_ticket_enable_server(t->session, &server->ticket_key) < 0) {

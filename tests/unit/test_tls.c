@@ -129,6 +129,58 @@ static void test_names_and_key_types(void **state)
 	}
 }
 
+/* The certificate with this very name, though one with a wildcard would do. */
+static void check_exact(
+	struct world *w, const char *priority, const char *name, int algorithm)
+{
+	struct odd o;
+
+	odd_open(&o, w, w->server, priority);
+	gnutls_server_name_set(o.session, GNUTLS_NAME_DNS, name, strlen(name));
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	assert_true(odd_sees(&o, name, algorithm));
+	assert_false(odd_sees(&o, "x.two.example", algorithm));
+	odd_close(&o);
+}
+
+/* GnuTLS itself knows only exact names. */
+static void test_wildcards(void **state)
+{
+	static const char *const names[] = { "*.one.example", "*.two.example",
+		"mail.two.example" };
+	struct world *w = *state;
+	struct tls_pair pairs[1 + 3 * 2] = { w->pairs[1] };
+	struct tls_server_options options = { .pairs = pairs, .min_version = "1.2" };
+	char reason[TLS_REASON];
+
+	for (size_t i = 0; i < 6; i++)
+		world_named_pair(w, names[i / 2], i % 2 == 0, &pairs[1 + i]);
+	options.pair_count = 7;
+	struct tls_server *server = tls_server_new(&options, reason);
+	assert_non_null(server);
+	struct tls_server *saved = w->server;
+	w->server = server;
+	for (unsigned i = 0; i < 2; i++) {
+		const char *both = i ? "NORMAL" : "NORMAL:-VERS-ALL:+VERS-TLS1.2";
+		const char *rsa = i ? ONLY("TLS1.3", "RSA", RSA_SIGNS)
+				    : ONLY("TLS1.2", "RSA", RSA_SIGNS);
+		check_choice(
+			w, both, "mail.one.example", "x.one.example", GNUTLS_PK_ECDSA);
+		check_choice(w, rsa, "mx.ONE.example", "x.one.example", GNUTLS_PK_RSA);
+		check_choice(w, both, "mx.two.example", "x.two.example", GNUTLS_PK_ECDSA);
+		check_choice(w, rsa, "mx.two.example", "x.two.example", GNUTLS_PK_RSA);
+		check_choice(
+			w, both, "a.mail.two.example", world_names[0], GNUTLS_PK_ECDSA);
+		check_choice(w, both, "one.example", world_names[0], GNUTLS_PK_ECDSA);
+		check_exact(w, both, "mail.two.example", GNUTLS_PK_ECDSA);
+		check_exact(w, rsa, "mail.two.example", GNUTLS_PK_RSA);
+	}
+	w->server = saved;
+	tls_server_free(server);
+	for (size_t i = 0; i < 6; i++)
+		world_forget_pair(&pairs[1 + i]);
+}
+
 static void check_refused(struct world *w, struct tls_server *server,
 	const char *priority, const char *reason)
 {
@@ -375,6 +427,25 @@ static void test_rejected_certificate(void **state)
 		"read: the client rejected our certificate (alert: CA is unknown)");
 	assert_int_equal(tls_write(o.tls, "x", 1, &n), TLS_FAILED);
 	odd_close(&o);
+}
+
+/* OpenSSL's way to say it, before it has keys: RFC 8446 knows only encrypted alerts here.
+ */
+static void test_rejected_in_clear(void **state)
+{
+	static const char unknown_ca[] = { 0x15, 3, 3, 0, 2, 2, 48 };
+	struct world *w = *state;
+	struct ends e;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(tls_handshake(e.client), TLS_WANT_READ);
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_READ);
+	assert_int_equal(
+		write(e.fds[1], unknown_ca, sizeof(unknown_ca)), sizeof(unknown_ca));
+	assert_int_equal(tls_handshake(e.server), TLS_FAILED);
+	assert_string_equal(tls_reason(e.server),
+		"handshake: the client rejected our certificate (alert: CA is unknown)");
+	ends_close(&e);
 }
 
 static void test_renegotiation(void **state)
@@ -631,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_goodbye),
 		cmocka_unit_test(test_end_without_goodbye),
 		cmocka_unit_test(test_names_and_key_types),
+		cmocka_unit_test(test_wildcards),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_alpn),
@@ -641,6 +713,7 @@ int main(void)
 		cmocka_unit_test(test_end_in_handshake),
 		cmocka_unit_test(test_slow_hello),
 		cmocka_unit_test(test_rejected_certificate),
+		cmocka_unit_test(test_rejected_in_clear),
 		cmocka_unit_test(test_renegotiation),
 		cmocka_unit_test(test_key_updates),
 		cmocka_unit_test(test_volume),

@@ -19,6 +19,7 @@
 
 enum {
 	RSA_BITS = 2048,
+	P256_BITS = GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
 	DAY = 24 * 60 * 60,
 	ROUNDS = 10000, /* of a handshake, before it counts as stalled */
 };
@@ -84,8 +85,22 @@ void world_dated_pair(const struct world *w, int from, int until, struct tls_pai
 {
 	pair->certificate = world_file(w, "dated.pem", 0, 0600);
 	pair->key = world_file(w, "dated.key", 0, 0600);
-	make_pair(GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
-		"dated.example", from, until, pair);
+	make_pair(GNUTLS_PK_ECDSA, P256_BITS, "dated.example", from, until, pair);
+}
+
+void world_named_pair(
+	const struct world *w, const char *name, bool rsa, struct tls_pair *pair)
+{
+	char file[96];
+
+	snprintf(file, sizeof(file), "%s%s.pem", name, rsa ? "-rsa" : "");
+	pair->certificate = world_file(w, file, 0, 0600);
+	snprintf(file, sizeof(file), "%s%s.key", name, rsa ? "-rsa" : "");
+	pair->key = world_file(w, file, 0, 0600);
+	if (rsa)
+		make_pair(GNUTLS_PK_RSA, RSA_BITS, name, -1, 90, pair);
+	else
+		make_pair(GNUTLS_PK_ECDSA, P256_BITS, name, -1, 90, pair);
 }
 
 void world_forget_pair(struct tls_pair *pair)

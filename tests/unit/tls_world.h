@@ -42,9 +42,10 @@ struct tls_server *world_server(
 /* A new file of `size` octets; the caller frees the name. */
 char *world_file(const struct world *w, const char *name, size_t size, mode_t mode);
 
-/* A pair valid from and until so many days from now; world_forget_pair() unlinks and
- * frees. */
+/* A pair valid from and until so many days from now, and one of a name and a kind. */
 void world_dated_pair(const struct world *w, int from, int until, struct tls_pair *pair);
+void world_named_pair(
+	const struct world *w, const char *name, bool rsa, struct tls_pair *pair);
 void world_forget_pair(struct tls_pair *pair);
 
 void world_socketpair(int fds[2]);
