@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,13 +30,8 @@ static void set_option(int fd, int level, int option)
 
 void leg_adopt(struct leg *leg, int fd)
 {
-	int on = 1;
-
 	leg_init(leg);
 	leg->fd = fd;
-	ioctl(fd, FIONBIO, &on); /* one call each where fcntl() needs two */
-	ioctl(fd, FIOCLEX);
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 }
 
 static enum leg_status fail(struct leg *leg, enum step step, int error)
@@ -99,6 +93,14 @@ enum leg_status leg_connected(struct leg *leg)
 	if (getsockopt(leg->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
 	return error ? fail(leg, STEP_CONNECT, error) : LEG_OK;
+}
+
+bool leg_established(const struct leg *leg)
+{
+	struct sockaddr_storage ss;
+	socklen_t size = sizeof(ss);
+
+	return getpeername(leg->fd, (struct sockaddr *)&ss, &size) == 0;
 }
 
 /* ---- octets ---- */
@@ -245,13 +247,23 @@ enum leg_status leg_handshake(struct leg *leg)
 
 /* ---- the end ---- */
 
+void leg_hold(struct leg *leg)
+{
+	if (leg->tls)
+		tls_hold(leg->tls);
+}
+
+enum leg_status leg_bye(struct leg *leg)
+{
+	if (leg->broken || !leg->tls)
+		return LEG_OK;
+	return from_tls(leg, tls_bye(leg->tls));
+}
+
 void leg_shutdown(struct leg *leg)
 {
-	if (leg->fd < 0 || leg->broken)
-		return;
-	if (leg->tls)
-		tls_bye(leg->tls);
-	shutdown(leg->fd, SHUT_WR);
+	if (leg->fd >= 0 && !leg->broken)
+		shutdown(leg->fd, SHUT_WR);
 }
 
 void leg_close(struct leg *leg, bool reset)

@@ -37,7 +37,10 @@ enum leg_status {
 
 void leg_init(struct leg *leg);
 
-/* Takes the descriptor over: sets it non-blocking, close-on-exec and TCP_NODELAY. */
+/*
+ * Takes over a descriptor that is non-blocking, close-on-exec and TCP_NODELAY already, as accept4()
+ * makes it where the listening socket has that option: three system calls a client are saved.
+ */
 void leg_adopt(struct leg *leg, int fd);
 
 /*
@@ -48,6 +51,9 @@ void leg_adopt(struct leg *leg, int fd);
 enum leg_status leg_connect(struct leg *leg, const struct address *to,
 	const struct address *from, bool transparent);
 enum leg_status leg_connected(struct leg *leg);
+
+/* Whether there is a connection by now: leg_connected() only tells of failures. */
+bool leg_established(const struct leg *leg);
 
 /*
  * Reads what is there, up to `want` octets beyond what `in` holds already (more may come
@@ -77,8 +83,13 @@ bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *nam
 /* LEG_OK when done, LEG_AGAIN, LEG_EOF (the peer closed), LEG_FAILED. */
 enum leg_status leg_handshake(struct leg *leg);
 
-/* Says goodbye: close_notify under TLS, then the sending side is shut. What comes can
- * still be read. */
+/* What is flushed from now on, one reply at most, may wait for leg_bye() to go out with it. */
+void leg_hold(struct leg *leg);
+
+/* Under TLS sends close_notify, with what was held. LEG_AGAIN: call again when writable. */
+enum leg_status leg_bye(struct leg *leg);
+
+/* Shuts the sending side. What comes can still be read. */
 void leg_shutdown(struct leg *leg);
 
 /* Closes and frees. `reset` sends RST so that the peer cannot take the end for a clean

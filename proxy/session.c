@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 enum {
-	ROUNDS = 8, /* of one event before the other sessions get their turn */
-	LINGER = 2, /* seconds for near to take our last words and close */
+	ROUNDS = 8,   /* of one event before the other sessions get their turn */
+	LINGER = 2,   /* seconds for near to take our last words and close */
+	SHORT = 1024, /* octets of last words that go out together with the goodbye */
 };
 
 /* ---- watching ---- */
@@ -37,7 +38,8 @@ static int near_events(const struct session *s)
 {
 	if (s->near_shaking)
 		return s->near.want_write_to_read ? EV_WRITE : EV_READ;
-	int events = buf_length(&s->stream.near_out) > 0 ? EV_WRITE : 0;
+	bool writes = buf_length(&s->stream.near_out) > 0 || s->phase == PHASE_CLOSING;
+	int events = writes ? EV_WRITE : 0;
 	bool reads = s->phase == PHASE_HEADER || s->phase == PHASE_LINGER ||
 		     (s->phase == PHASE_TALK && stream_near_room(&s->stream) > 0);
 	return events | (reads && !s->near.eof && !s->start_near_tls ? EV_READ : 0);
@@ -48,12 +50,12 @@ static int far_events(const struct session *s)
 	if (s->far.fd < 0 || s->phase != PHASE_TALK)
 		return 0;
 	if (s->connecting)
-		return EV_WRITE;
+		return session_speaks_first(s) ? EV_WRITE : EV_READ;
 	if (s->far_shaking)
 		return s->far.want_write_to_read ? EV_WRITE : EV_READ;
 	bool reads = stream_far_room(&s->stream) > 0 && !s->far.eof && !s->start_far_tls;
-	return (buf_length(&s->stream.far_out) > 0 ? EV_WRITE : 0) |
-	       (reads ? EV_READ : 0);
+	bool writes = buf_length(&s->stream.far_out) > 0 && !stream_body_awaited(&s->stream);
+	return (writes ? EV_WRITE : 0) | (reads ? EV_READ : 0);
 }
 
 /*
@@ -161,12 +163,14 @@ static void free_session(struct session *s)
  * it. */
 static void last_words_sent(struct session *s)
 {
-	leg_shutdown(&s->near);
+	if (leg_bye(&s->near) == LEG_AGAIN)
+		return;
 	if (s->stream.dialogue.end == DIALOGUE_END_QUIT || s->near.eof ||
 		s->near.broken) {
 		s->over = true;
 		return;
 	}
+	leg_shutdown(&s->near);
 	s->phase = PHASE_LINGER;
 	s->deadline = ev_now(s->worker->loop) + LINGER;
 }
@@ -224,6 +228,8 @@ static bool advance(struct session *s)
 			return session_write(s) || moved;
 	}
 	}
+	if (buf_length(&s->stream.near_out) <= SHORT)
+		leg_hold(&s->near);
 	session_write(s);
 	if (!s->over && buf_length(&s->stream.near_out) == 0)
 		last_words_sent(s);
@@ -271,8 +277,9 @@ static void expire(struct session *s)
 		session_obey(
 			s, dialogue_evict(&stream->dialogue, "Session too long", &io));
 	else if (s->connecting)
-		session_connect_failed(s, "no answer in time");
-	else if (s->waiting == DIALOGUE_WAIT_BODY && buf_length(&stream->far_out) > 0)
+		session_connect_late(s);
+	else if (s->waiting == DIALOGUE_WAIT_BODY && buf_length(&stream->far_out) > 0 &&
+		 !stream_body_awaited(stream))
 		session_far_lost(
 			s, "backend lost", "the mail server stopped taking the message");
 	else

@@ -64,6 +64,8 @@ static void far_up(struct session *s)
 	session_obey(s, dialogue_far_up(&s->stream.dialogue, &io));
 }
 
+static void connect_failed(struct session *s, const char *reason);
+
 static void far_connect(struct session *s)
 {
 	const struct config_inbound *config = s->service->config;
@@ -76,10 +78,11 @@ static void far_connect(struct session *s)
 	if (status == LEG_OK)
 		far_up(s);
 	else if (status != LEG_AGAIN)
-		session_connect_failed(s, leg_reason(&s->far));
+		connect_failed(s, leg_reason(&s->far));
 }
 
-void session_connect_failed(struct session *s, const char *reason)
+/* The backend in use could not be reached: the next one, or far is lost. */
+static void connect_failed(struct session *s, const char *reason)
 {
 	const struct config_inbound *config = s->service->config;
 	char text[ADDRESS_TEXT],
@@ -94,14 +97,29 @@ void session_connect_failed(struct session *s, const char *reason)
 	session_far_lost(s, what, reason);
 }
 
+bool session_speaks_first(const struct session *s)
+{
+	enum config_client_address mode = s->service->config->client_address;
+	return mode == CLIENT_ADDRESS_PROXY_V1 || mode == CLIENT_ADDRESS_PROXY_V2;
+}
+
+/* Who has nothing to say need not know of the connection before the backend's greeting
+ * comes: that saves waking up once. So far may be readable already. */
 static bool far_connected(struct session *s)
 {
-	s->far_readable = false;
 	if (leg_connected(&s->far) == LEG_OK)
 		far_up(s);
 	else
-		session_connect_failed(s, leg_reason(&s->far));
+		connect_failed(s, leg_reason(&s->far));
 	return true;
+}
+
+void session_connect_late(struct session *s)
+{
+	if (leg_established(&s->far))
+		far_up(s); /* and from here on greeting-timeout runs */
+	else
+		connect_failed(s, "no answer in time");
 }
 
 /* ---- TLS ---- */
@@ -341,7 +359,10 @@ static bool write_far(struct session *s)
 {
 	struct buf *out = &s->stream.far_out;
 	size_t before = buf_length(out);
-	if (s->far.fd < 0 || s->connecting || s->far_shaking)
+	/* A Received line waits for the message to go out with it, a BDAT for its octets.
+	 */
+	if (s->far.fd < 0 || s->connecting || s->far_shaking ||
+		stream_body_awaited(&s->stream))
 		return false;
 	if (before > 0 && leg_flush(&s->far, out) == LEG_FAILED) {
 		/* It may have told why before it went: read that, then the end. */

@@ -60,8 +60,10 @@ bool session_header(struct session *s); /* PHASE_HEADER: reads the PROXY header 
 bool session_read(struct session *s);
 bool session_write(struct session *s);
 void session_far_lost(struct session *s, const char *what, const char *reason);
-/* The backend in use could not be reached: the next one, or far is lost. */
-void session_connect_failed(struct session *s, const char *reason);
+/* connect-timeout is over, and the backend has not said a word. */
+void session_connect_late(struct session *s);
+/* We have something to say to the backend before it greets: a PROXY header. */
+bool session_speaks_first(const struct session *s);
 
 /* Near is known by its true address: the conversation begins. */
 void session_begin(struct session *s);

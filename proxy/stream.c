@@ -194,6 +194,14 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace)
 	return DIALOGUE_READ;
 }
 
+bool stream_body_awaited(const struct stream *s)
+{
+	const struct dialogue *d = &s->dialogue;
+	if (d->body_chunk)
+		return s->in_body && s->body.left > 0 && s->body.left == d->body_octets;
+	return s->in_body && s->body.octets == 0;
+}
+
 size_t stream_near_room(const struct stream *s)
 {
 	size_t length = buf_length(&s->near_in);

@@ -53,6 +53,9 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace);
 /* A buffer had no memory: what is in them is incomplete and must not be sent. */
 bool stream_failed(const struct stream *s);
 
+/* A message or chunk has begun, and none of its octets has come yet. */
+bool stream_body_awaited(const struct stream *s);
+
 /* How many octets more of each side are of use now: 0 stops reading (back-pressure). */
 size_t stream_near_room(const struct stream *s);
 size_t stream_far_room(const struct stream *s);
