@@ -190,25 +190,33 @@ void tls_hold(struct tls *t)
 	t->collecting = true;
 }
 
-enum tls_status tls_bye(struct tls *t)
+/* Hands close_notify to the transport. */
+static int end_session(struct tls *t)
 {
 	int code;
 
+	if (t->said_bye)
+		return 0;
+	do
+		code = gnutls_bye(t->session, GNUTLS_SHUT_WR);
+	while (code == GNUTLS_E_INTERRUPTED);
+	t->said_bye = code == 0;
+	return code;
+}
+
+enum tls_status tls_bye(struct tls *t)
+{
 	if (t->failed || !t->shaken)
 		return TLS_OK;
 	t->leaving = true;
-	if (!t->said_bye) {
-		do
-			code = gnutls_bye(t->session, GNUTLS_SHUT_WR);
-		while (code == GNUTLS_E_INTERRUPTED);
-		if (code == GNUTLS_E_AGAIN)
-			return TLS_WANT_WRITE;
-		t->said_bye = true;
-		if (code < 0)
-			return fail(t, "close", code);
-	}
+	int code = end_session(t);
+	if (code == GNUTLS_E_AGAIN)
+		return TLS_WANT_WRITE;
+	if (code < 0)
+		return fail(t, "close", code);
 	t->collecting = false;
-	return tls_transport_flush(t);
+	enum tls_status status = tls_transport_flush(t);
+	return status == TLS_FAILED ? fail(t, "close", GNUTLS_E_PUSH_ERROR) : status;
 }
 
 bool tls_closed_cleanly(const struct tls *t)

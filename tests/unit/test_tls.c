@@ -66,6 +66,30 @@ static void test_goodbye(void **state)
 	ends_close(&e);
 }
 
+/* Last words wait for close_notify, and both come in one piece. */
+static void test_held_words(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	char octets[16], peeked[256];
+	size_t n;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	exchange(e.server, e.client, "220 ready\r\n");
+	tls_hold(e.server);
+	assert_int_equal(tls_write(e.server, "221 bye\r\n", 9, &n), TLS_OK);
+	assert_int_equal(n, 9);
+	assert_int_equal(recv(e.fds[1], peeked, sizeof(peeked), MSG_PEEK), -1);
+	assert_int_equal(tls_bye(e.server), TLS_OK);
+	assert_int_equal(w->pool.borrowed, 0);
+	assert_int_equal(read_some(e.client, octets, sizeof(octets), &n), TLS_OK);
+	assert_int_equal(n, 9);
+	assert_int_equal(tls_read(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
+	assert_true(tls_closed_cleanly(e.client));
+	ends_close(&e);
+}
+
 static void test_end_without_goodbye(void **state)
 {
 	struct world *w = *state;
@@ -700,6 +724,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_roles),
 		cmocka_unit_test(test_goodbye),
+		cmocka_unit_test(test_held_words),
 		cmocka_unit_test(test_end_without_goodbye),
 		cmocka_unit_test(test_names_and_key_types),
 		cmocka_unit_test(test_wildcards),
