@@ -4,6 +4,7 @@
 /* The command line. What each command does is a module of its own. */
 
 #include "check.h"
+#include "demo.h"
 #include "serve.h"
 
 #include <getopt.h>
@@ -15,21 +16,37 @@
 #endif
 
 #define DEFAULT_CONFIG SYSCONFDIR "/sealpost/sealpost.conf"
+#define DEFAULT_LISTEN "127.0.0.1:2525"
 
 /* What we exit with, and what the commands return. */
 enum { EXIT_FINE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
+/* Each command has one option, and -h. */
+struct setting {
+	char letter;
+	const char *name;
+	const char *usage, *help; /* "[-c FILE]" and "-c, --config=FILE" */
+	const char *fallback;
+};
+
+static const struct setting config_setting = { 'c', "config", "[-c FILE]",
+	"-c, --config=FILE", DEFAULT_CONFIG };
+static const struct setting listen_setting = { 'l', "listen", "[-l ADDRESS]",
+	"-l, --listen=ADDRESS", DEFAULT_LISTEN };
+
 struct command {
 	const char *name;
-	const char *arguments;
+	const struct setting *setting;
 	const char *summary;
-	int (*run)(const char *config_path);
+	int (*run)(const char *setting);
 };
 
 static const struct command commands[] = {
-	{ "serve", "[-c FILE]", "run in the foreground", serve_run },
-	{ "check", "[-c FILE]", "read configuration, certificates and keys; print faults",
-		check_run },
+	{ "serve", &config_setting, "run in the foreground", serve_run },
+	{ "check", &config_setting,
+		"read configuration, certificates and keys; print faults", check_run },
+	{ "demo", &listen_setting,
+		"show the main job, between a client and a server of its own", demo_run },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
@@ -47,21 +64,25 @@ static int print_help(void)
 {
 	printf("usage: sealpost COMMAND [OPTION]...\n\n");
 	for (int i = 0; i < COMMAND_COUNT; i++)
-		printf("    sealpost %-6s %-10s  %s\n", commands[i].name,
-			commands[i].arguments, commands[i].summary);
+		printf("    sealpost %-5s %-12s  %s\n", commands[i].name,
+			commands[i].setting->usage, commands[i].summary);
 	printf("    sealpost --version | --help\n\n"
-	       "FILE is " DEFAULT_CONFIG " unless said.\n"
+	       "FILE is " DEFAULT_CONFIG " unless said,\n"
+	       "ADDRESS " DEFAULT_LISTEN ".\n"
 	       "See sealpost(1) and sealpost.conf(5).\n");
 	return printed();
 }
 
 static int print_command_help(const struct command *command)
 {
+	const struct setting *setting = command->setting;
+
 	printf("usage: sealpost %s %s\n\n"
 	       "%s\n\n"
-	       "    -c, --config=FILE  not " DEFAULT_CONFIG "\n"
-	       "    -h, --help         this\n",
-		command->name, command->arguments, command->summary);
+	       "    %-20s  not %s\n"
+	       "    %-20s  this\n",
+		command->name, setting->usage, command->summary, setting->help,
+		setting->fallback, "-h, --help");
 	return printed();
 }
 
@@ -93,25 +114,27 @@ static int wrong_option(char **argv, int returned)
 /* argv begins with the command's name. */
 static int run(const struct command *command, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
+	const struct setting *setting = command->setting;
+	const struct option options[] = {
+		{ setting->name, required_argument, NULL, setting->letter },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *config_path = DEFAULT_CONFIG;
+	const char letters[] = { '+', ':', setting->letter, ':', 'h', '\0' };
+	const char *value = setting->fallback;
 
 	optind = 0; /* a new argv */
 	for (int option;
-		(option = getopt_long(argc, argv, "+:c:h", options, NULL)) != -1;) {
-		switch (option) {
-		case 'c': config_path = optarg; break;
-		case 'h': return print_command_help(command);
-		default: return wrong_option(argv, option);
-		}
+		(option = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
+		if (option == 'h')
+			return print_command_help(command);
+		if (option != setting->letter)
+			return wrong_option(argv, option);
+		value = optarg;
 	}
 	if (optind < argc)
 		return used_wrongly(argv[optind], "too many arguments");
-	return command->run(config_path);
+	return command->run(value);
 }
 
 int main(int argc, char **argv)

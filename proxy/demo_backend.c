@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * The demo's old mail server. It knows nothing of TLS and trusts its peer, as such
+ * servers do; but it keeps its promises: what it answers with 250 is whole in its file.
+ */
+
+#include "demo.h"
+#include "privileges.h"
+#include "smtp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOSTNAME "exchange.example"
+
+enum {
+	LINE = 2048, /* octets of a command with its line end */
+	NAME = 24,   /* of a file */
+	MAILBOX = 512,
+	MESSAGE_MAX = 36700160, /* octets: the SIZE that we announce */
+};
+
+struct mail {
+	char from[MAILBOX], to[MAILBOX]; /* empty: not told yet */
+	char name[NAME];
+	FILE *file; /* NULL: none is open */
+	uint64_t octets;
+};
+
+struct peer {
+	const struct demo_backend *backend;
+	FILE *in, *out;
+	struct demo_view view;
+	struct mail mail;
+	bool ended; /* QUIT, or the connection */
+};
+
+/* ---- the wire ---- */
+
+static void reply(struct peer *peer, const char *text)
+{
+	demo_show(&peer->view, '<', text, strlen(text));
+	demo_show(&peer->view, '<', "\r\n", 2);
+	/* A peer that no longer listens is noticed when it is next read from. */
+	fprintf(peer->out, "%s\r\n", text);
+	fflush(peer->out);
+}
+
+static int hear(struct peer *peer)
+{
+	int c = getc(peer->in);
+	char octet = (char)c;
+
+	if (c == EOF)
+		peer->ended = true;
+	else
+		demo_show(&peer->view, '>', &octet, 1);
+	return c;
+}
+
+/* The words of Exchange 2003. */
+static void greet(struct peer *peer)
+{
+	reply(peer, "220 " HOSTNAME
+		    " Microsoft ESMTP MAIL Service, Version: 6.0.3790.4675 ready");
+}
+
+/* ---- messages ---- */
+
+static void mail_drop(struct peer *peer)
+{
+	struct mail *mail = &peer->mail;
+
+	if (mail->file != NULL) {
+		fclose(mail->file);
+		unlinkat(peer->backend->folder, mail->name, 0);
+	}
+	*mail = (struct mail){ .file = NULL };
+}
+
+static bool mail_open(struct peer *peer)
+{
+	struct mail *mail = &peer->mail;
+	int fd = -1;
+
+	for (unsigned n = 1; fd < 0; n++) {
+		snprintf(mail->name, sizeof(mail->name), "%u.eml", n);
+		fd = openat(peer->backend->folder, mail->name,
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (fd < 0 && errno != EEXIST)
+			return false;
+	}
+	mail->file = fdopen(fd, "w");
+	if (mail->file != NULL)
+		return true;
+	close(fd);
+	unlinkat(peer->backend->folder, mail->name, 0);
+	return false;
+}
+
+/* What is too long is counted, and not kept. */
+static void mail_put(struct mail *mail, int octet)
+{
+	if (mail->octets++ < MESSAGE_MAX && mail->file != NULL)
+		putc(octet, mail->file);
+}
+
+static void mail_told(const struct mail *mail)
+{
+	dprintf(STDOUT_FILENO, "received %s: %" PRIu64 " octets, from %s to %s\n",
+		mail->name, mail->octets, mail->from, mail->to);
+}
+
+static void mail_end(struct peer *peer)
+{
+	struct mail *mail = &peer->mail;
+	char text[NAME + 64];
+
+	if (mail->octets > MESSAGE_MAX) {
+		reply(peer, "552 5.3.4 Message is too large");
+	} else if (mail->file == NULL || fflush(mail->file) != 0 || ferror(mail->file)) {
+		reply(peer, "452 4.3.1 Cannot write the message");
+	} else {
+		fclose(mail->file);
+		mail->file = NULL;
+		if (peer->view.to == NULL)
+			mail_told(mail);
+		snprintf(text, sizeof(text), "250 2.6.0 Queued as %s", mail->name);
+		reply(peer, text);
+	}
+	mail_drop(peer);
+}
+
+/* Up to CRLF.CRLF; the dots of the stuffing go (RFC 5321 §4.5.2). */
+static void read_data(struct peer *peer)
+{
+	enum { START, DOT, DOT_CR, TEXT, CR } at = START;
+
+	for (int c; (c = hear(peer)) != EOF;) {
+		if (at == DOT_CR && c == '\n') {
+			mail_end(peer);
+			return;
+		}
+		if (at == START && c == '.') {
+			at = DOT;
+			continue;
+		}
+		if (at == DOT && c == '\r') {
+			at = DOT_CR;
+			continue;
+		}
+		if (at == DOT_CR)
+			mail_put(&peer->mail, '\r');
+		mail_put(&peer->mail, c);
+		at = c == '\r' ? CR : at == CR && c == '\n' ? START : TEXT;
+	}
+}
+
+/* ---- commands ---- */
+
+static void command_mailbox(
+	struct peer *peer, struct span argument, char mailbox[MAILBOX], const char *fine)
+{
+	struct smtp_path path;
+	struct span rest;
+
+	if (argument.at == NULL || argument.length > MAILBOX - 4 ||
+		smtp_path(argument, false, &path, &rest) != SMTP_PATH_OK) {
+		reply(peer, "501 5.5.4 Invalid Address");
+		return;
+	}
+	snprintf(mailbox, MAILBOX, "<%.*s%s%.*s>", (int)path.local.length, path.local.at,
+		path.domain.length > 0 ? "@" : "", (int)path.domain.length,
+		path.domain.at);
+	reply(peer, fine);
+}
+
+static void command_data(struct peer *peer)
+{
+	if (peer->mail.to[0] == '\0' || peer->mail.file != NULL) {
+		reply(peer, "503 5.5.2 Need rcpt command");
+	} else if (!mail_open(peer)) {
+		reply(peer, "452 4.3.1 Cannot write the message");
+	} else {
+		reply(peer, "354 Start mail input; end with <CRLF>.<CRLF>");
+		read_data(peer);
+	}
+}
+
+static void command_bdat(struct peer *peer, struct span argument)
+{
+	uint64_t octets;
+	bool last;
+
+	if (!smtp_bdat(argument, &octets, &last)) {
+		reply(peer, "501 5.5.4 Invalid arguments");
+		peer->ended = true; /* how much would follow, nobody knows */
+		return;
+	}
+	bool wanted = peer->mail.to[0] != '\0';
+
+	if (wanted && peer->mail.file == NULL)
+		mail_open(peer);
+	for (; octets > 0; octets--) {
+		int c = hear(peer);
+
+		if (c == EOF)
+			return;
+		mail_put(&peer->mail, c);
+	}
+	if (!wanted)
+		reply(peer, "503 5.5.2 Need rcpt command");
+	else if (last)
+		mail_end(peer);
+	else
+		reply(peer, "250 2.6.0 CHUNK received OK");
+}
+
+static void command_mail(struct peer *peer, struct span argument)
+{
+	mail_drop(peer);
+	command_mailbox(peer, argument, peer->mail.from, "250 2.1.0 Sender OK");
+}
+
+static void command_rcpt(struct peer *peer, struct span argument)
+{
+	if (peer->mail.from[0] == '\0')
+		reply(peer, "503 5.5.2 Need mail command");
+	else
+		command_mailbox(peer, argument, peer->mail.to, "250 2.1.5 Recipient OK");
+}
+
+static void command_ehlo(struct peer *peer)
+{
+	mail_drop(peer);
+	reply(peer, "250-" HOSTNAME " Hello [127.0.0.1]\r\n"
+		    "250-SIZE 36700160\r\n"
+		    "250-PIPELINING\r\n"
+		    "250-8bitmime\r\n"
+		    "250-CHUNKING\r\n"
+		    "250 OK");
+}
+
+static void obey(struct peer *peer, struct span line)
+{
+	struct smtp_command command;
+
+	smtp_command(line, &command);
+	switch (command.verb) {
+	case SMTP_EHLO: command_ehlo(peer); break;
+	case SMTP_HELO:
+		mail_drop(peer);
+		reply(peer, "250 " HOSTNAME " Hello [127.0.0.1]");
+		break;
+	case SMTP_MAIL: command_mail(peer, command.argument); break;
+	case SMTP_RCPT: command_rcpt(peer, command.argument); break;
+	case SMTP_DATA: command_data(peer); break;
+	case SMTP_BDAT: command_bdat(peer, command.argument); break;
+	case SMTP_NOOP: reply(peer, "250 2.0.0 OK"); break;
+	case SMTP_RSET:
+		mail_drop(peer);
+		reply(peer, "250 2.0.0 Resetting");
+		break;
+	case SMTP_QUIT:
+		reply(peer,
+			"221 2.0.0 " HOSTNAME " Service closing transmission channel");
+		peer->ended = true;
+		break;
+	default: reply(peer, "500 5.3.3 Unrecognized command"); break;
+	}
+}
+
+/* A line that is too long is read to its end, and is no command. */
+static void session(struct peer *peer)
+{
+	char line[LINE];
+	size_t n = 0;
+
+	greet(peer);
+	while (!peer->ended) {
+		int c = hear(peer);
+
+		if (c != '\n') {
+			if (n < sizeof(line))
+				line[n++] = (char)c;
+			continue;
+		}
+		bool whole = n < sizeof(line);
+
+		if (whole && n > 0 && line[n - 1] == '\r')
+			n--;
+		if (whole)
+			obey(peer, (struct span){ line, n });
+		else
+			reply(peer, "500 5.3.3 Line too long");
+		n = 0;
+	}
+	mail_drop(peer);
+}
+
+/* ---- processes ---- */
+
+static void session_on(const struct demo_backend *backend, int fd, int transcript)
+{
+	struct peer peer = {
+		.backend = backend,
+		.in = fdopen(fd, "r"),
+		.out = fdopen(dup(fd), "w"),
+		.view = { .wire = "clear" },
+	};
+
+	if (peer.in == NULL || peer.out == NULL)
+		return;
+	if (transcript >= 0)
+		peer.view.to = fdopen(transcript, "w");
+	session(&peer);
+	if (peer.view.to != NULL)
+		fclose(peer.view.to);
+	fclose(peer.out);
+	fclose(peer.in);
+}
+
+void demo_backend_serve(const struct demo_backend *backend)
+{
+	pid_t server = getpid();
+	int transcript = backend->transcript;
+
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for the sessions */
+	signal(SIGPIPE, SIG_IGN);
+	for (;;) {
+		int fd = accept4(backend->listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return;
+		pid_t child = fork();
+
+		if (child == 0) {
+			privileges_end_with(server);
+			close(backend->listener);
+			session_on(backend, fd, transcript);
+			_exit(0);
+		}
+		close(fd);
+		if (transcript >= 0)
+			close(transcript);
+		transcript = -1;
+	}
+}
