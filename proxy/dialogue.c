@@ -290,6 +290,21 @@ static enum dialogue_want far_lost_owing(
 	return DIALOGUE_READ;
 }
 
+/* Near must be heard to the end of its message before it can be told. */
+static void far_lost_inside(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io)
+{
+	unsigned before = 0; /* chunks that were taken before this one */
+	while (d->fifo_count > 1)
+		before += expect_pop(d) == EXPECT_CHUNK;
+	far_drop(d, reason);
+	d->body_discard = true;
+	for (; before > 0; before--)
+		say_lost(d, io);
+	if (d->near == NEAR_CHUNK && !d->refusing)
+		swallow_chunks(d, NULL);
+}
+
 enum dialogue_want dialogue_far_lost(
 	struct dialogue *d, const char *reason, const struct dialogue_io *io)
 {
@@ -300,11 +315,7 @@ enum dialogue_want dialogue_far_lost(
 	d->events++;
 	const char *code = d->far == FAR_OPENING ? "421 4.4.1" : "421 4.4.2";
 	if (d->near == NEAR_BODY || d->near == NEAR_CHUNK) {
-		/* Near must be heard to the end of its message before it can be told. */
-		far_drop(d, reason);
-		d->body_discard = true;
-		if (d->near == NEAR_CHUNK && !d->refusing)
-			swallow_chunks(d, NULL);
+		far_lost_inside(d, reason, io);
 		return DIALOGUE_READ;
 	}
 	if (d->far == FAR_HANDSHAKE && d->service->far_tls == DIALOGUE_FAR_MAY) {
@@ -469,6 +480,14 @@ size_t dialogue_line_limit(const struct dialogue *d)
 bool dialogue_takes_lines(const struct dialogue *d)
 {
 	return d->near == NEAR_GREETED || d->near == NEAR_READY || d->near == NEAR_AUTH;
+}
+
+bool dialogue_wants_trace(const struct dialogue *d)
+{
+	bool message = expect_head(d) == EXPECT_DATA ||
+		       (d->near == NEAR_READY && d->recipients > 0);
+	return (d->service->received && message) ||
+	       (d->service->xclient && !d->far_ready);
 }
 
 bool dialogue_closed(const struct dialogue *d)

@@ -128,7 +128,7 @@ struct dialogue {
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
-	bool cut; /* far spoke or went during the body: nothing more of it is passed on */
+	bool cut; /* far spoke during the body: nothing more of it is passed on */
 	bool mail_refused; /* synthesised: far refused the MAIL; its reply stands in
 			      io->held */
 	bool refusing;	   /* the chunks of this transaction are swallowed */
@@ -233,6 +233,10 @@ size_t dialogue_line_limit(const struct dialogue *d);
 /* Whether near's octets are lines to be brought now (not a body, not TLS, not after the
  * end). */
 bool dialogue_takes_lines(const struct dialogue *d);
+
+/* Whether the next event may need io.trace; else it may be NULL: to make one is not free.
+ */
+bool dialogue_wants_trace(const struct dialogue *d);
 
 /* It has ended: there is only something left to flush. */
 bool dialogue_closed(const struct dialogue *d);

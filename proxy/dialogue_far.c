@@ -119,7 +119,7 @@ static enum dialogue_want take_rcpt(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
-	if (positive(reply))
+	if (positive(reply) && d->mail)
 		d->recipients++;
 	return DIALOGUE_READ;
 }
@@ -408,13 +408,19 @@ static enum dialogue_want far_closes(struct dialogue *d, bool visible,
 		"the mail server closed the session (421)", io);
 }
 
-/* Far speaks while near's message is still coming: what it says is judged when that has
- * ended. */
-static bool too_early(struct dialogue *d)
+/*
+ * Far speaks while near's message is still coming: what it says is judged when that has
+ * ended. Nothing more of the message goes to far then, but for a chunk that it refuses:
+ * the rest of that keeps far in step.
+ */
+static bool too_early(struct dialogue *d, bool accepts)
 {
-	if (d->near == NEAR_BODY)
+	bool chunk = d->near == NEAR_CHUNK && d->fifo_count <= 1;
+	if (d->near != NEAR_BODY && !chunk)
+		return false;
+	if (!chunk || (accepts && expect_head(d) == EXPECT_LAST_CHUNK))
 		d->cut = d->body_discard = true;
-	return d->near == NEAR_BODY || (d->near == NEAR_CHUNK && d->fifo_count <= 1);
+	return true;
 }
 
 enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status status,
@@ -424,7 +430,7 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 		return DIALOGUE_CLOSE;
 	if (d->far != FAR_UP)
 		return DIALOGUE_READ;
-	if (too_early(d))
+	if (too_early(d, status == SMTP_REPLY_OK && positive(reply)))
 		return DIALOGUE_HOLD;
 	d->events++;
 	if (status != SMTP_REPLY_OK)

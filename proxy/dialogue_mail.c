@@ -109,13 +109,25 @@ static const char *take_parameters(const struct dialogue *d, struct span rest, b
 
 /* ---- MAIL ---- */
 
-static void note_path(char note[DIALOGUE_PATH], const struct smtp_path *path)
+static size_t note(char *to, size_t room, const char *octets, size_t length)
 {
-	int n = snprintf(note, DIALOGUE_PATH, "%.*s%s%.*s", (int)path->local.length,
-		path->local.at, path->domain.length > 0 ? "@" : "",
-		(int)path->domain.length, path->domain.at);
-	if (n >= DIALOGUE_PATH)
-		memcpy(note + DIALOGUE_PATH - 4, "...", 4);
+	size_t n = length < room ? length : room;
+	memcpy(to, octets, n);
+	return n;
+}
+
+/* For the log alone, so a path too long for it is cut. */
+static void note_path(char to[DIALOGUE_PATH], const struct smtp_path *path)
+{
+	size_t room = DIALOGUE_PATH - 1,
+	       n = note(to, room, path->local.at, path->local.length);
+	if (path->domain.length > 0) {
+		n += note(to + n, room - n, "@", 1);
+		n += note(to + n, room - n, path->domain.at, path->domain.length);
+	}
+	to[n] = '\0';
+	if (n == room)
+		memcpy(to + room - 3, "...", 3);
 }
 
 /* Reads all of MAIL's argument. Returns a refusal or NULL. */
@@ -171,8 +183,8 @@ enum dialogue_want near_mail(
 				      : read_mail(d, argument, &path, &rest, &wishes);
 	if (refusal)
 		return refuse(d, refusal, io);
+	transaction_clear(d, io); /* chunks refused or recipients taken without a MAIL */
 	if (d->service->synthesised) {
-		buf_release(io->held);
 		buf_printf(io->held, "%.*s\r\n", (int)argument.length, argument.at);
 		say(io, "250 2.1.0 Ok");
 	} else {

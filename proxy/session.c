@@ -54,7 +54,8 @@ static int far_events(const struct session *s)
 	if (s->far_shaking)
 		return s->far.want_write_to_read ? EV_WRITE : EV_READ;
 	bool reads = stream_far_room(&s->stream) > 0 && !s->far.eof && !s->start_far_tls;
-	bool writes = buf_length(&s->stream.far_out) > 0 && !stream_body_awaited(&s->stream);
+	bool writes =
+		buf_length(&s->stream.far_out) > 0 && !stream_body_awaited(&s->stream);
 	return (writes ? EV_WRITE : 0) | (reads ? EV_READ : 0);
 }
 
@@ -194,7 +195,9 @@ static void run_stream(struct session *s)
 	struct stream *stream = &s->stream;
 	stream->tls_busy =
 		limits_handshakes_full(s->worker->limits, ev_now(s->worker->loop));
-	enum dialogue_want want = stream_run(stream, session_trace(s));
+	const struct trace *trace =
+		dialogue_wants_trace(&stream->dialogue) ? session_trace(s) : NULL;
+	enum dialogue_want want = stream_run(stream, trace);
 	if (stream_failed(stream)) {
 		session_log_failure(s, "session ended", "out of memory");
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
@@ -205,7 +208,7 @@ static void run_stream(struct session *s)
 		stream->fault = BODY_FINE;
 	}
 	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
-		struct dialogue_io io = stream_io(stream, session_trace(s));
+		struct dialogue_io io = stream_io(stream, NULL);
 		want = dialogue_shutdown(&stream->dialogue, &io);
 	}
 	session_obey(s, want);
@@ -267,7 +270,7 @@ static void far_ready(struct ev_loop *loop, ev_io *io, int events)
 static void expire(struct session *s)
 {
 	struct stream *stream = &s->stream;
-	struct dialogue_io io = stream_io(stream, session_trace(s));
+	struct dialogue_io io = stream_io(stream, NULL);
 	double now = ev_now(s->worker->loop);
 	if (s->phase == PHASE_HEADER)
 		session_near_lost(s, DIALOGUE_END_TIMEOUT, "no PROXY header in time");

@@ -28,7 +28,7 @@ void session_near_lost(struct session *s, enum dialogue_end end, const char *rea
 
 void session_far_lost(struct session *s, const char *what, const char *reason)
 {
-	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	struct dialogue_io io = stream_io(&s->stream, NULL);
 	session_log_failure(s, what, reason);
 	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
 }
@@ -47,7 +47,7 @@ static void far_close(struct session *s)
 
 static void far_up(struct session *s)
 {
-	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	struct dialogue_io io = stream_io(&s->stream, NULL);
 	enum config_client_address mode = s->service->config->client_address;
 	s->connecting = false;
 	if (mode == CLIENT_ADDRESS_PROXY_V1)
@@ -176,7 +176,7 @@ static bool shake_near(struct session *s)
 		s->near_readable = true;
 		count_handshake(s, false);
 		session_trace_stale(s);
-		io = stream_io(&s->stream, session_trace(s));
+		io = stream_io(&s->stream, NULL);
 		session_obey(s, dialogue_near_tls(&s->stream.dialogue, &io));
 		return true;
 	default:
@@ -196,7 +196,7 @@ static bool shake_far(struct session *s)
 	case LEG_OK:
 		s->far_shaking = false;
 		s->far_readable = true;
-		io = stream_io(&s->stream, session_trace(s));
+		io = stream_io(&s->stream, NULL);
 		session_obey(s, dialogue_far_tls(&s->stream.dialogue, &io));
 		return true;
 	default:
@@ -231,7 +231,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 
 void session_begin(struct session *s)
 {
-	struct dialogue_io io = stream_io(&s->stream, session_trace(s));
+	struct dialogue_io io = stream_io(&s->stream, NULL);
 	s->phase = PHASE_TALK;
 	enum limits_verdict verdict = limits_enter(s->worker->limits, &s->client);
 	s->entered = verdict == LIMITS_FINE;
