@@ -38,8 +38,9 @@ enum leg_status {
 void leg_init(struct leg *leg);
 
 /*
- * Takes over a descriptor that is non-blocking, close-on-exec and TCP_NODELAY already, as accept4()
- * makes it where the listening socket has that option: three system calls a client are saved.
+ * Takes over a descriptor that is non-blocking, close-on-exec and TCP_NODELAY already, as
+ * accept4() makes it where the listening socket has that option: three system calls a
+ * client are saved.
  */
 void leg_adopt(struct leg *leg, int fd);
 
@@ -62,8 +63,8 @@ bool leg_established(const struct leg *leg);
 enum leg_status leg_fill(struct leg *leg, struct buf *in, size_t want);
 
 /*
- * Appends up to `want` octets to `in` and leaves them in the socket: leg_skip() takes them out. For what
- * must be read to the octet before TLS begins. In clear only.
+ * Appends up to `want` octets to `in` and leaves them in the socket: leg_skip() takes
+ * them out. For what must be read to the octet before TLS begins. In clear only.
  */
 enum leg_status leg_peek(struct leg *leg, struct buf *in, size_t want);
 void leg_skip(struct leg *leg, size_t octets);
@@ -74,8 +75,7 @@ bool leg_pending(const struct leg *leg);
 /* Writes as much of `out` as goes. LEG_OK: all of it went. */
 enum leg_status leg_flush(struct leg *leg, struct buf *out);
 
-/* Begin TLS on this leg. Nothing of the clear conversation may be unread. False without
- * memory. */
+/* Begins TLS: nothing of the clear conversation may be unread. False without memory. */
 bool leg_accept_tls(struct leg *leg, struct tls_server *server, struct buf_pool *pool);
 bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *name,
 	struct buf_pool *pool);
@@ -83,17 +83,16 @@ bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *nam
 /* LEG_OK when done, LEG_AGAIN, LEG_EOF (the peer closed), LEG_FAILED. */
 enum leg_status leg_handshake(struct leg *leg);
 
-/* What is flushed from now on, one reply at most, may wait for leg_bye() to go out with it. */
+/* What is flushed from now on, one reply at most, may wait and go with leg_bye(). */
 void leg_hold(struct leg *leg);
 
-/* Under TLS sends close_notify, with what was held. LEG_AGAIN: call again when writable. */
+/* Under TLS sends close_notify and what was held. LEG_AGAIN: again when writable. */
 enum leg_status leg_bye(struct leg *leg);
 
 /* Shuts the sending side. What comes can still be read. */
 void leg_shutdown(struct leg *leg);
 
-/* Closes and frees. `reset` sends RST so that the peer cannot take the end for a clean
- * one. */
+/* Closes and frees. `reset` sends RST: the peer cannot take the end for a clean one. */
 void leg_close(struct leg *leg, bool reset);
 
 /* Why it ended: "connection refused", "handshake: …". Never NULL. */

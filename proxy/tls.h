@@ -4,8 +4,8 @@
 #define SEALPOST_TLS_H
 
 /*
- * TLS, and the only place that knows GnuTLS. What crosses this boundary is a status of five values
- * and struct facts. Non-blocking throughout; a handle belongs to one worker.
+ * TLS, and the only place that knows GnuTLS. What crosses this boundary is a status of
+ * five values and struct facts. Non-blocking throughout; a handle belongs to one worker.
  */
 
 #include "buf.h"
@@ -35,36 +35,37 @@ struct tls_pair {
 
 struct tls_server_options {
 	const struct tls_pair *pairs;
-	size_t pair_count;	/* at least 1; the order is the caller's, ECDSA is tried first anyhow */
+	size_t pair_count; /* at least 1; in any order, ECDSA is tried first anyhow */
 	const char *min_version; /* "1.2" or "1.3" */
-	const char *priority;	/* a GnuTLS priority string instead of ours, or NULL */
-	const char *ticket_key; /* a file of 64 octets shared by several machines, or NULL: random */
+	const char *priority;	 /* a GnuTLS priority string instead of ours, or NULL */
+	const char *ticket_key;	 /* 64 octets shared by several machines; NULL: random */
 };
 
 struct tls_server;
 
 /*
- * Loads certificates and keys; several are chosen by SNI and by key type. Returns NULL and a
- * reason that names the file.
+ * Loads certificates and keys; several are chosen by SNI and by key type. Returns NULL
+ * and a reason that names the file.
  */
-struct tls_server *tls_server_new(const struct tls_server_options *options,
-	char reason[TLS_REASON]);
+struct tls_server *tls_server_new(
+	const struct tls_server_options *options, char reason[TLS_REASON]);
 void tls_server_free(struct tls_server *server);
 
 /*
- * One pair on its own, for `sealpost check`: readable, key fits certificate, dates. Returns
- * true when usable; `reason` is then empty or a warning (expired, not yet valid, expires within 14 days).
+ * One pair on its own, for `sealpost check`: readable, key fits certificate, dates.
+ * Returns true when usable; `reason` is then empty or a warning (expired, not yet valid,
+ * expires within 14 days).
  */
 bool tls_pair_check(const struct tls_pair *pair, char reason[TLS_REASON]);
 
-/* A self-signed ECDSA P-256 certificate for `name` and its key in two new PEM files (key 0600). */
+/* A self-signed ECDSA P-256 certificate for `name`, its key (0600): two new PEM files. */
 bool tls_selfsign(const char *name, const char *certificate, const char *key,
 	char reason[TLS_REASON]);
 
-/* Towards servers: no credentials of ours, no verification yet (a backend inside the house). */
+/* Towards servers: no credentials of ours, no verification (a backend in the house). */
 struct tls_client;
 
-/* `legacy` allows TLS 1.0 and 1.1 and their ciphers for a backend that knows nothing else. */
+/* `legacy` allows TLS 1.0 and 1.1 and their ciphers as well, for an old backend. */
 struct tls_client *tls_client_new(bool legacy, char reason[TLS_REASON]);
 void tls_client_free(struct tls_client *client);
 
@@ -73,43 +74,44 @@ void tls_client_free(struct tls_client *client);
 struct tls;
 
 /*
- * Starts the server's or client's side on a connected, non-blocking descriptor, which stays the
- * caller's. `pool` lends the memory for records under way; none is held while idle. NULL
- * without memory. `name` is the SNI (NULL or an address: none is sent).
+ * Starts the server's or client's side on a connected, non-blocking descriptor, which
+ * stays the caller's. `pool` lends the memory for records under way; none is held while
+ * idle. NULL without memory. `name` is the SNI (NULL or an address: none is sent).
  */
 struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool);
-struct tls *tls_connect(struct tls_client *client, int fd, const char *name,
-	struct buf_pool *pool);
+struct tls *tls_connect(
+	struct tls_client *client, int fd, const char *name, struct buf_pool *pool);
 
 /* Frees the state; sends nothing. NULL is allowed. */
 void tls_free(struct tls *t);
 
-/* Call until it is neither WANT_READ nor WANT_WRITE. ALPN other than none fails (ALPACA). */
+/* Call until neither WANT_READ nor WANT_WRITE. ALPN without "smtp" fails (ALPACA). */
 enum tls_status tls_handshake(struct tls *t);
 
 /*
- * Decrypts into `to` up to `size` octets; *got counts them. OK means *got > 0. Read until it no
- * longer says OK or the caller is full: octets may wait inside (tls_pending) of which the descriptor tells
- * nothing.
+ * Decrypts into `to` up to `size` octets; *got counts them. OK means *got > 0. Read until
+ * it no longer says OK or the caller is full: octets may wait inside (tls_pending) of
+ * which the descriptor tells nothing. WANT_READ may be said without asking the
+ * descriptor, after a short read: poll it level-triggered.
  */
 enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got);
 bool tls_pending(const struct tls *t);
 
 /*
- * Encrypts and sends; *put counts the octets taken. After WANT_WRITE call again with the same
- * octets or more of them at the same place in the stream.
+ * Encrypts and sends; *put counts the octets taken, whatever the status. After WANT_WRITE
+ * call again with the same octets or more of them at the same place in the stream.
  */
 enum tls_status tls_write(struct tls *t, const void *from, size_t size, size_t *put);
 
 /*
- * What is written from now on, one reply at most, is kept back until tls_bye(): last words and
- * close_notify go out in one packet.
+ * What is written from now on, one reply at most, is kept back until tls_bye(): last
+ * words and close_notify go out in one packet.
  */
 void tls_hold(struct tls *t);
 
 /*
- * Sends close_notify; OK when it is handed over. It leaves with the FIN: shut the sending side
- * of the descriptor, or close it, thereafter. Does not wait for the peer's.
+ * Sends close_notify; OK when it is handed over. It leaves with the FIN: shut the sending
+ * side of the descriptor, or close it, thereafter. Does not wait for the peer's.
  */
 enum tls_status tls_bye(struct tls *t);
 

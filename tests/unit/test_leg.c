@@ -82,7 +82,7 @@ static void couple_open(struct couple *c, struct world *w)
 	buf_init(&c->in, c->pool);
 	buf_init(&c->out, c->pool);
 	assert_int_equal(connect_to(&c->far, &at, NULL, false), LEG_OK);
-	int fd = accept(listener, NULL, NULL);
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert_true(fd >= 0);
 	leg_adopt(&c->near, fd);
 	close(listener);
@@ -132,6 +132,12 @@ static void say(struct couple *c, struct leg *from, struct leg *to, const char *
 	assert_memory_equal(buf_head(&c->in) + had, text, strlen(text));
 }
 
+static void take_leave(struct leg *leg)
+{
+	assert_int_equal(leg_bye(leg), LEG_OK);
+	leg_shutdown(leg);
+}
+
 /* ---- descriptors ---- */
 
 static void check_options(int fd)
@@ -150,8 +156,8 @@ static void test_options(void **state)
 	struct couple c;
 
 	couple_open(&c, *state);
-	check_options(c.near.fd);
 	check_options(c.far.fd);
+	assert_true(leg_established(&c.far));
 	couple_close(&c);
 	assert_int_equal(c.near.fd, -1);
 	leg_close(&c.near, true);
@@ -173,6 +179,24 @@ static void test_clear(void **state)
 	assert_int_equal(fill(&c.near, &c.in), LEG_EOF);
 	assert_true(c.near.eof);
 	assert_string_equal(leg_reason(&c.near), "connection closed by peer");
+	couple_close(&c);
+}
+
+static void test_peek(void **state)
+{
+	struct couple c;
+
+	couple_open(&c, *state);
+	buf_puts(&c.out, "PROXY UNKNOWN\r\nEHLO x\r\n");
+	assert_int_equal(leg_flush(&c.far, &c.out), LEG_OK);
+	await(&c.near, POLLIN);
+	assert_int_equal(leg_peek(&c.near, &c.in, 100), LEG_OK);
+	assert_int_equal(buf_length(&c.in), 23);
+	buf_release(&c.in);
+	leg_skip(&c.near, 15);
+	assert_int_equal(fill(&c.near, &c.in), LEG_OK);
+	assert_int_equal(buf_length(&c.in), 8);
+	assert_memory_equal(buf_head(&c.in), "EHLO x\r\n", 8);
 	couple_close(&c);
 }
 
@@ -292,7 +316,7 @@ static void test_tls(void **state)
 	couple_shake(&c, *state);
 	say(&c, &c.near, &c.far, "220 ready\r\n");
 	say(&c, &c.far, &c.near, "EHLO client.example\r\n");
-	leg_shutdown(&c.far);
+	take_leave(&c.far);
 	assert_int_equal(fill(&c.near, &c.in), LEG_EOF);
 	assert_true(tls_closed_cleanly(c.near.tls));
 	couple_close(&c);
@@ -306,13 +330,13 @@ static void test_last_words(void **state)
 
 	couple_open(&c, *state);
 	couple_shake(&c, *state);
+	leg_hold(&c.far);
 	buf_puts(&c.out, "QUIT\r\n");
 	assert_int_equal(leg_flush(&c.far, &c.out), LEG_OK);
-	leg_shutdown(&c.far);
+	take_leave(&c.far);
 	assert_int_equal(fill(&c.near, &c.in), LEG_OK);
 	assert_int_equal(buf_length(&c.in), 6);
-	while (!leg_pending(&c.near) && leg_fill(&c.near, &c.in, BUF_BLOCK) == LEG_AGAIN)
-		await(&c.near, POLLIN);
+	assert_true(leg_pending(&c.near));
 	assert_int_equal(leg_fill(&c.near, &c.in, BUF_BLOCK), LEG_EOF);
 	assert_false(leg_pending(&c.near));
 	couple_close(&c);
@@ -332,7 +356,7 @@ static void test_failed_handshake(void **state)
 	assert_int_equal(leg_handshake(&c.near), LEG_FAILED);
 	assert_string_equal(leg_reason(&c.near),
 		"handshake: the client sent something that is no TLS");
-	leg_shutdown(&c.near);
+	take_leave(&c.near);
 	couple_close(&c);
 }
 
@@ -416,6 +440,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_peek),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_reset_under_tls),
 		cmocka_unit_test(test_refused),
