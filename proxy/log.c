@@ -75,17 +75,16 @@ static bool printable(unsigned char c)
  */
 static void line_escape(struct line *line, const char *text, bool quotes, size_t limit)
 {
-	static const char cut[] = "...";
+	static const char cut[] = "...", hex[] = "0123456789ABCDEF";
 	size_t room = limit - (sizeof(cut) - 1), safe = line->length;
 
 	for (; *text != '\0'; text++) {
 		unsigned char c = (unsigned char)*text;
 		bool plain = printable(c) && !(quotes && (c == '"' || c == '\\'));
-		char escaped[5];
-		int n = plain ? snprintf(escaped, sizeof(escaped), "%c", c)
-			      : snprintf(escaped, sizeof(escaped), "\\x%02X", c);
+		const char escaped[] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
 
-		if (!line_add(line, escaped, (size_t)n, limit)) {
+		if (!line_add(line, plain ? text : escaped, plain ? 1 : sizeof(escaped),
+			    limit)) {
 			line->length = safe;
 			line_add(line, cut, sizeof(cut) - 1, limit);
 			break;
