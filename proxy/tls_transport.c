@@ -4,7 +4,7 @@
 /*
  * GnuTLS asks for a record's header and then for its body; read straight, that is two
  * system calls a record and a third that says "nothing more". Here one scattered read
- * fills what was asked for and, behind it, a little of what follows. A short read tells
+ * fills what was asked for and, behind it, what follows. A short read tells
  * that the descriptor is empty, so that the next question needs no system call: whoever
  * polls it level-triggered loses nothing by that.
  *
@@ -21,8 +21,8 @@
 #include <sys/uio.h>
 
 enum {
-	AHEAD = 4096,	 /* octets read beyond what was asked for: any command or reply,
-			  * while    the bulk of a big record goes straight to its place */
+	AHEAD = 16 * 1024 +
+		256,	 /* a whole record: to copy costs less than to ask again */
 	HEADER = 5,	 /* octets of a record's header */
 	ALERT = 2,	 /* ... and of an alert */
 	PIECES_MAX = 32, /* of one push: GnuTLS has no more */
