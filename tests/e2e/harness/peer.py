@@ -63,7 +63,7 @@ class Wire:
     def finish(self):
         """No more from us: a FIN, the TLS layer left as it is."""
         with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self.sock, socket.SHUT_WR)  # SSLSocket's forgets its TLS
 
     def reset(self):
         """A RST instead of an end."""
@@ -162,12 +162,6 @@ class Wire:
             self.sock.settimeout(0.001)
             self.sock.unwrap()
         self.finish()
-
-    def cut(self):
-        """The end of the TCP connection without close_notify."""
-        raw = socket.socket(fileno=os.dup(self.sock.fileno()))
-        with raw:
-            raw.shutdown(socket.SHUT_WR)
 
 
 def dial(address, name="client", source=None, seconds=None):

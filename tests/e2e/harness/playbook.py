@@ -13,6 +13,14 @@ _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.S)
 _PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\", b"*": b"*"}
 
 
+def beyond_tls(octets):
+    """What follows the TLS records that a broken handshake leaves on the wire: SMTP, if anything."""
+    while len(octets) > 5 and octets[0] in range(0x14, 0x18) and octets[1] == 3:
+        octets = octets[5 + int.from_bytes(octets[3:5], "big"):]
+    return octets
+
+
+
 class Fault(Exception):
     """The playbook itself is wrong."""
 
@@ -166,7 +174,7 @@ class Player:
         elif step.kind == "ends":
             wire.bye() if isinstance(wire.sock, ssl.SSLSocket) else wire.finish()
         elif step.kind == "closed":
-            rest = wire.rest()
+            rest = beyond_tls(wire.rest())
             assert rest == b"", f"{wire.name} still got {rest[:200]!r}"
 
     def _end(self):

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""`sealpost demo`: it shows one message, takes more, and leaves nothing behind but messages."""
+
+import os
+import pathlib
+import queue
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from harness import peer
+from harness.daemon import parse, program
+from harness.net import Deadline, free_port, until
+
+MESSAGE = b"Subject: second\r\n\r\n.dots\r\n..and more\r\n"
+
+
+class Demo:
+    """One demo; `lines` holds what it has said."""
+
+    def __init__(self, folder, listen):
+        self.lines = []
+        self._new = queue.Queue()
+        self.process = subprocess.Popen(
+            [program(), "demo", "--listen", listen], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "TMPDIR": str(folder)})
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._new.put(line.rstrip("\n"))
+        self._new.put(None)
+
+    def line(self, mark):
+        """Waits for a line that holds this mark."""
+        deadline = Deadline()
+        while True:
+            try:
+                line = self._new.get(timeout=deadline.left())
+            except queue.Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"no {mark!r} in:\n" + "\n".join(self.lines))
+            self.lines.append(line)
+            if mark in line:
+                return line
+
+    @property
+    def port(self):
+        return int(next(text for text in self.lines if "s_client" in text).rsplit(":", 1)[1])
+
+    @property
+    def pids(self):
+        found = [self.process.pid]
+        for pid in found:
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            found += [int(child) for child in children.split()]
+        return found
+
+    def end(self, how):
+        """Ends it and returns its status, once none of its processes is left."""
+        pids = self.pids
+        assert len(pids) >= 3
+        self.process.send_signal(how)
+        status = self.process.wait(Deadline().left())
+        until(lambda: not any(alive(pid) for pid in pids), "all its processes end")
+        self._reader.join(Deadline().left())
+        return status
+
+
+def alive(pid):
+    """Whether it runs; one that nobody has waited for yet does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+
+
+@pytest.fixture
+def demo(tmp_path):
+    if program() is None:
+        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+    started = []
+
+    def start(listen=None):
+        d = Demo(tmp_path, listen or f"127.0.0.1:{free_port()}")
+        started.append(d)
+        d.line("s_client -starttls")
+        return d
+
+    yield start
+    for d in started:
+        if d.process.poll() is None:
+            d.process.kill()
+            d.process.wait()
+        d.process.stdout.close()
+
+
+def folder_of(tmp_path):
+    (folder,) = tmp_path.glob("sealpost-demo.*")
+    return folder
+
+
+def files(tmp_path):
+    return sorted(file.name for file in folder_of(tmp_path).iterdir())
+
+
+def test_it_shows_a_message_on_both_wires(demo, tmp_path):
+    d = demo()
+    shown = "\n".join(d.lines)
+    assert "    clear   > STARTTLS\n" in shown
+    assert "    TLS1.3  > MAIL FROM:<sender@client.example>\n" in shown
+    assert "    clear   > MAIL FROM:<sender@client.example>\n" in shown
+    assert "    clear   > Received: from client.example ([127.0.0.1])\n" in shown
+    assert "    clear   > This message came to Sealpost over TLS" in shown
+    (record,) = [parse(line) for line in d.lines if " session=" in line]
+    assert record["near"].startswith("TLS1.3/") and record["far"] == "clear"
+    assert record["transactions"] == "1" and record["end"] == "quit"
+    stored = (folder_of(tmp_path) / "1.eml").read_bytes()
+    assert stored.startswith(b"Received: from client.example ([127.0.0.1])\r\n")
+    assert stored.endswith(b"\r\n\r\nThis message came to Sealpost over TLS, and went on in clear.\r\n")
+
+
+def test_no_key_lies_about_while_it_serves(demo, tmp_path):
+    demo()
+    assert files(tmp_path) == ["1.eml"]
+    assert folder_of(tmp_path).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_takes_more_and_ends_when_told(demo, tmp_path, how):
+    d = demo()
+    with smtplib.SMTP("127.0.0.1", d.port, "smtplib.example", timeout=30) as c:
+        c.starttls(context=peer.client_context())
+        assert c.sendmail("a@client.example", ["b@exchange.example"], MESSAGE) == {}
+    told = d.line("received ")
+    stored = (folder_of(tmp_path) / "2.eml").read_bytes()
+    assert stored.startswith(b"Received: from smtplib.example") and stored.endswith(MESSAGE)
+    assert told == (f"received 2.eml: {len(stored)} octets, "
+                    "from <a@client.example> to <b@exchange.example>")
+    d.line(" end=quit")
+    assert d.end(how) == 0
+    d.line(f"The messages are kept in {folder_of(tmp_path)}")
+    assert files(tmp_path) == ["1.eml", "2.eml"]
+
+
+def test_bdat(demo, tmp_path):
+    d = demo()
+    message = b"Subject: x\r\n\r\n" + bytes(range(256)) * 300
+    with peer.Client(("127.0.0.1", d.port)) as c:
+        c.begin(peer.client_context())
+        c.envelope()
+        c.bdat(message, 20000)
+        c.quit()
+    d.line("received 2.eml: ")
+    assert (folder_of(tmp_path) / "2.eml").read_bytes().endswith(message)
+    assert d.end(signal.SIGINT) == 0
+
+
+def test_what_did_not_come_whole_is_not_kept(demo, tmp_path):
+    d = demo()
+    with peer.Client(("127.0.0.1", d.port)) as c:
+        c.begin()
+        c.envelope()
+        c.command("DATA", 354)
+        c.send(b"Subject: half\r\n")
+        until(lambda: files(tmp_path) == ["1.eml", "2.eml"], "the backend has begun")
+    d.line("end=")
+    until(lambda: files(tmp_path) == ["1.eml"], "the half is gone")
+    assert d.end(signal.SIGINT) == 0
+
+
+def test_two_at_a_time(demo):
+    d = demo()
+    with peer.Client(("127.0.0.1", d.port)) as one, peer.Client(("127.0.0.1", d.port)) as two:
+        one.begin()
+        two.begin()
+        two.quit()
+        one.quit()
+    assert d.end(signal.SIGINT) == 0
+
+
+def test_nothing_outlives_it(demo):
+    d = demo()
+    with peer.Client(("127.0.0.1", d.port)) as c:
+        c.begin()
+        assert d.end(signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_the_kernel_may_choose_the_port(demo):
+    d = demo("127.0.0.1:0")
+    with peer.Client(("127.0.0.1", d.port)) as c:
+        c.begin()
+        c.quit()
+
+
+def run(*arguments, **environment):
+    if program() is None:
+        pytest.skip("sealpost is not built (set SEALPOST to its path)")
+    return subprocess.run([program(), "demo", *arguments], capture_output=True, text=True,
+                          timeout=30, stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+
+
+def test_an_address_that_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        done = run("--listen", address, TMPDIR=str(tmp_path))
+    assert done.returncode == 3 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert address in done.stderr and "--listen" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_address():
+    done = run("--listen", "nowhere")
+    assert done.returncode == 2 and "nowhere" in done.stderr
+
+
+def test_nowhere_to_write(tmp_path):
+    done = run("--listen", "127.0.0.1:0", TMPDIR=str(tmp_path / "missing"))
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 1
