@@ -431,12 +431,11 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 	}
 }
 
-enum dialogue_want dialogue_shutdown(struct dialogue *d, const struct dialogue_io *io)
+enum dialogue_want dialogue_shutdown(
+	struct dialogue *d, bool now, const struct dialogue_io *io)
 {
 	bool busy = d->mail || d->near == NEAR_WAITING || d->near == NEAR_AUTH;
-	if (d->near == NEAR_CLOSED)
-		return DIALOGUE_CLOSE;
-	if (busy)
+	if (busy && !now)
 		return DIALOGUE_READ;
 	return hang_up(d, "421 4.3.2", DIALOGUE_END_SHUTDOWN, "Service closing", io);
 }

@@ -217,8 +217,12 @@ enum dialogue_want dialogue_near_ended(struct dialogue *d);
 /* The deadline of dialogue_waiting() has passed. */
 enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io *io);
 
-/* The service ends: CLOSE for the idle, READ while a transaction is under way. */
-enum dialogue_want dialogue_shutdown(struct dialogue *d, const struct dialogue_io *io);
+/*
+ * The service ends: CLOSE for the idle, READ while a transaction is under way and `now`
+ * is false. Never `now` while dialogue_awaits_verdict().
+ */
+enum dialogue_want dialogue_shutdown(
+	struct dialogue *d, bool now, const struct dialogue_io *io);
 
 /* Near broke a limit that the shell keeps: told by 421 where that can be told, and ended.
  */

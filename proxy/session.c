@@ -203,13 +203,15 @@ static void run_stream(struct session *s)
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
 		return;
 	}
+	if (stream->verdict_lost)
+		session_warn_of_duplicate(s);
 	if (stream->fault != BODY_FINE) {
 		session_log_failure(s, "message refused", body_fault_name(stream->fault));
 		stream->fault = BODY_FINE;
 	}
 	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
 		struct dialogue_io io = stream_io(stream, NULL);
-		want = dialogue_shutdown(&stream->dialogue, &io);
+		want = dialogue_shutdown(&stream->dialogue, false, &io);
 	}
 	session_obey(s, want);
 }
@@ -286,7 +288,7 @@ static void expire(struct session *s)
 		session_far_lost(
 			s, "backend lost", "the mail server stopped taking the message");
 	else
-		session_obey(s, dialogue_timeout(&stream->dialogue, &io));
+		session_late(s);
 	/* Progress or not, what comes next has a deadline of its own. */
 	if (s->phase == PHASE_TALK)
 		s->deadline = 0;
@@ -367,7 +369,13 @@ void session_stop(struct session *s)
 
 void session_abort(struct session *s)
 {
-	session_near_lost(s, DIALOGUE_END_SHUTDOWN, "cut off by the end of the service");
+	struct dialogue *d = &s->stream.dialogue;
+	struct dialogue_io io = stream_io(&s->stream, NULL);
+	if (s->phase != PHASE_TALK || dialogue_awaits_verdict(d))
+		session_near_lost(
+			s, DIALOGUE_END_SHUTDOWN, "cut off by the end of the service");
+	else
+		session_obey(s, dialogue_shutdown(d, true, &io));
 	session_run(s);
 }
 

@@ -23,7 +23,7 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 /* The worker is stopping: ends the session now if it is idle, else as soon as it is. */
 void session_stop(struct session *session);
 
-/* Ends it now, whatever is under way. */
+/* Ends it, whatever is under way: with a 421 where that can still be said. */
 void session_abort(struct session *session);
 
 /* Its message was passed on whole and awaits the answer: to cut it off makes a duplicate.

@@ -17,11 +17,10 @@
 void session_near_lost(struct session *s, enum dialogue_end end, const char *reason)
 {
 	struct dialogue *d = &s->stream.dialogue;
+	session_warn_of_duplicate(s);
 	if (!dialogue_closed(d)) {
 		d->end = end;
-		d->reason = dialogue_awaits_verdict(d) ? "left before the answer to its "
-							 "message: it may come twice"
-						       : reason;
+		d->reason = reason;
 	}
 	s->over = true;
 }
@@ -30,7 +29,16 @@ void session_far_lost(struct session *s, const char *what, const char *reason)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
 	session_log_failure(s, what, reason);
+	session_warn_of_duplicate(s);
 	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
+}
+
+void session_late(struct session *s)
+{
+	struct dialogue_io io = stream_io(&s->stream, NULL);
+	session_log_failure(s, "no progress in time", dialogue_wait_name(s->waiting));
+	session_warn_of_duplicate(s);
+	session_obey(s, dialogue_timeout(&s->stream.dialogue, &io));
 }
 
 static void far_close(struct session *s)

@@ -104,6 +104,14 @@ void session_log_end(struct session *s)
 	log_fields(LOG_LEVEL_INFO, NULL, fields, sizeof fields / sizeof *fields);
 }
 
+void session_warn_of_duplicate(struct session *s)
+{
+	if (dialogue_awaits_verdict(&s->stream.dialogue) || s->stream.verdict_lost)
+		session_log_failure(
+			s, "no answer to a whole message: it may come twice", NULL);
+	s->stream.verdict_lost = false;
+}
+
 void session_log_failure(struct session *s, const char *what, const char *why)
 {
 	char id[24], client[ADDRESS_TEXT];

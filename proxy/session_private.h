@@ -60,6 +60,8 @@ bool session_header(struct session *s); /* PHASE_HEADER: reads the PROXY header 
 bool session_read(struct session *s);
 bool session_write(struct session *s);
 void session_far_lost(struct session *s, const char *what, const char *reason);
+/* The deadline of what the dialogue waits for has passed. */
+void session_late(struct session *s);
 /* connect-timeout is over, and the backend has not said a word. */
 void session_connect_late(struct session *s);
 /* We have something to say to the backend before it greets: a PROXY header. */
@@ -80,6 +82,9 @@ void session_trace_stale(struct session *s);
 
 /* The line at a session's end. */
 void session_log_end(struct session *s);
+
+/* RFC 1047: far was given a whole message, and nobody will know whether it kept it. */
+void session_warn_of_duplicate(struct session *s);
 
 /* A line for a failure when it happens; `why` may be NULL. */
 void session_log_failure(struct session *s, const char *what, const char *why);

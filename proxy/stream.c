@@ -116,6 +116,7 @@ static bool far_step(
 		if (status == SMTP_REPLY_OK && !s->far_held)
 			buf_consume(&s->far_in, reply.length);
 	} else if (s->far_end) {
+		s->verdict_lost |= dialogue_awaits_verdict(&s->dialogue);
 		*want = dialogue_far_lost(&s->dialogue, s->far_end, &io);
 		s->far_end = NULL;
 	} else {

@@ -31,6 +31,7 @@ struct stream {
 	bool near_held, far_held; /* the next line or reply waits for another event */
 	bool skipping;		  /* the rest of a line that was too long */
 	bool repaired;		  /* some body had a bare CR or LF */
+	bool verdict_lost;	  /* far went without its answer to a whole message */
 	uint8_t fault;		  /* enum body_fault of the last body that ended */
 	uint64_t octets;	  /* of bodies, all transactions */
 };

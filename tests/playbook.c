@@ -186,7 +186,7 @@ static void run(struct world *w)
 		enum dialogue_want want = stream_run(s, &w->trace);
 		if (want == DIALOGUE_READ && w->stopping) {
 			struct dialogue_io to = io(w);
-			want = dialogue_shutdown(&s->dialogue, &to);
+			want = dialogue_shutdown(&s->dialogue, false, &to);
 		}
 		moved |= want != DIALOGUE_READ;
 		obey(w, want);
