@@ -58,6 +58,12 @@ static bool room(const struct buf *out)
 	return buf_length(out) < STREAM_FULL;
 }
 
+/* What is only taken and dropped needs no room: far may have stopped reading for good. */
+static bool body_room(const struct stream *s)
+{
+	return s->dialogue.body_discard || room(&s->far_out);
+}
+
 /* ---- one step of each kind: false when there is nothing to do ---- */
 
 static void begin_body(struct stream *s)
@@ -75,7 +81,7 @@ static bool body_step(
 	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
 	bool empty_chunk = s->dialogue.body_chunk && s->body.left == 0;
-	if (!s->in_body || !room(&s->far_out) ||
+	if (!s->in_body || !body_room(s) ||
 		(buf_length(&s->near_in) == 0 && !empty_chunk))
 		return false;
 	uint64_t before = s->body.octets;
@@ -101,7 +107,8 @@ static bool near_deaf(const struct stream *s)
 static bool far_step(
 	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
-	if (s->far_held || !room(&s->near_out) || !room(&s->far_out) || near_deaf(s))
+	if (s->far_held || !room(&s->near_out) || !room(&s->far_out) || near_deaf(s) ||
+		!dialogue_needs_far(&s->dialogue))
 		return false;
 	struct smtp_reply reply = { 0 };
 	enum smtp_reply_status status = SMTP_REPLY_PARTIAL;
@@ -205,10 +212,12 @@ bool stream_body_awaited(const struct stream *s)
 
 size_t stream_near_room(const struct stream *s)
 {
-	size_t length = buf_length(&s->near_in);
-	if (s->near_end || length >= STREAM_FULL || (s->in_body && !room(&s->far_out)))
+	size_t length = buf_length(&s->near_in), most = dialogue_line_limit(&s->dialogue);
+	if (most < STREAM_FULL)
+		most = STREAM_FULL;
+	if (s->near_end || length >= most || (s->in_body && !body_room(s)))
 		return 0;
-	return STREAM_FULL - length;
+	return most - length;
 }
 
 size_t stream_far_room(const struct stream *s)
