@@ -172,7 +172,7 @@ void transaction_abandon(struct dialogue *d, const struct dialogue_io *io)
 
 void swallow_chunks(struct dialogue *d, const char *refusal)
 {
-	d->refusing = d->chunked = true;
+	d->refusing = true;
 	d->refusal = refusal;
 }
 
@@ -385,8 +385,11 @@ static enum dialogue_want chunk_end(struct dialogue *d, const struct dialogue_io
 		return DIALOGUE_READ;
 	if (!refusal)
 		say_lost(d, io);
-	if (d->body_last)
-		transaction_abandon(d, io);
+	else if (!d->body_last)
+		say(io, refusal);
+	if (!d->body_last)
+		return DIALOGUE_READ;
+	transaction_abandon(d, io);
 	return refusal ? refuse(d, refusal, io) : DIALOGUE_READ;
 }
 

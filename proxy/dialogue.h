@@ -129,7 +129,7 @@ struct dialogue {
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
 	bool cut; /* far spoke during the body: nothing more of it is passed on */
-	bool mail_refused; /* synthesised: far refused the MAIL; its reply stands in
+	bool mail_refused; /* far refused the MAIL; synthesised: its reply stands in
 			      io->held */
 	bool refusing;	   /* the chunks of this transaction are swallowed */
 	uint8_t fifo[DIALOGUE_FIFO]; /* a ring of enum expect */

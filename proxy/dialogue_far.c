@@ -110,8 +110,8 @@ static enum dialogue_want take_mail(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	smtp_reply_write(io->near_out, reply);
-	if (!positive(reply))
-		d->mail = false;
+	d->mail = positive(reply);
+	d->mail_refused = !positive(reply);
 	return DIALOGUE_READ;
 }
 
@@ -126,11 +126,11 @@ static enum dialogue_want take_rcpt(
 
 /* Far takes a message that has nowhere to go: it gets an empty one, which it will refuse.
  */
-static enum dialogue_want end_empty(struct dialogue *d, const struct dialogue_io *io)
+static void end_empty(struct dialogue *d, const struct dialogue_io *io)
 {
 	buf_puts(io->far_out, ".\r\n");
 	expect_push(d, EXPECT_OWN_EOD);
-	return refuse(d, "554 5.5.1 No valid recipients", io);
+	say(io, no_recipients);
 }
 
 static enum dialogue_want take_data(
@@ -146,16 +146,11 @@ static enum dialogue_want take_data(
 		d->body_first = d->body_last = true;
 		return DIALOGUE_BODY;
 	}
-	enum dialogue_want want = DIALOGUE_READ;
 	if (negative(reply))
 		smtp_reply_write(io->near_out, reply);
 	else
-		want = end_empty(d, io);
-	/* A message sent before it was asked for must not be read as commands. */
-	if (want == DIALOGUE_READ && io->near_behind > 0)
-		return hang_up(
-			d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind DATA", io);
-	return want;
+		end_empty(d, io);
+	return data_refused(d, io);
 }
 
 static enum dialogue_want take_eod(

@@ -280,6 +280,22 @@ static void forward_rcpt(struct dialogue *d, const struct smtp_path *path,
 		note_path(d->to, path);
 }
 
+/*
+ * Refuses a command when all before it is answered. What only follows from a refusal of
+ * far's
+ * (`chained`) was pipelined in good faith, and does not count against near.
+ */
+static enum dialogue_want refuse_in_turn(
+	struct dialogue *d, const char *line, bool chained, const struct dialogue_io *io)
+{
+	if (!drained(d))
+		return DIALOGUE_HOLD;
+	if (!chained)
+		return refuse(d, line, io);
+	say(io, line);
+	return DIALOGUE_READ;
+}
+
 enum dialogue_want near_rcpt(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
@@ -287,7 +303,7 @@ enum dialogue_want near_rcpt(
 	struct span rest;
 	const char *refusal = read_rcpt(d, argument, &path, &rest);
 	if (refusal)
-		return drained(d) ? refuse(d, refusal, io) : DIALOGUE_HOLD;
+		return refuse_in_turn(d, refusal, d->mail_refused, io);
 	if (d->recipients + d->fifo_count >= d->service->recipients) {
 		if (!drained(d))
 			return DIALOGUE_HOLD;
@@ -320,6 +336,15 @@ void write_received(
 	trace_received(out, &trace);
 }
 
+const char no_recipients[] = "554 5.5.1 No valid recipients";
+
+enum dialogue_want data_refused(struct dialogue *d, const struct dialogue_io *io)
+{
+	if (io->near_behind == 0)
+		return DIALOGUE_READ;
+	return hang_up(d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind DATA", io);
+}
+
 enum dialogue_want near_data(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
@@ -333,9 +358,12 @@ enum dialogue_want near_data(
 	else if (d->binary)
 		refusal = "503 5.5.1 BODY=BINARYMIME needs BDAT";
 	else if (d->recipients == 0 && drained(d))
-		refusal = "554 5.5.1 No valid recipients";
-	if (refusal)
-		return drained(d) ? refuse(d, refusal, io) : DIALOGUE_HOLD;
+		refusal = no_recipients;
+	if (refusal) {
+		bool chained = d->mail_refused || refusal == no_recipients;
+		enum dialogue_want want = refuse_in_turn(d, refusal, chained, io);
+		return want == DIALOGUE_READ ? data_refused(d, io) : want;
+	}
 	if (!may_forward(d))
 		return DIALOGUE_HOLD;
 	buf_puts(io->far_out, "DATA\r\n");
@@ -355,7 +383,7 @@ static const char *chunk_fault(const struct dialogue *d, uint64_t octets)
 	if (!d->mail)
 		return "503 5.5.1 Send MAIL first";
 	if (d->recipients == 0)
-		return "554 5.5.1 No valid recipients";
+		return no_recipients;
 	if (max != 0 && (octets > max || d->message_octets > max - octets))
 		return "552 5.3.4 The message is too big";
 	return NULL;
@@ -379,17 +407,18 @@ static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 static enum dialogue_want begin_chunk(
 	struct dialogue *d, uint64_t octets, bool last, const struct dialogue_io *io)
 {
+	bool first = !d->chunked;
 	d->near = NEAR_CHUNK;
 	d->body_chunk = true;
-	d->body_first = !d->chunked;
+	d->body_first = first;
 	d->body_last = last;
 	d->body_octets = octets;
 	d->body_discard = d->refusing;
+	d->chunked = true;
 	if (d->refusing)
 		return DIALOGUE_BODY;
-	if (!d->chunked)
+	if (first)
 		insert_received(d, io);
-	d->chunked = true;
 	d->message_octets += octets;
 	buf_printf(io->far_out, "BDAT %llu%s\r\n", (unsigned long long)octets,
 		last ? " LAST" : "");

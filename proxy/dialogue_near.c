@@ -314,14 +314,13 @@ enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status 
 	const char *fault = fault_of(d, status, rule->flags);
 	if (command.verb == SMTP_BDAT && status == SMTP_LINE_OK)
 		fault = NULL; /* its octets must be swallowed whatever we answer */
+	bool lost = d->far == FAR_GONE && !d->service->synthesised;
+	if (lost && command.verb != SMTP_QUIT && command.verb != SMTP_BDAT)
+		return hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
 	if (must_wait(d, rule->flags, fault != NULL))
 		return DIALOGUE_HOLD;
-	bool lost = d->far == FAR_GONE && !d->service->synthesised;
-	enum dialogue_want want;
-	if (lost && command.verb != SMTP_QUIT && command.verb != SMTP_BDAT)
-		want = hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
-	else
-		want = fault ? refuse(d, fault, io) : rule->take(d, command.argument, io);
+	enum dialogue_want want =
+		fault ? refuse(d, fault, io) : rule->take(d, command.argument, io);
 	if (want != DIALOGUE_HOLD && want != DIALOGUE_ASK_POLICY)
 		d->events++;
 	return want;

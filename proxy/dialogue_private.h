@@ -113,6 +113,13 @@ void swallow_chunks(struct dialogue *d, const char *refusal);
 /* Forget it at far too, if far knows of one; near does not see the reply. */
 void transaction_abandon(struct dialogue *d, const struct dialogue_io *io);
 
+/* The reply to a DATA that near can't have, said by us or by far. */
+extern const char no_recipients[];
+
+/* DATA was refused: a message sent before it was asked for must not be read as commands.
+ */
+enum dialogue_want data_refused(struct dialogue *d, const struct dialogue_io *io);
+
 /* Far is of no use any more; what near is owed is answered when it asks. */
 void far_drop(struct dialogue *d, const char *reason);
 
