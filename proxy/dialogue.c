@@ -264,8 +264,7 @@ enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io
 }
 
 /* Near is owed replies to what far took and will never answer. */
-static enum dialogue_want far_lost_owing(
-	struct dialogue *d, const char *code, const struct dialogue_io *io)
+static enum dialogue_want far_lost_owing(struct dialogue *d, const struct dialogue_io *io)
 {
 	enum expect owed[DIALOGUE_FIFO];
 	unsigned count = 0;
@@ -276,7 +275,7 @@ static enum dialogue_want far_lost_owing(
 		return finish(d, "221 2.0.0 Bye", DIALOGUE_END_QUIT, d->reason, io);
 	if (first != EXPECT_EOD && first != EXPECT_CHUNK && first != EXPECT_LAST_CHUNK &&
 		first != EXPECT_OWN_CHUNK)
-		return hang_up(d, code, DIALOGUE_END_SERVER, d->reason, io);
+		return hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
 	/* RFC 1047: the message may or may not have arrived; near keeps it and tries
 	 * again. */
 	for (unsigned i = 0; i < count; i++)
@@ -305,6 +304,16 @@ static void far_lost_inside(
 		swallow_chunks(d, NULL);
 }
 
+static enum dialogue_want far_unreachable(
+	struct dialogue *d, const char *reason, const struct dialogue_io *io)
+{
+	char line[512];
+	far_drop(d, reason);
+	snprintf(line, sizeof line, "421 4.4.1 %s Cannot reach the mail server: %s",
+		d->service->hostname, reason);
+	return finish(d, line, DIALOGUE_END_SERVER, reason, io);
+}
+
 enum dialogue_want dialogue_far_lost(
 	struct dialogue *d, const char *reason, const struct dialogue_io *io)
 {
@@ -313,7 +322,8 @@ enum dialogue_want dialogue_far_lost(
 	if (d->far == FAR_GONE || d->far == FAR_NONE)
 		return DIALOGUE_READ;
 	d->events++;
-	const char *code = d->far == FAR_OPENING ? "421 4.4.1" : "421 4.4.2";
+	if (d->far == FAR_OPENING)
+		return far_unreachable(d, reason, io);
 	if (d->near == NEAR_BODY || d->near == NEAR_CHUNK) {
 		far_lost_inside(d, reason, io);
 		return DIALOGUE_READ;
@@ -331,7 +341,7 @@ enum dialogue_want dialogue_far_lost(
 	uint8_t count = d->fifo_count;
 	far_drop(d, reason);
 	d->fifo_count = count;
-	return far_lost_owing(d, code, io);
+	return far_lost_owing(d, io);
 }
 
 enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict verdict,
@@ -424,9 +434,7 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 	case DIALOGUE_WAIT_POLICY:
 		return hang_up(d, "421 4.4.3", DIALOGUE_END_SERVER,
 			"no answer about the recipient's domain in time", io);
-	case DIALOGUE_WAIT_CONNECT:
-		return dialogue_far_lost(
-			d, "the mail server did not accept a connection in time", io);
+	case DIALOGUE_WAIT_CONNECT: return dialogue_far_lost(d, "no answer in time", io);
 	case DIALOGUE_WAIT_GREETING:
 		return dialogue_far_lost(d, "the mail server did not greet in time", io);
 	default:
