@@ -71,9 +71,19 @@ class Demo:
         assert len(pids) >= 3
         self.process.send_signal(how)
         status = self.process.wait(Deadline().left())
-        until(lambda: not any(alive(pid) for pid in pids), "all its processes end")
-        self._reader.join(Deadline().left())
+        try:
+            until(lambda: not any(alive(pid) for pid in pids), "all its processes end")
+        except AssertionError:
+            kill(pids)
+            raise
         return status
+
+    def close(self):
+        if self.process.poll() is None:
+            kill(self.pids)
+        self.process.wait()
+        self._reader.join(Deadline().left())
+        self.process.stdout.close()
 
 
 def alive(pid):
@@ -83,6 +93,11 @@ def alive(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rsplit(")", 1)[1].split()[0] not in "ZX"
+
+
+def kill(pids):
+    for pid in filter(alive, pids):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -99,10 +114,7 @@ def demo(tmp_path):
 
     yield start
     for d in started:
-        if d.process.poll() is None:
-            d.process.kill()
-            d.process.wait()
-        d.process.stdout.close()
+        d.close()
 
 
 def folder_of(tmp_path):
@@ -190,9 +202,14 @@ def test_two_at_a_time(demo):
 
 
 def test_nothing_outlives_it(demo):
+    assert demo().end(signal.SIGKILL) == -signal.SIGKILL
+
+
+def test_no_session_outlives_it(demo):
     d = demo()
     with peer.Client(("127.0.0.1", d.port)) as c:
         c.begin()
+        assert len(d.pids) == 4
         assert d.end(signal.SIGKILL) == -signal.SIGKILL
 
 
