@@ -107,7 +107,9 @@ static bool near_deaf(const struct stream *s)
 static bool far_step(
 	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
-	if (s->far_held || !room(&s->near_out) || !room(&s->far_out) || near_deaf(s) ||
+	/* No matter how much far has still to read: to wait for that before its replies
+	 * are read is how two peers wait for each other (RFC 2920 §3.1). */
+	if (s->far_held || !room(&s->near_out) || near_deaf(s) ||
 		!dialogue_needs_far(&s->dialogue))
 		return false;
 	struct smtp_reply reply = { 0 };
