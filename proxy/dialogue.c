@@ -328,7 +328,8 @@ enum dialogue_want dialogue_far_lost(
 		far_lost_inside(d, reason, io);
 		return DIALOGUE_READ;
 	}
-	if (d->far == FAR_HANDSHAKE && d->service->far_tls == DIALOGUE_FAR_MAY) {
+	bool starting = d->far == FAR_HANDSHAKE || expect_head(d) == EXPECT_OWN_STARTTLS;
+	if (starting && d->service->far_tls == DIALOGUE_FAR_MAY) {
 		far_drop(d, reason);
 		d->far_clear = true;
 		d->far = FAR_OPENING;
