@@ -20,7 +20,7 @@
 struct side {
 	struct octets sent; /* what the peer has sent and the stream has not taken */
 	struct octets got;  /* what the peer has received and no expectation has read */
-	bool open, ended, shaking;
+	bool open, ended, shaking, stalled;
 };
 
 struct world {
@@ -78,7 +78,8 @@ static void obey(struct world *w, enum dialogue_want want);
 
 static void far_drop(struct world *w)
 {
-	w->far.open = w->far.shaking = w->far.ended = w->connecting = false;
+	w->far.open = w->far.shaking = w->far.ended = w->far.stalled = w->connecting =
+		false;
 	octets_clear(&w->far.sent);
 	w->stream.far_end = NULL;
 	buf_release(&w->stream.far_in);
@@ -109,12 +110,15 @@ static void far_open(struct world *w)
 	obey(w, dialogue_far_up(&w->stream.dialogue, &to));
 }
 
-static void flush(struct world *w)
+static bool flush(struct world *w)
 {
 	struct stream *s = &w->stream;
-	octets_take(&w->near.got, &s->near_out);
-	if (w->far.open)
+	size_t before = buf_length(&s->near_out) + buf_length(&s->far_out);
+	if (!w->near.stalled)
+		octets_take(&w->near.got, &s->near_out);
+	if (w->far.open && !w->far.stalled)
 		octets_take(&w->far.got, &s->far_out);
+	return buf_length(&s->near_out) + buf_length(&s->far_out) < before;
 }
 
 static void obey(struct world *w, enum dialogue_want want)
@@ -190,7 +194,7 @@ static void run(struct world *w)
 		}
 		moved |= want != DIALOGUE_READ;
 		obey(w, want);
-		flush(w);
+		moved |= flush(w);
 	}
 }
 
@@ -284,6 +288,8 @@ static void act(struct world *w, const struct step *step)
 		do_end(w, step);
 		break;
 	case STEP_ENDS: do_end(w, step); break;
+	case STEP_STALLS: (step->near ? &w->near : &w->far)->stalled = true; break;
+	case STEP_READS: (step->near ? &w->near : &w->far)->stalled = false; break;
 	case STEP_TIMEOUT: do_timeout(w, step); break;
 	case STEP_POLICY: do_policy(w, step); break;
 	case STEP_EVICT: do_evict(w, step); break;

@@ -198,6 +198,10 @@ static bool read_leg(struct playbook *book, const char *text, bool near)
 		add(book, STEP_TLS_FAILS, near);
 	else if (whole(text, "ends"))
 		add(book, STEP_ENDS, near);
+	else if (whole(text, "stalls"))
+		add(book, STEP_STALLS, near);
+	else if (whole(text, "reads"))
+		add(book, STEP_READS, near);
 	else if (whole(text, "closed"))
 		add(book, STEP_CLOSED, near);
 	else if (!near && whole(text, "refused"))
