@@ -209,7 +209,7 @@ static enum leg_status flush_tls(struct leg *leg, struct buf *out)
 	enum tls_status status = tls_write(leg->tls, buf_head(out), size, &put);
 
 	buf_consume(out, put);
-	if (status == TLS_FAILED)
+	if (status != TLS_OK && status != TLS_WANT_WRITE)
 		return fail(leg, STEP_TALK, 0);
 	return buf_length(out) == 0 ? LEG_OK : LEG_AGAIN;
 }

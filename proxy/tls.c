@@ -52,7 +52,7 @@ void tls_free(struct tls *t)
 static void tell_peer(struct tls *t, int code)
 {
 	t->collecting = false;
-	if (t->error == 0 && !t->eof && code != GNUTLS_E_FATAL_ALERT_RECEIVED)
+	if (t->error == 0 && code != GNUTLS_E_FATAL_ALERT_RECEIVED)
 		gnutls_alert_send_appropriate(t->session, code);
 }
 
@@ -60,17 +60,24 @@ static enum tls_status fail(struct tls *t, const char *doing, int code)
 {
 	if (!t->reason)
 		t->reason = tls_explain(t, doing, code);
-	if (t->eof && t->error == 0) {
-		t->closed = true;
-		t->failed = !t->shaken;
-		return TLS_CLOSED;
-	}
 	tell_peer(t, code);
 	t->closed = true;
 	t->failed = true;
 	buf_release(&t->ahead);
 	buf_release(&t->out);
 	return TLS_FAILED;
+}
+
+/* The connection ended without close_notify. GnuTLS is not told: the peer may listen yet.
+ */
+static enum tls_status end(struct tls *t, const char *doing)
+{
+	t->reason = tls_explain(t, doing, GNUTLS_E_PREMATURE_TERMINATION);
+	t->closed = true;
+	t->failed = !t->shaken;
+	if (t->failed)
+		buf_release(&t->out);
+	return TLS_CLOSED;
 }
 
 static bool too_many_warnings(struct tls *t)
@@ -97,6 +104,8 @@ static enum tls_status step_handshake(struct tls *t)
 		code = gnutls_handshake(t->session);
 	while (ask_again(t, code));
 	t->collecting = false;
+	if (code == GNUTLS_E_AGAIN && t->eof)
+		return end(t, "handshake");
 	if (code < 0 && code != GNUTLS_E_AGAIN)
 		return fail(t, "handshake", code);
 	if (code == 0) {
@@ -141,7 +150,9 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 		t->clean = true;
 		return TLS_CLOSED;
 	}
-	return n == GNUTLS_E_AGAIN ? TLS_WANT_READ : fail(t, "read", (int)n);
+	if (n == GNUTLS_E_AGAIN)
+		return t->eof ? end(t, "read") : TLS_WANT_READ;
+	return fail(t, "read", (int)n);
 }
 
 bool tls_pending(const struct tls *t)

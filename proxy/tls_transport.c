@@ -67,11 +67,12 @@ static ssize_t pull_descriptor(struct tls *t, void *to, size_t want)
 		buf_commit(&t->ahead, extra);
 	if (n < 0)
 		return fault(t, error);
-	if (n == 0)
+	if (n == 0) {
 		t->eof = true;
-	else
-		look_at_first(t, to);
-	t->drained = n > 0 && (size_t)n < want + pieces[1].iov_len;
+		return fault(t, EAGAIN);
+	}
+	look_at_first(t, to);
+	t->drained = (size_t)n < want + pieces[1].iov_len;
 	return n - (ssize_t)extra;
 }
 

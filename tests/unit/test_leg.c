@@ -342,6 +342,20 @@ static void test_last_words(void **state)
 	couple_close(&c);
 }
 
+/* A client that shuts its side without close_notify is answered all the same. */
+static void test_half_closed(void **state)
+{
+	struct couple c;
+
+	couple_open(&c, *state);
+	couple_shake(&c, *state);
+	leg_shutdown(&c.far);
+	assert_int_equal(fill(&c.near, &c.in), LEG_EOF);
+	assert_false(tls_closed_cleanly(c.near.tls));
+	say(&c, &c.near, &c.far, "421 closed\r\n");
+	couple_close(&c);
+}
+
 static void test_failed_handshake(void **state)
 {
 	struct world *w = *state;
@@ -448,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_transparent),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_failed_handshake),
 		cmocka_unit_test(test_volume),
 	};

@@ -10,11 +10,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -107,6 +105,7 @@ static void test_end_without_goodbye(void **state)
 	assert_false(tls_closed_cleanly(e.server));
 	assert_string_equal(tls_reason(e.server),
 		"read: the client closed the connection without close_notify");
+	exchange(e.server, e.client, "still to be heard");
 	ends_close(&e);
 }
 
@@ -165,6 +164,61 @@ static void test_end_in_handshake(void **state)
 	assert_false(tls_closed_cleanly(e.server));
 	assert_string_equal(tls_reason(e.server),
 		"handshake: the client closed the connection without a word");
+	ends_close(&e);
+}
+
+/* A record whose end never comes. */
+static void test_end_in_record(void **state)
+{
+	struct world *w = *state;
+	struct ends e;
+	char octets[64];
+	size_t n;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(ends_shake(&e), TLS_OK);
+	assert_int_equal(tls_write(e.client, "MAIL FROM:<>\r\n", 14, &n), TLS_OK);
+	ssize_t size = recv(e.fds[0], octets, sizeof(octets), 0);
+	assert_true(size > 14);
+	tls_free(e.client);
+	e.client = NULL;
+	int cut[2];
+	world_socketpair(cut);
+	assert_int_equal(write(cut[1], octets, (size_t)size - 1), size - 1);
+	close(cut[1]);
+	assert_int_equal(dup2(cut[0], e.fds[0]), e.fds[0]);
+	close(cut[0]);
+	enum tls_status status;
+	do
+		status = tls_read(e.server, octets, sizeof(octets), &n);
+	while (status == TLS_WANT_READ);
+	assert_int_equal(status, TLS_CLOSED);
+	assert_false(tls_closed_cleanly(e.server));
+	ends_close(&e);
+}
+
+/* The flight of the handshake finds no room at first. */
+static void test_blocked_flight(void **state)
+{
+	static char octets[64 * 1024];
+	struct world *w = *state;
+	struct ends e;
+
+	ends_open(&e, w, w->server, w->client, NULL);
+	assert_int_equal(tls_handshake(e.client), TLS_WANT_READ);
+	while (write(e.fds[0], octets, sizeof(octets)) > 0)
+		continue;
+	while (write(e.fds[0], octets, 1) > 0)
+		continue;
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_WRITE);
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_WRITE);
+	ssize_t n;
+	do
+		n = read(e.fds[1], octets, sizeof(octets));
+	while (n > 0 && octets[0] == 0 && octets[n - 1] == 0);
+	assert_int_equal(tls_handshake(e.server), TLS_WANT_READ);
+	assert_int_equal(w->pool.borrowed, 0);
+	assert_int_equal(ends_shake(&e), TLS_OK);
 	ends_close(&e);
 }
 
@@ -416,6 +470,8 @@ int main(void)
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_garbage_from_server),
 		cmocka_unit_test(test_end_in_handshake),
+		cmocka_unit_test(test_end_in_record),
+		cmocka_unit_test(test_blocked_flight),
 		cmocka_unit_test(test_slow_hello),
 		cmocka_unit_test(test_rejected_certificate),
 		cmocka_unit_test(test_rejected_in_clear),
