@@ -416,8 +416,9 @@ enum dialogue_want dialogue_body_end(
 
 enum dialogue_want dialogue_near_ended(struct dialogue *d)
 {
-	if (d->near != NEAR_CLOSED && !drained(d) && d->near != NEAR_BODY &&
-		d->near != NEAR_CHUNK)
+	bool owed = d->near == NEAR_GREETED || d->near == NEAR_READY ||
+		    d->near == NEAR_WAITING || d->near == NEAR_AUTH;
+	if (owed && !drained(d))
 		return DIALOGUE_HOLD;
 	d->events++;
 	return finish(d, NULL, DIALOGUE_END_CLIENT, "", NULL);

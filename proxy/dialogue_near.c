@@ -80,6 +80,8 @@ void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io
 			ehlo.keywords &= ~SMTP_KW(BINARYMIME);
 		if (ehlo.size == 0 || (far->size != 0 && far->size < ehlo.size))
 			ehlo.size = far->size;
+		if (ehlo.size != 0)
+			ehlo.keywords |= SMTP_KW(SIZE);
 		if (d->near_tls)
 			ehlo.mechanisms = far->mechanisms & service->mechanisms;
 		if (ehlo.mechanisms != 0)

@@ -179,8 +179,9 @@ static bool near_step(
 /* Near has gone. What it has sent before is still taken and answered. */
 static bool near_done(struct stream *s)
 {
+	bool unread = buf_length(&s->near_in) > 0 && !dialogue_takes_lines(&s->dialogue);
 	if (!s->near_end || s->near_held || near_deaf(s) || !room(&s->near_out) ||
-		!room(&s->far_out))
+		!room(&s->far_out) || (unread && !s->in_body))
 		return false;
 	return dialogue_near_ended(&s->dialogue) == DIALOGUE_CLOSE;
 }
