@@ -165,6 +165,20 @@ def test_it_takes_more_and_ends_when_told(demo, tmp_path, how):
     assert files(tmp_path) == ["1.eml", "2.eml"]
 
 
+def test_pipelining(demo, tmp_path):
+    d = demo()
+    with peer.Client(("127.0.0.1", d.port)) as c:
+        c.begin(peer.client_context())
+        c.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        for code in (250, 250, 354):
+            c.reply(code)
+        c.send(peer.stuff(MESSAGE))
+        c.reply(250)
+        c.quit()
+    assert (folder_of(tmp_path) / "2.eml").read_bytes().endswith(MESSAGE)
+    assert d.end(signal.SIGINT) == 0
+
+
 def test_bdat(demo, tmp_path):
     d = demo()
     message = b"Subject: x\r\n\r\n" + bytes(range(256)) * 300
