@@ -335,7 +335,9 @@ enum dialogue_want dialogue_far_lost(
 		d->far = FAR_OPENING;
 		return DIALOGUE_OPEN_FAR;
 	}
-	if (d->service->synthesised && !d->mail) {
+	bool unseen = !d->mail || d->mail_refused ||
+		      (buf_length(io->held) > 0 && d->policy != POLICY_GRANTED);
+	if (d->service->synthesised && unseen) {
 		far_drop(d, reason);
 		return DIALOGUE_READ;
 	}
@@ -354,7 +356,9 @@ enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict ver
 	d->events++;
 	d->policy = verdict == DIALOGUE_POLICY_REFUSED ? POLICY_REFUSED : POLICY_GRANTED;
 	d->refusal = refusal;
-	if (verdict != DIALOGUE_POLICY_OPEN)
+	bool gone = !dialogue_needs_far(d); /* between the question and the answer */
+	if (verdict == DIALOGUE_POLICY_REFUSED ||
+		(verdict == DIALOGUE_POLICY_SERVED && !gone))
 		return DIALOGUE_READ;
 	far_drop(d, "");
 	d->far = FAR_OPENING;

@@ -201,7 +201,7 @@ enum dialogue_want dialogue_far_lost(
 
 /*
  * The answer to DIALOGUE_ASK_POLICY; `refusal` is a reply line without its end that stays
- * valid until the held line was brought again, or NULL.
+ * valid until the held line was taken, or NULL.
  */
 enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict verdict,
 	const char *refusal, const struct dialogue_io *io);

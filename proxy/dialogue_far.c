@@ -392,10 +392,10 @@ static const struct answer {
 static_assert(sizeof answers / sizeof *answers == EXPECTS, "an answer each");
 
 /* 421 at any time: far is about to close. */
-static enum dialogue_want far_closes(struct dialogue *d, bool visible,
+static enum dialogue_want far_closes(struct dialogue *d, bool awaited,
 	const struct smtp_reply *reply, const struct dialogue_io *io)
 {
-	if (d->service->synthesised && !visible)
+	if (d->service->synthesised && !awaited)
 		return dialogue_far_lost(
 			d, "the mail server closed the session (421)", io);
 	smtp_reply_write(io->near_out, reply);
@@ -431,9 +431,9 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 	if (status != SMTP_REPLY_OK)
 		return nonsense(d, io);
 	enum expect head = expect_pop(d);
-	bool visible = head == EXPECT_NOTHING || answers[head].visible;
+	bool awaited = head != EXPECT_NOTHING && answers[head].visible;
 	if (reply->code == 421 && head != EXPECT_GREETING)
-		return far_closes(d, visible, reply, io);
+		return far_closes(d, awaited, reply, io);
 	/* An answer to nothing would be taken for the answer to near's next command. */
 	if (head == EXPECT_NOTHING ||
 		!(answers[head].classes & (1u << reply->code / 100)))

@@ -203,6 +203,13 @@ enum dialogue_want near_mail(
 
 /* ---- RCPT ---- */
 
+/* Far refused the MAIL: its answer, once for each recipient. */
+static enum dialogue_want answer_refused_mail(const struct dialogue_io *io)
+{
+	buf_append(io->near_out, buf_head(io->held), buf_length(io->held));
+	return DIALOGUE_READ;
+}
+
 /* The held MAIL goes before the first RCPT that far gets to see. */
 static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue_io *io)
 {
@@ -218,18 +225,15 @@ static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue
 		return DIALOGUE_HOLD;
 	d->mail_refused = true;
 	buf_printf(io->held, "%s\r\n", refusal);
-	return DIALOGUE_HOLD;
+	return answer_refused_mail(io);
 }
 
 /* Synthesised: whether this RCPT may go now (READ), or what has to come before. */
 static enum dialogue_want decide(
 	struct dialogue *d, const struct smtp_path *path, const struct dialogue_io *io)
 {
-	if (d->mail_refused) {
-		/* Far refused the MAIL: its answer, once for each recipient. */
-		buf_append(io->near_out, buf_head(io->held), buf_length(io->held));
-		return DIALOGUE_READ;
-	}
+	if (d->mail_refused)
+		return answer_refused_mail(io);
 	switch (d->policy) {
 	case POLICY_NONE:
 		d->policy = POLICY_ASKED;
@@ -237,6 +241,8 @@ static enum dialogue_want decide(
 		return DIALOGUE_ASK_POLICY;
 	case POLICY_ASKED: return DIALOGUE_HOLD;
 	case POLICY_REFUSED:
+		if (!drained(d))
+			return DIALOGUE_HOLD;
 		say(io, d->refusal);
 		d->policy = POLICY_NONE;
 		return DIALOGUE_READ;

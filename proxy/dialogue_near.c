@@ -279,10 +279,9 @@ static_assert(sizeof rules / sizeof *rules == SMTP_VERBS, "a rule each");
  * turn too. */
 static bool must_wait(const struct dialogue *d, unsigned flags, bool fault)
 {
-	if ((fault || (flags & ANSWERED)) && !drained(d))
-		return true;
-	return !fault && (flags & FORWARDED) && !d->service->synthesised &&
-	       !may_forward(d);
+	bool forwards = !fault && (flags & FORWARDED) && !d->service->synthesised;
+	bool answers = fault || (flags & ANSWERED) || ((flags & FORWARDED) && !forwards);
+	return (answers && !drained(d)) || (forwards && !may_forward(d));
 }
 
 static const char *fault_of(
