@@ -41,17 +41,17 @@ enum {
 	RANKS = 4,	    /* that rank() tells apart */
 };
 
-/* Credentials for clients that ask for a name right below `domain`. */
-struct wildcard {
-	struct wildcard *next;
+/* Credentials for clients that ask for a name: those pairs that bear it come first. */
+struct named {
+	struct named *next;
 	gnutls_certificate_credentials_t credentials;
-	char domain[NAME_MAX_DNS];
+	char name[NAME_MAX_DNS]; /* as a certificate bears it: "*." may stand before it */
 };
 
 struct tls_server {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
-	struct wildcard *wildcards;
+	struct named *names;
 	gnutls_datum_t ticket_key; /* by the clock GnuTLS derives from it what it uses */
 };
 
@@ -83,22 +83,14 @@ static bool next_name(gnutls_x509_crt_t crt, unsigned *at, char name[NAME_MAX_DN
 	}
 }
 
-/* "*.example.com" gives "example.com", any other name NULL. */
-static const char *wildcard_domain(const char *name)
+static bool bears(const struct tls_loaded *l, const char *name)
 {
-	return strncmp(name, "*.", 2) == 0 ? name + 2 : NULL;
-}
-
-static bool covers(const struct tls_loaded *l, const char *domain)
-{
-	char name[NAME_MAX_DNS];
+	char its[NAME_MAX_DNS];
 	unsigned at = 0;
 
-	while (next_name(l->chain[0], &at, name)) {
-		const char *its = wildcard_domain(name);
-		if (its && strcasecmp(its, domain) == 0)
+	while (next_name(l->chain[0], &at, its))
+		if (strcasecmp(its, name) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -106,23 +98,23 @@ static bool covers(const struct tls_loaded *l, const char *domain)
  * In TLS 1.3 the order of loading decides which of two suitable certificates is taken.
  * RSA keys are dear to use: they come last, for those who take nothing else.
  */
-static unsigned rank(const struct tls_loaded *l, const char *domain)
+static unsigned rank(const struct tls_loaded *l, const char *name)
 {
 	int algorithm = gnutls_x509_privkey_get_pk_algorithm(l->key);
 	bool rsa = algorithm == GNUTLS_PK_RSA || algorithm == GNUTLS_PK_RSA_PSS;
 
-	return (rsa ? 1 : 0) + (domain && !covers(l, domain) ? 2 : 0);
+	return (rsa ? 1 : 0) + (name && !bears(l, name) ? 2 : 0);
 }
 
-/* Credentials of all pairs, with those first that cover `domain`. */
+/* Credentials of all pairs, with those first that bear `name`. */
 static bool present(gnutls_certificate_credentials_t *credentials,
-	const struct pairs *pairs, const char *domain, char reason[TLS_REASON])
+	const struct pairs *pairs, const char *name, char reason[TLS_REASON])
 {
 	if (gnutls_certificate_allocate_credentials(credentials) < 0)
 		return complain(reason, "certificates", "out of memory");
 	for (size_t i = 0; i < pairs->count * RANKS; i++) {
 		struct tls_loaded *l = &pairs->loaded[i % pairs->count];
-		if (rank(l, domain) != i / pairs->count)
+		if (rank(l, name) != i / pairs->count)
 			continue;
 		int code = gnutls_certificate_set_x509_key(
 			*credentials, l->chain, (int)l->length, l->key);
@@ -134,42 +126,39 @@ static bool present(gnutls_certificate_credentials_t *credentials,
 	return true;
 }
 
-static struct wildcard *find_wildcard(const struct tls_server *server, const char *domain)
+static struct named *find_named(const struct tls_server *server, const char *name)
 {
-	struct wildcard *w = server->wildcards;
+	struct named *n = server->names;
 
-	while (w && strcasecmp(w->domain, domain) != 0)
-		w = w->next;
-	return w;
+	while (n && strcasecmp(n->name, name) != 0)
+		n = n->next;
+	return n;
 }
 
-static bool add_wildcard(struct tls_server *server, const struct pairs *pairs,
-	const char *domain, char reason[TLS_REASON])
+static bool add_named(struct tls_server *server, const struct pairs *pairs,
+	const char *name, char reason[TLS_REASON])
 {
-	struct wildcard *w = calloc(1, sizeof(*w));
+	struct named *n = calloc(1, sizeof(*n));
 
-	if (!w)
+	if (!n)
 		return complain(reason, "certificates", "out of memory");
-	w->next = server->wildcards;
-	server->wildcards = w;
-	memcpy(w->domain, domain, strlen(domain) + 1);
-	return present(&w->credentials, pairs, domain, reason);
+	n->next = server->names;
+	server->names = n;
+	memcpy(n->name, name, strlen(name) + 1);
+	return present(&n->credentials, pairs, name, reason);
 }
 
-/* GnuTLS finds a certificate by an exact name alone: a wildcard needs credentials of its
- * own. */
-static bool present_wildcards(
+/* GnuTLS itself finds a certificate only by a name that is the same to the letter. */
+static bool present_names(
 	struct tls_server *server, const struct pairs *pairs, char reason[TLS_REASON])
 {
 	for (size_t i = 0; i < pairs->count; i++) {
 		char name[NAME_MAX_DNS];
 		unsigned at = 0;
-		while (next_name(pairs->loaded[i].chain[0], &at, name)) {
-			const char *domain = wildcard_domain(name);
-			if (domain && !find_wildcard(server, domain) &&
-				!add_wildcard(server, pairs, domain, reason))
+		while (next_name(pairs->loaded[i].chain[0], &at, name))
+			if (!find_named(server, name) &&
+				!add_named(server, pairs, name, reason))
 				return false;
-		}
 	}
 	return true;
 }
@@ -190,7 +179,7 @@ static bool load_pairs(struct tls_server *server,
 		pairs.count++;
 	bool fine = pairs.count == options->pair_count &&
 		    present(&server->credentials, &pairs, NULL, reason) &&
-		    (pairs.count == 1 || present_wildcards(server, &pairs, reason));
+		    (pairs.count == 1 || present_names(server, &pairs, reason));
 	while (pairs.count > 0)
 		tls_pem_unload(&pairs.loaded[--pairs.count]);
 	free(pairs.loaded);
@@ -280,12 +269,12 @@ void tls_server_free(struct tls_server *server)
 {
 	if (!server)
 		return;
-	while (server->wildcards) {
-		struct wildcard *w = server->wildcards;
-		server->wildcards = w->next;
-		if (w->credentials)
-			gnutls_certificate_free_credentials(w->credentials);
-		free(w);
+	while (server->names) {
+		struct named *n = server->names;
+		server->names = n->next;
+		if (n->credentials)
+			gnutls_certificate_free_credentials(n->credentials);
+		free(n);
 	}
 	if (server->credentials)
 		gnutls_certificate_free_credentials(server->credentials);
@@ -342,16 +331,20 @@ static int see_hello(gnutls_session_t session, unsigned type, unsigned when,
 static int choose_credentials(gnutls_session_t session)
 {
 	struct tls *t = gnutls_session_get_ptr(session);
-	char name[NAME_MAX_DNS];
-	size_t size = sizeof(name);
+	char wildcard[NAME_MAX_DNS + 1] = "*", *name = wildcard + 1;
+	size_t size = NAME_MAX_DNS;
 	unsigned type;
 
 	if (gnutls_server_name_get(session, name, &size, &type, 0) < 0 ||
 		type != GNUTLS_NAME_DNS)
 		return 0;
-	const char *dot = strchr(name, '.');
-	struct wildcard *w = dot ? find_wildcard(t->settings, dot + 1) : NULL;
-	return w ? gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, w->credentials)
+	struct named *n = find_named(t->settings, name);
+	char *dot = strchr(name, '.');
+	if (!n && dot) {
+		*--dot = '*';
+		n = find_named(t->settings, dot);
+	}
+	return n ? gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, n->credentials)
 		 : 0;
 }
 
@@ -363,7 +356,7 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 	if (!t)
 		return NULL;
 	t->settings = server;
-	if (server->wildcards)
+	if (server->names)
 		gnutls_handshake_set_post_client_hello_function(
 			t->session, choose_credentials);
 	gnutls_handshake_set_hook_function(
