@@ -9,6 +9,7 @@
 #include "proxyheader.h"
 #include "session_private.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -53,6 +54,22 @@ static void far_close(struct session *s)
 
 /* ---- connecting to the backend ---- */
 
+static void write_header_v2(struct session *s)
+{
+	struct facts facts = { .name = "" };
+	char version[sizeof facts.version + 1];
+	if (!s->stream.dialogue.near_tls) {
+		proxyheader_write_v2(
+			&s->stream.far_out, &s->client, &s->server, NULL, NULL, NULL);
+		return;
+	}
+	tls_facts(s->near.tls, &facts);
+	/* "TLS1.3" is "TLSv1.3" there. */
+	snprintf(version, sizeof version, "TLSv%.8s", facts.version + strlen("TLS"));
+	proxyheader_write_v2(&s->stream.far_out, &s->client, &s->server, version,
+		facts.cipher, facts.name[0] != '\0' ? facts.name : NULL);
+}
+
 static void far_up(struct session *s)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
@@ -60,15 +77,8 @@ static void far_up(struct session *s)
 	s->connecting = false;
 	if (mode == CLIENT_ADDRESS_PROXY_V1)
 		proxyheader_write_v1(&s->stream.far_out, &s->client, &s->server);
-	if (mode == CLIENT_ADDRESS_PROXY_V2) {
-		struct facts facts = { .name = "" };
-		if (s->stream.dialogue.near_tls)
-			tls_facts(s->near.tls, &facts);
-		bool tls = facts.version[0] != '\0';
-		proxyheader_write_v2(&s->stream.far_out, &s->client, &s->server,
-			tls ? facts.version : NULL, tls ? facts.cipher : NULL,
-			facts.name[0] != '\0' ? facts.name : NULL);
-	}
+	if (mode == CLIENT_ADDRESS_PROXY_V2)
+		write_header_v2(s);
 	session_obey(s, dialogue_far_up(&s->stream.dialogue, &io));
 }
 
