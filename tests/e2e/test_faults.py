@@ -274,14 +274,14 @@ def test_real_server_killed(daemon, world, tls, phase, tmp_path):
                 c.send(b"Subject: x\r\n\r\n" + b"line\r\n" * 10000)
             if phase == "after":
                 c.data(MESSAGE)
-            server.kill()
+            server.stop()
             if phase == "body":
                 c.send(b".\r\n")
                 assert c.reply()[0].startswith(b"4")
             else:
                 c.send(b"NOOP\r\n")
                 assert c.reply()[0].startswith(b"4")
-        d.session_end(end="server")
+        d.session_end()
         with peer.Client(d.address) as c:
             c.reply(421)
     finally:

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from .net import WAIT, Deadline, free_port, listening
+from .net import WAIT, Deadline, free_port, listening, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -167,6 +167,16 @@ class Sealpost:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def settle(self):
+        """
+        Until the daemon sleeps. What was sent over loopback has woken it before the sender came
+        back from the kernel: so what was sent before this call has been dealt with.
+        """
+        def asleep():
+            stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+            return stat.rsplit(")", 1)[1].split()[0] in "SZ"
+        until(asleep, "the daemon sleeps")
 
     # -- the log
 

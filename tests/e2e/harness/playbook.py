@@ -20,28 +20,29 @@ def beyond_tls(octets):
     return octets
 
 
-
 class Fault(Exception):
     """The playbook itself is wrong."""
 
 
 class Step:
-    def __init__(self, number, kind, leg=None, octets=b"", pattern=None):
+    def __init__(self, number, kind, leg=None, octets=b"", pattern=None, times=1):
         self.number, self.kind, self.leg = number, kind, leg
-        self.octets, self.pattern = octets, pattern
+        self.octets, self.pattern, self.times = octets, pattern, times
 
 
 class Playbook:
     def __init__(self, file):
         self.name = file.stem
         self.settings, self.limits, self.steps = {}, {}, []
-        self.only = None
+        self.only = set()
         self.refused = False
         for number, raw in enumerate(file.read_bytes().split(b"\n"), 1):
             line = raw.lstrip()
             if self.only == "core":
                 break  # the rest is not for us, nor are all its words
             if line and not line.startswith(b"#"):
+                if "core" in self.only:
+                    return  # what follows may be words that are not for us
                 try:
                     self._read(number, line)
                 except Fault as e:
@@ -57,7 +58,7 @@ class Playbook:
             (self.settings if words[0] == "set" else self.limits)[key.strip()] = value.strip()
         elif words[0] == "only":
             if words[1] != "whole":
-                self.only = words[1]
+                self.only.add(words[1])
         elif words[0] == "timeout":
             self.steps.append(Step(number, "timeout", None))
         elif bare == "far refused":
@@ -77,17 +78,14 @@ class Playbook:
         ours = b"S" if leg == "near" else b"C"
         if who not in (b"C", b"S") or how not in (b":", b"=", b"*"):
             raise Fault("neither sent nor expected")
-        times = 1
+        times, text = 1, blank_off(text)
         if how == b"*":
-            count, _, text = blank_off(text).partition(b" ")
+            count, _, text = text.partition(b" ")
             times = int(count)
-        else:
-            text = blank_off(text)
         if who == ours:
             if how == b"=":
                 raise Fault("an expectation is a whole line")
-            expected = Step(number, "expect", leg, pattern=pattern(text))
-            self.steps.extend([expected] * times)
+            self.steps.append(Step(number, "expect", leg, pattern=pattern(text), times=times))
             return
         octets = unescape(text) + (b"" if how == b"=" else b"\r\n")
         self.steps.append(Step(number, "send", leg, octets * times))
@@ -119,11 +117,12 @@ def pattern(text):
 class Player:
     """Both worlds of a playbook around a running daemon."""
 
-    def __init__(self, book, address, listener, server_context):
+    def __init__(self, book, daemon, listener, server_context):
         self.book, self.listener, self.server_context = book, listener, server_context
-        self.address = address
+        self.daemon = daemon
         self.near = None
         self._far = None
+        self._far_gone = False  # we ended it: what we send next goes over a new connection
         self.owed = {"near": b"", "far": b""}
 
     @property
@@ -140,9 +139,10 @@ class Player:
             if octets:
                 self.owed[name] = b""
                 self.leg(name).send(octets)
+                self.daemon.settle()  # the other leg's next octets come after these
 
     def play(self):
-        self.near = peer.dial(self.address, "near")
+        self.near = peer.dial(self.daemon.address, "near")
         for step in self.book.steps:
             try:
                 self._step(step)
@@ -153,6 +153,10 @@ class Player:
 
     def _step(self, step):
         if step.kind == "send":
+            if step.leg == "far" and self._far_gone:
+                self.flush()
+                self._far.close()
+                self._far, self._far_gone = None, False
             if self.owed[step.leg] == b"":
                 self.flush()
             self.owed[step.leg] += step.octets
@@ -162,20 +166,25 @@ class Player:
             return
         wire = self.leg(step.leg)
         if step.kind == "expect":
-            line = wire.line()
-            assert step.pattern.fullmatch(line), f"{wire.name} got {line!r}"
+            for _ in range(step.times):
+                line = wire.line()
+                assert step.pattern.fullmatch(line), f"{wire.name} got {line!r}"
         elif step.kind == "tls" and step.leg == "near":
             assert not wire.unread, f"unread before TLS: {bytes(wire.unread)!r}"
             wire.starttls(peer.client_context(), "proxy.example")
         elif step.kind == "tls":
             wire.accept_tls(self.server_context)
         elif step.kind == "tls-fails":
-            break_off(wire, step.leg, self.server_context)
+            break_off(wire, step.leg)
+            self._far_gone |= step.leg == "far"
         elif step.kind == "ends":
             wire.bye() if isinstance(wire.sock, ssl.SSLSocket) else wire.finish()
+            self.daemon.settle()
+            self._far_gone |= step.leg == "far"
         elif step.kind == "closed":
             rest = beyond_tls(wire.rest())
             assert rest == b"", f"{wire.name} still got {rest[:200]!r}"
+            wire.finish()
 
     def _end(self):
         """Whatever comes when both sides hang up, it is no word that was left unread before."""
@@ -196,19 +205,19 @@ class Player:
                 wire.close()
 
 
-def break_off(wire, leg, context):
-    """A handshake that begins well and is refused: the client will not have our certificate."""
+def break_off(wire, leg):
+    """Ends a handshake that began well: the client will not have our certificate, the server us."""
+    if leg == "far":
+        wire.exactly(int.from_bytes(wire.exactly(5)[3:], "big"))  # the ClientHello
+        wire.send(b"\x15\x03\x03\x00\x02\x02\x28")  # alert: handshake_failure
+        wire.finish()
+        return
     raw = wire.sock.dup()
     try:
-        if leg == "near":
-            strict = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            wire.starttls(strict, "proxy.example")
-        else:
-            wire.send(b"\x15\x03\x03\x00\x02\x02\x28")  # alert: handshake_failure
+        wire.starttls(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "proxy.example")
     except ssl.SSLError:
         pass
     wire.sock = raw
-    wire.unread.clear()
 
 
 def backend(book):
