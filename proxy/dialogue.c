@@ -498,14 +498,6 @@ bool dialogue_takes_lines(const struct dialogue *d)
 	return d->near == NEAR_GREETED || d->near == NEAR_READY || d->near == NEAR_AUTH;
 }
 
-bool dialogue_wants_trace(const struct dialogue *d)
-{
-	bool message = expect_head(d) == EXPECT_DATA ||
-		       (d->near == NEAR_READY && d->recipients > 0);
-	return (d->service->received && message) ||
-	       (d->service->xclient && !d->far_ready);
-}
-
 bool dialogue_closed(const struct dialogue *d)
 {
 	return d->near == NEAR_CLOSED;

@@ -238,10 +238,6 @@ size_t dialogue_line_limit(const struct dialogue *d);
  * end). */
 bool dialogue_takes_lines(const struct dialogue *d);
 
-/* Whether the next event may need io.trace; else it may be NULL: to make one is not free.
- */
-bool dialogue_wants_trace(const struct dialogue *d);
-
 /* It has ended: there is only something left to flush. */
 bool dialogue_closed(const struct dialogue *d);
 

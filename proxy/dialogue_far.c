@@ -229,27 +229,32 @@ static enum dialogue_want far_unfit(struct dialogue *d, const char *code,
 static void write_attribute(
 	struct buf *out, enum smtp_xclient attribute, const char *value)
 {
-	static const char ipv6[] = "IPv6:";
 	buf_printf(out, " %s=", smtp_xclient_name(attribute));
-	if (strncmp(value, ipv6, strlen(ipv6)) == 0) {
-		buf_puts(out, "IPV6:");
-		value += strlen(ipv6);
-	}
 	smtp_xtext_write(out, (struct span){ value, strlen(value) });
+}
+
+/* As XCLIENT wants an address. */
+static const char *xclient_address(const struct address *a, char text[ADDRESS_TEXT + 5])
+{
+	char host[ADDRESS_TEXT];
+	snprintf(text, ADDRESS_TEXT + 5, "%s%s", a->family == AF_INET6 ? "IPV6:" : "",
+		address_host(a, host));
+	return text;
 }
 
 /* Only what far says it understands. What near has not said yet (HELO, LOGIN) it says
  * itself. */
 static void write_xclient(const struct dialogue *d, const struct dialogue_io *io)
 {
+	char client[ADDRESS_TEXT + 5], server[ADDRESS_TEXT + 5];
 	char client_port[12], server_port[12];
-	snprintf(client_port, sizeof client_port, "%u", io->trace->client_port);
-	snprintf(server_port, sizeof server_port, "%u", io->trace->server_port);
+	snprintf(client_port, sizeof client_port, "%u", io->trace->client->port);
+	snprintf(server_port, sizeof server_port, "%u", io->trace->server->port);
 	const char *const values[SMTP_XCLIENT_ATTRIBUTES] = {
 		[SMTP_XCLIENT_NAME] = "[UNAVAILABLE]",
-		[SMTP_XCLIENT_ADDR] = io->trace->client,
+		[SMTP_XCLIENT_ADDR] = xclient_address(io->trace->client, client),
 		[SMTP_XCLIENT_PORT] = client_port,
-		[SMTP_XCLIENT_DESTADDR] = io->trace->server,
+		[SMTP_XCLIENT_DESTADDR] = xclient_address(io->trace->server, server),
 		[SMTP_XCLIENT_DESTPORT] = server_port,
 	};
 	buf_puts(io->far_out, "XCLIENT");

@@ -142,7 +142,6 @@ static void free_session(struct session *s)
 	ev_io_stop(worker->loop, &s->far_io);
 	ev_clear_pending(worker->loop, &s->timer);
 	ev_timer_stop(worker->loop, &s->timer);
-	session_trace_stale(s);
 	leg_close(&s->near, false);
 	leg_close(&s->far, false);
 	stream_release(&s->stream);
@@ -195,9 +194,8 @@ static void run_stream(struct session *s)
 	struct stream *stream = &s->stream;
 	stream->tls_busy =
 		limits_handshakes_full(s->worker->limits, ev_now(s->worker->loop));
-	const struct trace *trace =
-		dialogue_wants_trace(&stream->dialogue) ? session_trace(s) : NULL;
-	enum dialogue_want want = stream_run(stream, trace);
+	struct trace trace = session_trace(s);
+	enum dialogue_want want = stream_run(stream, &trace);
 	if (stream_failed(stream)) {
 		session_log_failure(s, "session ended", "out of memory");
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");

@@ -193,7 +193,6 @@ static bool shake_near(struct session *s)
 		s->near_shaking = false;
 		s->near_readable = true;
 		count_handshake(s, false);
-		session_trace_stale(s);
 		io = stream_io(&s->stream, NULL);
 		session_obey(s, dialogue_near_tls(&s->stream.dialogue, &io));
 		return true;
@@ -300,7 +299,6 @@ bool session_header(struct session *s)
 	if (!header.local) {
 		s->client = header.source;
 		s->server = header.destination;
-		session_trace_stale(s);
 	}
 	session_begin(s);
 	return true;

@@ -9,49 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static void literal(char *to, size_t size, const struct address *a)
+struct trace session_trace(const struct session *s)
 {
-	char text[ADDRESS_TEXT];
-	snprintf(to, size, "%s%s", a->family == AF_INET6 ? "IPv6:" : "",
-		address_host(a, text));
-}
-
-static const char *id_text(const struct session *s, char text[24])
-{
-	snprintf(text, 24, "%012" PRIx64, s->id);
-	return text;
-}
-
-const struct trace *session_trace(struct session *s)
-{
-	struct worker_trace *t = &s->worker->traced;
-	t->trace.when = (time_t)ev_now(s->worker->loop);
-	if (t->owner == s)
-		return &t->trace;
-	t->owner = s;
-	literal(t->client, sizeof t->client, &s->client);
-	literal(t->server, sizeof t->server, &s->server);
-	id_text(s, t->id);
-	t->trace.hostname = s->worker->config->hostname;
-	t->trace.client = t->client;
-	t->trace.client_port = s->client.port;
-	t->trace.server = t->server;
-	t->trace.server_port = s->server.port;
-	t->trace.id = t->id;
-	t->trace.tls = NULL;
-	if (s->near.tls && !s->near_shaking) {
-		struct facts facts;
-		tls_facts(s->near.tls, &facts);
-		snprintf(t->tls, sizeof t->tls, "%s %s", facts.version, facts.cipher);
-		t->trace.tls = t->tls;
-	}
-	return &t->trace;
-}
-
-void session_trace_stale(struct session *s)
-{
-	if (s->worker->traced.owner == s)
-		s->worker->traced.owner = NULL;
+	bool tls = s->near.tls && !s->near_shaking;
+	return (struct trace){
+		.hostname = s->worker->config->hostname,
+		.client = &s->client,
+		.server = &s->server,
+		.id = s->id,
+		.tls = tls ? tls_version(s->near.tls) : NULL,
+		.cipher = tls ? tls_cipher(s->near.tls) : NULL,
+		.when = (time_t)ev_now(s->worker->loop),
+	};
 }
 
 static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size_t size)
@@ -78,7 +47,7 @@ void session_log_end(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
-	char id[24], client[ADDRESS_TEXT], near[80], far[80], number[4][32];
+	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], far[80], number[4][32];
 	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
 	snprintf(number[0], sizeof number[0], "%" PRIu32, d->transactions);
 	snprintf(number[1], sizeof number[1], "%" PRIu64, s->stream.octets);
@@ -86,7 +55,7 @@ void session_log_end(struct session *s)
 		ev_now(s->worker->loop) - s->started);
 	bool mailed = d->to[0] != '\0' || d->from[0] != '\0';
 	const struct log_field fields[] = {
-		{ "session", id_text(s, id) },
+		{ "session", trace_id(s->id, id) },
 		{ "service", s->service->config->name },
 		{ "client", address_text(&s->client, client) },
 		{ "helo", d->helo[0] ? d->helo : NULL },
@@ -114,9 +83,9 @@ void session_warn_of_duplicate(struct session *s)
 
 void session_log_failure(struct session *s, const char *what, const char *why)
 {
-	char id[24], client[ADDRESS_TEXT];
+	char id[TRACE_ID], client[ADDRESS_TEXT];
 	const struct log_field fields[] = {
-		{ "session", id_text(s, id) },
+		{ "session", trace_id(s->id, id) },
 		{ "service", s->service->config->name },
 		{ "client", address_text(&s->client, client) },
 		{ "reason", why && why[0] ? why : NULL },

@@ -75,10 +75,9 @@ void session_near_lost(struct session *s, enum dialogue_end end, const char *rea
 
 /* ---- session_log.c ---- */
 
-/* The trace of this session, filled in. */
-const struct trace *session_trace(struct session *s);
-/* What it says has changed: TLS came up. */
-void session_trace_stale(struct session *s);
+/* What the dialogue may tell of this session; valid as long as the session is as it is.
+ */
+struct trace session_trace(const struct session *s);
 
 /* The line at a session's end. */
 void session_log_end(struct session *s);

@@ -44,8 +44,6 @@ void stream_release(struct stream *s);
 struct dialogue_io stream_io(struct stream *s, const struct trace *trace);
 
 /*
- * `trace` may be NULL unless dialogue_wants_trace().
- *
  * Goes as far as the octets at hand allow. Returns DIALOGUE_READ when more octets, or
  * room in the out buffers, are needed; else what the shell must do (never HOLD or BODY).
  * After DIALOGUE_CLOSE it returns that for ever. Out of memory: DIALOGUE_CLOSE, and

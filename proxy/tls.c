@@ -244,22 +244,34 @@ const char *tls_reason(const struct tls *t)
 	return t->clean ? "closed by the peer" : "";
 }
 
+static const char *known(const char *name)
+{
+	return name ? name : "unknown";
+}
+
+const char *tls_version(const struct tls *t)
+{
+	return known(gnutls_protocol_get_name(gnutls_protocol_get_version(t->session)));
+}
+
+const char *tls_cipher(const struct tls *t)
+{
+	return known(gnutls_ciphersuite_get(t->session));
+}
+
 static void copy_name(char *to, size_t size, const char *from)
 {
-	size_t length = from ? strnlen(from, size - 1) : 0;
+	size_t length = strnlen(from, size - 1);
 
-	if (length > 0)
-		memcpy(to, from, length);
+	memcpy(to, from, length);
 	to[length] = '\0';
 }
 
 void tls_facts(const struct tls *t, struct facts *facts)
 {
 	*facts = (struct facts){ .version = "" };
-	copy_name(facts->version, sizeof(facts->version),
-		gnutls_protocol_get_name(gnutls_protocol_get_version(t->session)));
-	copy_name(
-		facts->cipher, sizeof(facts->cipher), gnutls_ciphersuite_get(t->session));
+	copy_name(facts->version, sizeof(facts->version), tls_version(t));
+	copy_name(facts->cipher, sizeof(facts->cipher), tls_cipher(t));
 	facts->resumed = gnutls_session_is_resumed(t->session) != 0;
 	if (!t->server)
 		return;

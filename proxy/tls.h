@@ -121,6 +121,10 @@ bool tls_closed_cleanly(const struct tls *t);
 /* Why it failed: "handshake: no common cipher", a line without line end. Never NULL. */
 const char *tls_reason(const struct tls *t);
 
+/* "TLS1.3", and IANA's name of the cipher suite; constants. */
+const char *tls_version(const struct tls *t);
+const char *tls_cipher(const struct tls *t);
+
 void tls_facts(const struct tls *t, struct facts *facts);
 
 #endif

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026 The Sealpost authors */
 #include "trace.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -85,18 +87,27 @@ static const char *protocol(const struct trace *t)
 	return t->esmtp ? names[t->utf8][t->tls != NULL][t->auth] : "SMTP";
 }
 
+const char *trace_id(uint64_t id, char text[TRACE_ID])
+{
+	snprintf(text, TRACE_ID, "%012" PRIx64, id);
+	return text;
+}
+
 void trace_received(struct buf *out, const struct trace *t)
 {
 	const char *helo = t->helo != NULL ? t->helo : "";
 	bool usable = is_domain(helo) || is_literal(helo);
+	char client[ADDRESS_TEXT], id[TRACE_ID];
 
-	buf_printf(out, "Received: from %s ([%s])", usable ? helo : "unknown", t->client);
+	buf_printf(out, "Received: from %s ([%s%s])", usable ? helo : "unknown",
+		t->client->family == AF_INET6 ? "IPv6:" : "",
+		address_host(t->client, client));
 	if (!usable && *helo != '\0')
 		put_comment(out, helo);
 	buf_printf(out, "\r\n\tby %s with %s", t->hostname, protocol(t));
 	if (t->tls != NULL)
-		buf_printf(out, " (%s)", t->tls);
-	buf_printf(out, "\r\n\tid %s; ", t->id);
+		buf_printf(out, " (%s %s)", t->tls, t->cipher);
+	buf_printf(out, "\r\n\tid %s; ", trace_id(t->id, id));
 	put_date(out, t->when);
 	buf_puts(out, "\r\n");
 }

@@ -8,22 +8,24 @@
  * §4.4, RFC 3848 for the protocol names). Pure: libc alone.
  */
 
+#include "address.h"
 #include "buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 
 struct trace {
-	const char *hostname; /* ours: "by" */
-	const char *client;   /* as in an address literal: 192.0.2.1, IPv6:2001:db8::1 */
-	const char *server;   /* the address of ours that the client came to, likewise */
-	unsigned client_port, server_port;
-	const char *id;	  /* the session's */
-	const char *tls;  /* "TLS1.3 TLS_AES_256_GCM_SHA384", or NULL in clear */
-	const char *helo; /* what the client said; untrusted, made safe here */
-	bool esmtp;	  /* EHLO, not HELO */
+	const char *hostname;	      /* ours: "by" */
+	const struct address *client; /* whom we serve, and where it came to */
+	const struct address *server;
+	uint64_t id;	    /* the session's */
+	const char *tls;    /* "TLS1.3", or NULL in clear */
+	const char *cipher; /* "TLS_AES_256_GCM_SHA384" */
+	const char *helo;   /* what the client said; untrusted, made safe here */
+	bool esmtp;	    /* EHLO, not HELO */
 	bool auth;
-	bool utf8; /* SMTPUTF8 transaction: UTF8SMTP…, RFC 6531 §4.3 */
+	bool utf8; /* SMTPUTF8 transaction: UTF8SMTP..., RFC 6531 §4.3 */
 	time_t when;
 };
 
@@ -39,5 +41,12 @@ struct trace {
  * TEXT)".
  */
 void trace_received(struct buf *out, const struct trace *trace);
+
+enum {
+	TRACE_ID = 20, /* octets of an id in text, its NUL included */
+};
+
+/* A session's id as it stands in Received lines and in the log; returns text. */
+const char *trace_id(uint64_t id, char text[TRACE_ID]);
 
 #endif

@@ -11,7 +11,6 @@
 #include "dialogue.h"
 #include "limits.h"
 #include "tls.h"
-#include "trace.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -28,20 +27,12 @@ struct service {
 	struct tls_client *client; /* towards the backend; NULL: none. Owned */
 };
 
-/* The trace of the session that ran last: made once, not for every event. */
-struct worker_trace {
-	const struct session *owner;
-	struct trace trace;
-	char client[ADDRESS_TEXT + 8], server[ADDRESS_TEXT + 8], id[24], tls[64];
-};
-
 struct worker {
 	struct ev_loop *loop;
 	const struct config *config;
 	struct buf_pool pool;
 	struct limits *limits;
 	struct session *sessions; /* all of them, newest first */
-	struct worker_trace traced;
 	uint64_t next_id;
 	bool stopping; /* SIGTERM came: sessions end with their transactions */
 	void (*drained)(

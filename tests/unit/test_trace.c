@@ -14,8 +14,9 @@
 
 static const struct trace plain = {
 	.hostname = "mx.example.com",
-	.client = "192.0.2.1",
-	.id = "4f2a",
+	.client =
+		&(const struct address){ .family = AF_INET, .octets = { 192, 0, 2, 1 } },
+	.id = 0x4f2a,
 	.helo = "mail.example.net",
 	.esmtp = true,
 	.when = 1795309323, /* 2026-11-22 01:02:03 UTC */
@@ -41,7 +42,7 @@ static void test_plain(void **state)
 	(void)state;
 	assert_line(&plain, "Received: from mail.example.net ([192.0.2.1])\r\n"
 			    "\tby mx.example.com with ESMTP\r\n"
-			    "\tid 4f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
+			    "\tid 000000004f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
 }
 
 static void test_tls(void **state)
@@ -49,13 +50,16 @@ static void test_tls(void **state)
 	struct trace trace = plain;
 
 	(void)state;
-	trace.client = "IPv6:2001:db8::1";
+	struct address client;
+	assert_true(address_parse(&client, "2001:db8::1", 25));
+	trace.client = &client;
 	trace.helo = "[IPv6:2001:db8::1]";
-	trace.tls = "TLS1.3 TLS_AES_256_GCM_SHA384";
+	trace.tls = "TLS1.3";
+	trace.cipher = "TLS_AES_256_GCM_SHA384";
 	assert_line(&trace,
 		"Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n"
 		"\tby mx.example.com with ESMTPS (TLS1.3 TLS_AES_256_GCM_SHA384)\r\n"
-		"\tid 4f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
+		"\tid 000000004f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
 }
 
 static void test_dates(void **state)
@@ -73,8 +77,9 @@ static void test_dates(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		struct trace trace = plain;
-		char expected[256] = "Received: from mail.example.net ([192.0.2.1])\r\n"
-				     "\tby mx.example.com with ESMTP\r\n\tid 4f2a; ";
+		char expected[256] =
+			"Received: from mail.example.net ([192.0.2.1])\r\n"
+			"\tby mx.example.com with ESMTP\r\n\tid 000000004f2a; ";
 
 		trace.when = rows[i].when;
 		strcat(expected, rows[i].date);
@@ -90,15 +95,15 @@ static void test_protocols(void **state)
 		const char *name;
 	} rows[] = {
 		{ false, false, false, false, "SMTP\r\n" },
-		{ false, false, true, false, "SMTP (T)\r\n" },
+		{ false, false, true, false, "SMTP (T C)\r\n" },
 		{ true, false, false, false, "ESMTP\r\n" },
 		{ true, false, false, true, "ESMTPA\r\n" },
-		{ true, false, true, false, "ESMTPS (T)\r\n" },
-		{ true, false, true, true, "ESMTPSA (T)\r\n" },
+		{ true, false, true, false, "ESMTPS (T C)\r\n" },
+		{ true, false, true, true, "ESMTPSA (T C)\r\n" },
 		{ true, true, false, false, "UTF8SMTP\r\n" },
 		{ true, true, false, true, "UTF8SMTPA\r\n" },
-		{ true, true, true, false, "UTF8SMTPS (T)\r\n" },
-		{ true, true, true, true, "UTF8SMTPSA (T)\r\n" },
+		{ true, true, true, false, "UTF8SMTPS (T C)\r\n" },
+		{ true, true, true, true, "UTF8SMTPSA (T C)\r\n" },
 	};
 
 	(void)state;
@@ -110,9 +115,11 @@ static void test_protocols(void **state)
 		trace.esmtp = rows[i].esmtp;
 		trace.utf8 = rows[i].utf8;
 		trace.tls = rows[i].tls ? "T" : NULL;
+		trace.cipher = "C";
 		trace.auth = rows[i].auth;
 		strcat(expected, rows[i].name);
-		strcat(expected, "\tid 4f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
+		strcat(expected,
+			"\tid 000000004f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
 		assert_line(&trace, expected);
 	}
 }
@@ -159,8 +166,9 @@ static void test_helo(void **state)
 
 		trace.helo = rows[i].helo;
 		strcat(expected, rows[i].from);
-		strcat(expected, "\r\n\tby mx.example.com with ESMTP\r\n"
-				 "\tid 4f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
+		strcat(expected,
+			"\r\n\tby mx.example.com with ESMTP\r\n"
+			"\tid 000000004f2a; Sun, 22 Nov 2026 01:02:03 +0000\r\n");
 		assert_line(&trace, expected);
 	}
 }
