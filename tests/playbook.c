@@ -3,13 +3,12 @@
 
 /*
  * Plays conversations (tests/playbooks, whose README is the format) against the pure
- * core, as TAP. What the session does with sockets is done here with byte queues: the
- * same wants are obeyed in the same way. Each conversation is held twice, segments whole
- * and octet by octet, and must go the same way.
+ * core, as TAP. Each conversation is held twice, segments whole and octet by octet, and
+ * must go the same way.
  */
 
 #include "playbook.h"
-#include "stream.h"
+#include "stage.h"
 
 #include <dirent.h>
 #include <stdarg.h>
@@ -17,20 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct side {
-	struct octets sent; /* what the peer has sent and the stream has not taken */
-	struct octets got;  /* what the peer has received and no expectation has read */
-	bool open, ended, shaking, stalled;
-};
-
 struct world {
+	struct stage stage;
 	const struct playbook *book;
-	bool slowly; /* octet by octet */
-	struct buf_pool pool;
-	struct stream stream;
-	struct trace trace;
-	struct side near, far;
-	bool connecting, asked, stopping, over;
 	bool faulty; /* told already */
 };
 
@@ -55,7 +43,7 @@ static bool fault(struct world *w, const struct step *step, const char *what)
 		return false;
 	w->faulty = true;
 	printf("# %s:%u: %s: %s\n", w->book->path, step->line,
-		w->slowly ? "octet by octet" : "whole", what);
+		w->stage.piece == 1 ? "octet by octet" : "whole", what);
 	return true;
 }
 
@@ -66,215 +54,75 @@ static void saw(const char *leg, const struct side *side)
 	putchar('\n');
 }
 
-/* ---- the session's part ---- */
-
-static void end_session(struct world *w)
-{
-	w->over = true;
-	w->near.open = w->far.open = w->connecting = false;
-}
-
-static void obey(struct world *w, enum dialogue_want want);
-
-static void far_drop(struct world *w)
-{
-	w->far.open = w->far.shaking = w->far.ended = w->far.stalled = w->connecting =
-		false;
-	octets_clear(&w->far.sent);
-	w->stream.far_end = NULL;
-	buf_release(&w->stream.far_in);
-	buf_release(&w->stream.far_out);
-}
-
-static struct dialogue_io io(struct world *w)
-{
-	return stream_io(&w->stream, &w->trace);
-}
-
-static void far_lost(struct world *w, const char *reason)
-{
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_far_lost(&w->stream.dialogue, reason, &to));
-}
-
-static void far_open(struct world *w)
-{
-	far_drop(w);
-	w->connecting = w->book->far_silent;
-	if (w->book->far_refused)
-		far_lost(w, "Connection refused");
-	if (w->book->far_refused || w->book->far_silent)
-		return;
-	w->far.open = true;
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_far_up(&w->stream.dialogue, &to));
-}
-
-static bool flush(struct world *w)
-{
-	struct stream *s = &w->stream;
-	size_t before = buf_length(&s->near_out) + buf_length(&s->far_out);
-	if (!w->near.stalled)
-		octets_take(&w->near.got, &s->near_out);
-	if (w->far.open && !w->far.stalled)
-		octets_take(&w->far.got, &s->far_out);
-	return buf_length(&s->near_out) + buf_length(&s->far_out) < before;
-}
-
-static void obey(struct world *w, enum dialogue_want want)
-{
-	switch (want) {
-	case DIALOGUE_OPEN_FAR: far_open(w); break;
-	case DIALOGUE_ASK_POLICY: w->asked = true; break;
-	case DIALOGUE_START_TLS_NEAR: w->near.shaking = true; break;
-	case DIALOGUE_START_TLS_FAR: w->far.shaking = true; break;
-	case DIALOGUE_CLOSE:
-		flush(w);
-		end_session(w);
-		break;
-	default: break;
-	}
-	if (w->far.open && !dialogue_needs_far(&w->stream.dialogue))
-		far_drop(w);
-}
-
-static bool feed(struct world *w, struct side *side, struct buf *in, size_t room)
-{
-	size_t n = side->sent.length < room ? side->sent.length : room;
-	if (w->slowly && n > 1)
-		n = 1;
-	buf_append(in, octets_head(&side->sent), n);
-	octets_drop(&side->sent, n);
-	return n > 0;
-}
-
-static bool feed_near(struct world *w)
-{
-	struct stream *s = &w->stream;
-	if (w->near.shaking && (w->near.sent.length > 0 || w->near.ended))
-		end_session(w); /* that was no ClientHello */
-	if (w->over || w->near.shaking)
-		return false;
-	if (w->near.ended && w->near.sent.length == 0 && !s->near_end)
-		return s->near_end = true;
-	return feed(w, &w->near, &s->near_in, stream_near_room(s));
-}
-
-static bool feed_far(struct world *w)
-{
-	struct stream *s = &w->stream;
-	if (!w->far.open || w->over)
-		return false;
-	if (w->far.shaking) {
-		if (w->far.sent.length > 0 || w->far.ended)
-			far_lost(w, "TLS with the mail server failed");
-		return false;
-	}
-	if (w->far.ended && w->far.sent.length == 0 && !s->far_end) {
-		w->far.ended = false;
-		s->far_end = "the connection to the mail server was lost";
-		return true;
-	}
-	return feed(w, &w->far, &s->far_in, stream_far_room(s));
-}
-
-/* Goes on until nothing moves any more. */
-static void run(struct world *w)
-{
-	struct stream *s = &w->stream;
-	for (bool moved = true; moved && !w->over;) {
-		moved = feed_near(w);
-		moved |= feed_far(w);
-		if (w->over || w->near.shaking)
-			break;
-		enum dialogue_want want = stream_run(s, &w->trace);
-		if (want == DIALOGUE_READ && w->stopping) {
-			struct dialogue_io to = io(w);
-			want = dialogue_shutdown(&s->dialogue, false, &to);
-		}
-		moved |= want != DIALOGUE_READ;
-		obey(w, want);
-		moved |= flush(w);
-	}
-}
-
 /* ---- what the playbook does ---- */
+
+static struct side *side_of(struct world *w, const struct step *step)
+{
+	return step->near ? &w->stage.near : &w->stage.far;
+}
 
 static void do_tls(struct world *w, const struct step *step)
 {
-	struct side *side = step->near ? &w->near : &w->far;
-	struct dialogue *d = &w->stream.dialogue;
-	if (!side->shaking || w->over) {
+	if (w->stage.over || !side_of(w, step)->shaking)
 		fault(w, step, "nobody waits for a handshake here");
-		return;
-	}
-	side->shaking = false;
-	w->trace.tls = step->near ? "TLS1.3 TLS_AES_256_GCM_SHA384" : w->trace.tls;
-	struct dialogue_io to = io(w);
-	obey(w, step->near ? dialogue_near_tls(d, &to) : dialogue_far_tls(d, &to));
-	flush(w);
+	else
+		stage_tls(&w->stage, step->near);
 }
 
 static void do_timeout(struct world *w, const struct step *step)
 {
-	struct dialogue *d = &w->stream.dialogue;
+	struct dialogue *d = &w->stage.stream.dialogue;
 	const char *waits = dialogue_wait_name(dialogue_waiting(d));
-	if (w->over || strcmp(waits, step->text) != 0) {
+	if (w->stage.over || strcmp(waits, step->text) != 0) {
 		if (fault(w, step, "another deadline runs"))
 			printf("#\texpected: %s\n#\tseen: %s\n", step->text,
-				w->over ? "none, all is over" : waits);
+				w->stage.over ? "none, all is over" : waits);
 		return;
 	}
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_timeout(d, &to));
-	flush(w);
+	struct dialogue_io io = stage_io(&w->stage);
+	stage_obey(&w->stage, dialogue_timeout(d, &io));
 }
 
 static void do_policy(struct world *w, const struct step *step)
 {
-	struct dialogue *d = &w->stream.dialogue;
+	struct dialogue *d = &w->stage.stream.dialogue;
 	static const enum dialogue_verdict verdicts[] = {
 		[POLICY_WORD_OPEN] = DIALOGUE_POLICY_OPEN,
 		[POLICY_WORD_SERVED] = DIALOGUE_POLICY_SERVED,
 		[POLICY_WORD_REFUSED] = DIALOGUE_POLICY_REFUSED,
 	};
-	if (!w->asked) {
+	if (!w->stage.asked) {
 		fault(w, step, "the policy was not asked");
 		return;
 	}
-	w->asked = false;
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_policy(d, verdicts[step->word],
-			step->length > 0 ? step->text : NULL, &to));
-	flush(w);
+	w->stage.asked = false;
+	struct dialogue_io io = stage_io(&w->stage);
+	stage_obey(&w->stage, dialogue_policy(d, verdicts[step->word],
+				      step->length > 0 ? step->text : NULL, &io));
 }
 
 static void do_evict(struct world *w, const struct step *step)
 {
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_evict(&w->stream.dialogue, step->text, &to));
-	flush(w);
+	struct dialogue_io io = stage_io(&w->stage);
+	stage_obey(&w->stage, dialogue_evict(&w->stage.stream.dialogue, step->text, &io));
 }
 
 static void do_send(struct world *w, const struct step *step)
 {
-	struct side *side = step->near ? &w->near : &w->far;
+	struct side *side = side_of(w, step);
 	for (unsigned i = 0; i < step->times; i++)
 		octets_append(&side->sent, step->text, step->length);
 	const struct step *next = step + 1;
 	bool segment_goes_on = next->kind == STEP_SEND && next->near == step->near;
-	if (w->over || (!step->near && !w->far.open))
+	if (w->stage.over || (!step->near && !w->stage.far.open))
 		fault(w, step, "the leg is closed already");
 	if (!segment_goes_on)
-		run(w);
+		stage_run(&w->stage);
 }
 
 static void do_end(struct world *w, const struct step *step)
 {
-	if (step->near)
-		w->near.ended = true;
-	else
-		w->far.ended = true;
+	side_of(w, step)->ended = true;
 }
 
 static void act(struct world *w, const struct step *step)
@@ -283,27 +131,27 @@ static void act(struct world *w, const struct step *step)
 	case STEP_SEND: do_send(w, step); return;
 	case STEP_TLS: do_tls(w, step); break;
 	case STEP_TLS_FAILS:
-		if (!(step->near ? w->near : w->far).shaking)
+		if (!side_of(w, step)->shaking)
 			fault(w, step, "nobody waits for a handshake here");
 		do_end(w, step);
 		break;
 	case STEP_ENDS: do_end(w, step); break;
-	case STEP_STALLS: (step->near ? &w->near : &w->far)->stalled = true; break;
-	case STEP_READS: (step->near ? &w->near : &w->far)->stalled = false; break;
+	case STEP_STALLS: side_of(w, step)->stalled = true; break;
+	case STEP_READS: side_of(w, step)->stalled = false; break;
 	case STEP_TIMEOUT: do_timeout(w, step); break;
 	case STEP_POLICY: do_policy(w, step); break;
 	case STEP_EVICT: do_evict(w, step); break;
-	case STEP_BUSY: w->stream.tls_busy = true; break;
-	default: w->stopping = true;
+	case STEP_BUSY: w->stage.stream.tls_busy = true; break;
+	default: w->stage.stopping = true;
 	}
-	run(w);
+	stage_run(&w->stage);
 }
 
 /* ---- what the playbook expects ---- */
 
 static void expect_line(struct world *w, const struct step *step)
 {
-	struct side *side = step->near ? &w->near : &w->far;
+	struct side *side = side_of(w, step);
 	for (unsigned i = 0; i < step->times; i++) {
 		size_t length;
 		bool whole = octets_line(&side->got, &length);
@@ -323,7 +171,7 @@ static void expect_line(struct world *w, const struct step *step)
 
 static void expect_closed(struct world *w, const struct step *step)
 {
-	struct side *side = step->near ? &w->near : &w->far;
+	struct side *side = side_of(w, step);
 	bool closed = !side->open;
 	if ((!closed || side->got.length > 0) &&
 		fault(w, step, closed ? "unread octets at the end" : "not closed"))
@@ -332,8 +180,8 @@ static void expect_closed(struct world *w, const struct step *step)
 
 static void expect_asked(struct world *w, const struct step *step)
 {
-	struct span asked = w->stream.dialogue.asked;
-	if (!w->asked)
+	struct span asked = w->stage.stream.dialogue.asked;
+	if (!w->stage.asked)
 		fault(w, step, "the policy was not asked");
 	else if (!span_is(asked, step->text) && fault(w, step, "another domain"))
 		printf("#\tseen: %.*s\n", (int)asked.length, asked.at);
@@ -352,11 +200,11 @@ static void expect(struct world *w, const struct step *step)
 /* Before a peer acts, and at the end, all that we have said was expected. */
 static void expect_silence(struct world *w, const struct step *step)
 {
-	if (w->near.got.length == 0 && w->far.got.length == 0)
+	if (w->stage.near.got.length == 0 && w->stage.far.got.length == 0)
 		return;
 	if (fault(w, step, "something was said that nobody expected")) {
-		saw("near", &w->near);
-		saw("far", &w->far);
+		saw("near", &w->stage.near);
+		saw("far", &w->stage.far);
 	}
 }
 
@@ -368,27 +216,13 @@ static bool expects(const struct step *step)
 	       step->kind == STEP_ASKED;
 }
 
-static void begin(struct world *w)
-{
-	buf_pool_init(&w->pool, 0);
-	stream_init(&w->stream, &w->pool, &w->book->service);
-	w->near.open = true;
-	w->trace = (struct trace){ .hostname = w->book->service.hostname,
-		.client = "192.0.2.1",
-		.server = "192.0.2.25",
-		.client_port = 41022,
-		.server_port = 25,
-		.id = "1" };
-	struct dialogue_io to = io(w);
-	obey(w, dialogue_begin(&w->stream.dialogue, &w->book->service, &to));
-	flush(w);
-	run(w);
-}
-
 static bool play(const struct playbook *book, bool slowly)
 {
-	struct world w = { .book = book, .slowly = slowly };
-	begin(&w);
+	struct world w = { .book = book };
+	w.stage.piece = slowly ? 1 : 0;
+	w.stage.far_refused = book->far_refused;
+	w.stage.far_silent = book->far_silent;
+	stage_begin(&w.stage, &book->service);
 	bool expected = true;
 	const struct step *step = book->steps;
 	for (; step->kind != STEP_END && !w.faulty; step++) {
@@ -402,15 +236,11 @@ static bool play(const struct playbook *book, bool slowly)
 		expected = expects(step);
 	}
 	expect_silence(&w, step);
-	if (stream_failed(&w.stream))
+	if (stream_failed(&w.stage.stream))
 		fault(&w, step, "a buffer has failed");
-	stream_release(&w.stream);
-	if (w.pool.borrowed != 0)
+	stage_end(&w.stage);
+	if (w.stage.pool.borrowed != 0)
 		fault(&w, step, "memory is still borrowed");
-	octets_clear(&w.near.sent);
-	octets_clear(&w.near.got);
-	octets_clear(&w.far.sent);
-	octets_clear(&w.far.got);
 	return !w.faulty;
 }
 

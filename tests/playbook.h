@@ -5,33 +5,10 @@
 
 /* Reads conversations as tests/playbooks/README defines them. */
 
-#include "buf.h"
 #include "dialogue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* ---- queues of octets without a bound ---- */
-
-struct octets {
-	char *data;
-	size_t start, length, size;
-};
-
-void octets_append(struct octets *o, const char *at, size_t n);
-void octets_take(struct octets *o, struct buf *from); /* all of it */
-void octets_drop(struct octets *o, size_t n);
-void octets_clear(struct octets *o);
-
-/* Whether a whole line stands at the head; *length is without its CRLF. */
-bool octets_line(const struct octets *o, size_t *length);
-
-static inline const char *octets_head(const struct octets *o)
-{
-	return o->data ? o->data + o->start : "";
-}
-
-/* ---- playbooks ---- */
 
 enum step_kind {
 	STEP_SEND,

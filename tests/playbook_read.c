@@ -7,58 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- queues of octets ---- */
-
 /* A test without memory has nothing to say. */
 static void *must(void *memory)
 {
 	if (!memory)
 		abort();
 	return memory;
-}
-
-void octets_append(struct octets *o, const char *at, size_t n)
-{
-	if (o->start > 0 && o->start >= o->length) {
-		memmove(o->data, o->data + o->start, o->length);
-		o->start = 0;
-	}
-	if (o->start + o->length + n > o->size) {
-		o->size = 2 * (o->start + o->length + n);
-		o->data = must(realloc(o->data, o->size));
-	}
-	if (n > 0)
-		memcpy(o->data + o->start + o->length, at, n);
-	o->length += n;
-}
-
-void octets_take(struct octets *o, struct buf *from)
-{
-	octets_append(o, (const char *)buf_head(from), buf_length(from));
-	buf_consume(from, buf_length(from));
-}
-
-void octets_drop(struct octets *o, size_t n)
-{
-	o->start += n;
-	o->length -= n;
-}
-
-void octets_clear(struct octets *o)
-{
-	free(o->data);
-	*o = (struct octets){ 0 };
-}
-
-bool octets_line(const struct octets *o, size_t *length)
-{
-	const char *head = octets_head(o);
-	for (size_t i = 1; i < o->length; i++)
-		if (head[i - 1] == '\r' && head[i] == '\n') {
-			*length = i - 1;
-			return true;
-		}
-	return false;
 }
 
 /* ---- text and patterns ---- */
