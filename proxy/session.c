@@ -192,8 +192,8 @@ static void linger(struct session *s)
 static void run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
-	stream->tls_busy =
-		limits_handshakes_full(s->worker->limits, ev_now(s->worker->loop));
+	stream->tls_busy = !s->near.tls && limits_handshakes_full(s->worker->limits,
+						   ev_now(s->worker->loop));
 	struct trace trace = session_trace(s);
 	enum dialogue_want want = stream_run(stream, &trace);
 	if (stream_failed(stream)) {
@@ -214,29 +214,39 @@ static void run_stream(struct session *s)
 	session_obey(s, want);
 }
 
-/* One round; whether it moved anything. */
-static bool advance(struct session *s)
+static bool talk(struct session *s)
 {
-	switch (s->phase) {
-	case PHASE_HEADER: return session_header(s);
-	case PHASE_LINGER: linger(s); return false;
-	case PHASE_CLOSING: break;
-	default: {
-		bool moved = session_read(s);
-		if (!s->over && s->phase == PHASE_TALK && !s->near_shaking)
-			run_stream(s);
-		if (s->over)
-			return false;
-		if (s->phase == PHASE_TALK)
-			return session_write(s) || moved;
-	}
-	}
+	bool moved = session_read(s);
+	if (!s->over && s->phase == PHASE_TALK && !s->near_shaking)
+		run_stream(s);
+	if (s->over || s->phase != PHASE_TALK)
+		return !s->over;
+	bool full = stream_full(&s->stream);
+	moved |= session_write(s);
+	/* Without more to read, and with nothing that waited for room, one round is all.
+	 */
+	return moved && (full || s->near_readable || s->far_readable ||
+				leg_pending(&s->near) || leg_pending(&s->far));
+}
+
+static void say_last_words(struct session *s)
+{
 	if (buf_length(&s->stream.near_out) <= SHORT)
 		leg_hold(&s->near);
 	session_write(s);
 	if (!s->over && buf_length(&s->stream.near_out) == 0)
 		last_words_sent(s);
-	return false;
+}
+
+/* One round; whether another may move more. */
+static bool advance(struct session *s)
+{
+	switch (s->phase) {
+	case PHASE_HEADER: return session_header(s);
+	case PHASE_TALK: return talk(s);
+	case PHASE_CLOSING: say_last_words(s); return false;
+	default: linger(s); return false;
+	}
 }
 
 static void session_run(struct session *s)

@@ -205,6 +205,11 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace)
 	return DIALOGUE_READ;
 }
 
+bool stream_full(const struct stream *s)
+{
+	return !room(&s->near_out) || !room(&s->far_out);
+}
+
 bool stream_body_awaited(const struct stream *s)
 {
 	const struct dialogue *d = &s->dialogue;

@@ -54,6 +54,9 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace);
 /* A buffer had no memory: what is in them is incomplete and must not be sent. */
 bool stream_failed(const struct stream *s);
 
+/* Something may be waiting for room in the out buffers. */
+bool stream_full(const struct stream *s);
+
 /* A message or chunk has begun, and none of its octets has come yet. */
 bool stream_body_awaited(const struct stream *s);
 

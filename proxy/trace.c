@@ -99,15 +99,22 @@ void trace_received(struct buf *out, const struct trace *t)
 	bool usable = is_domain(helo) || is_literal(helo);
 	char client[ADDRESS_TEXT], id[TRACE_ID];
 
-	buf_printf(out, "Received: from %s ([%s%s])", usable ? helo : "unknown",
-		t->client->family == AF_INET6 ? "IPv6:" : "",
-		address_host(t->client, client));
+	buf_puts(out, "Received: from ");
+	buf_puts(out, usable ? helo : "unknown");
+	buf_puts(out, t->client->family == AF_INET6 ? " ([IPv6:" : " ([");
+	buf_puts(out, address_host(t->client, client));
+	buf_puts(out, "])");
 	if (!usable && *helo != '\0')
 		put_comment(out, helo);
-	buf_printf(out, "\r\n\tby %s with %s", t->hostname, protocol(t));
+	buf_puts(out, "\r\n\tby ");
+	buf_puts(out, t->hostname);
+	buf_puts(out, " with ");
+	buf_puts(out, protocol(t));
 	if (t->tls != NULL)
 		buf_printf(out, " (%s %s)", t->tls, t->cipher);
-	buf_printf(out, "\r\n\tid %s; ", trace_id(t->id, id));
+	buf_puts(out, "\r\n\tid ");
+	buf_puts(out, trace_id(t->id, id));
+	buf_puts(out, "; ");
 	put_date(out, t->when);
 	buf_puts(out, "\r\n");
 }
