@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * The order within stream_run() is: the body that is under way, then far's replies, then
- * near's lines. What far says about the past comes before what near wants next.
+ * The order within stream_run() is: far's replies, then the body that is under way, then
+ * near's lines. What far says about the past comes before what near wants next, and what
+ * it says of a message whose end is only now at hand comes too early.
  */
 
 #include "stream.h"
@@ -190,7 +191,7 @@ enum dialogue_want stream_run(struct stream *s, const struct trace *trace)
 {
 	enum dialogue_want want = DIALOGUE_READ;
 	s->near_held = false;
-	while (body_step(s, trace, &want) || far_step(s, trace, &want) ||
+	while (far_step(s, trace, &want) || body_step(s, trace, &want) ||
 		near_step(s, trace, &want)) {
 		if (stream_failed(s))
 			return DIALOGUE_CLOSE;
