@@ -23,7 +23,7 @@ class Report:
             "full": ("CPU a session, full handshake, ECDSA, µs", 0, self.cpu("full")),
             "resumed": ("CPU a session, resumed, µs", 0, self.cpu("resumed")),
             "rsa": ("CPU a session, full handshake, RSA-2048, µs", 0, self.cpu("rsa")),
-            "more": ("CPU a further message in the session, µs", 0, self.further),
+            "more": ("CPU a further message in the session, µs", 1, self.further),
             "large": ("CPU a megabyte, µs", 0, self.megabyte),
             "p50": ("latency a session, one client, p50, ms", 2, self.latency("p50")),
             "p99": ("latency a session, one client, p99, ms", 2, self.latency("p99")),
