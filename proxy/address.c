@@ -171,8 +171,27 @@ socklen_t address_to_sockaddr(const struct address *a, struct sockaddr_storage *
 	return 0;
 }
 
+/* inet_ntop() is sprintf() inside; this is written for every message. */
+static const char *dotted_quad(const uint8_t octets[4], char *text)
+{
+	char *at = text;
+
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned n = octets[i];
+		if (n >= 100)
+			*at++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*at++ = (char)('0' + n / 10 % 10);
+		*at++ = (char)('0' + n % 10);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+	return text;
+}
+
 const char *address_host(const struct address *a, char text[ADDRESS_TEXT])
 {
+	if (a->family == AF_INET)
+		return dotted_quad(a->octets, text);
 	if (address_bits(a) == 0 ||
 		inet_ntop(a->family, a->octets, text, ADDRESS_TEXT) == NULL)
 		snprintf(text, ADDRESS_TEXT, "unknown");

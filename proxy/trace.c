@@ -2,13 +2,12 @@
 /* Copyright (c) 2026 The Sealpost authors */
 #include "trace.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
 	DOMAIN_MAX = 255, /* RFC 5321 §4.5.3.1.2 */
 	COMMENT_MAX = 64, /* octets of an unusable HELO that are shown */
+	ID_DIGITS = 12,	  /* of an id at least */
 };
 
 static bool is_alphanumeric(char c)
@@ -62,6 +61,28 @@ static void put_comment(struct buf *out, const char *text)
 	buf_printf(out, " (HELO %s%s)", safe, text[n] != '\0' ? "..." : "");
 }
 
+static void put_two_digits(struct buf *out, const char *before, int n)
+{
+	const char digits[] = { (char)('0' + n / 10), (char)('0' + n % 10), '\0' };
+
+	buf_puts(out, before);
+	buf_puts(out, digits);
+}
+
+/* 1 .. 9999. */
+static void put_number(struct buf *out, const char *before, int n)
+{
+	if (n >= 100) {
+		put_two_digits(out, before, n / 100);
+		put_two_digits(out, "", n % 100);
+	} else if (n >= 10) {
+		put_two_digits(out, before, n);
+	} else {
+		buf_puts(out, before);
+		buf_append(out, &"0123456789"[n], 1);
+	}
+}
+
 static void put_date(struct buf *out, time_t when)
 {
 	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
@@ -69,11 +90,18 @@ static void put_date(struct buf *out, time_t when)
 		"Aug", "Sep", "Oct", "Nov", "Dec" };
 	struct tm tm = { .tm_mday = 1 };
 
-	/* strftime() would speak the locale's language. */
+	/* strftime() would speak the locale's language, and printf() costs more than all
+	 * the rest of the line. */
 	gmtime_r(&when, &tm);
-	buf_printf(out, "%s, %d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday],
-		tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-		tm.tm_sec);
+	buf_puts(out, days[tm.tm_wday]);
+	put_number(out, ", ", tm.tm_mday);
+	buf_puts(out, " ");
+	buf_puts(out, months[tm.tm_mon]);
+	put_number(out, " ", tm.tm_year + 1900);
+	put_two_digits(out, " ", tm.tm_hour);
+	put_two_digits(out, ":", tm.tm_min);
+	put_two_digits(out, ":", tm.tm_sec);
+	buf_puts(out, " +0000");
 }
 
 /* RFC 3848, RFC 6531 §4.3. HELO inside TLS has no name: the comment tells. */
@@ -89,8 +117,12 @@ static const char *protocol(const struct trace *t)
 
 const char *trace_id(uint64_t id, char text[TRACE_ID])
 {
-	snprintf(text, TRACE_ID, "%012" PRIx64, id);
-	return text;
+	char *at = text + TRACE_ID - 1;
+
+	*at = '\0';
+	for (; id != 0 || at > text + TRACE_ID - 1 - ID_DIGITS; id >>= 4)
+		*--at = "0123456789abcdef"[id & 15];
+	return at;
 }
 
 void trace_received(struct buf *out, const struct trace *t)
@@ -110,8 +142,13 @@ void trace_received(struct buf *out, const struct trace *t)
 	buf_puts(out, t->hostname);
 	buf_puts(out, " with ");
 	buf_puts(out, protocol(t));
-	if (t->tls != NULL)
-		buf_printf(out, " (%s %s)", t->tls, t->cipher);
+	if (t->tls != NULL) {
+		buf_puts(out, " (");
+		buf_puts(out, t->tls);
+		buf_puts(out, " ");
+		buf_puts(out, t->cipher);
+		buf_puts(out, ")");
+	}
 	buf_puts(out, "\r\n\tid ");
 	buf_puts(out, trace_id(t->id, id));
 	buf_puts(out, "; ");
