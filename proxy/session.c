@@ -201,12 +201,7 @@ static void run_stream(struct session *s)
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
 		return;
 	}
-	if (stream->verdict_lost)
-		session_warn_of_duplicate(s);
-	if (stream->fault != BODY_FINE) {
-		session_log_failure(s, "message refused", body_fault_name(stream->fault));
-		stream->fault = BODY_FINE;
-	}
+	session_log_run(s, want);
 	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
 		struct dialogue_io io = stream_io(stream, NULL);
 		want = dialogue_shutdown(&stream->dialogue, false, &io);

@@ -342,7 +342,7 @@ static bool read_far(struct session *s)
 			dialogue_waiting(&s->stream.dialogue) != DIALOGUE_WAIT_COMMAND)
 			session_log_failure(
 				s, "connection to the backend lost", leg_reason(&s->far));
-		s->stream.far_end = "the connection to the mail server was lost";
+		s->stream.far_end = session_far_ended;
 	}
 	return status != LEG_AGAIN;
 }

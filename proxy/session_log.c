@@ -23,6 +23,8 @@ struct trace session_trace(const struct session *s)
 	};
 }
 
+const char session_far_ended[] = "the connection to the mail server was lost";
+
 static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size_t size)
 {
 	if (!tls_up || !leg->tls)
@@ -79,6 +81,21 @@ void session_warn_of_duplicate(struct session *s)
 		session_log_failure(
 			s, "no answer to a whole message: it may come twice", NULL);
 	s->stream.verdict_lost = false;
+}
+
+void session_log_run(struct session *s, enum dialogue_want want)
+{
+	struct stream *stream = &s->stream;
+	const struct dialogue *d = &stream->dialogue;
+	bool lost = d->reason == session_far_ended; /* that has had its line */
+	if (stream->verdict_lost)
+		session_warn_of_duplicate(s);
+	if (stream->fault != BODY_FINE)
+		session_log_failure(s, "message refused", body_fault_name(stream->fault));
+	stream->fault = BODY_FINE;
+	if (want == DIALOGUE_CLOSE && !lost &&
+		(d->end == DIALOGUE_END_ABUSE || d->end == DIALOGUE_END_SERVER))
+		session_log_failure(s, "session ended", d->reason);
 }
 
 void session_log_failure(struct session *s, const char *what, const char *why)

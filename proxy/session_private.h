@@ -82,8 +82,14 @@ struct trace session_trace(const struct session *s);
 /* The line at a session's end. */
 void session_log_end(struct session *s);
 
+/* Lines for what has gone wrong while the stream ran, and ended with `want`. */
+void session_log_run(struct session *s, enum dialogue_want want);
+
 /* RFC 1047: far was given a whole message, and nobody will know whether it kept it. */
 void session_warn_of_duplicate(struct session *s);
+
+/* Why, where far has ended: the one reason that is told when it is read. */
+extern const char session_far_ended[];
 
 /* A line for a failure when it happens; `why` may be NULL. */
 void session_log_failure(struct session *s, const char *what, const char *why);
