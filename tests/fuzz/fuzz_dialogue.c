@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * A client and a server that do what the input says, around one whole stream. The client
+ * (near) obeys the RFCs or, in rude mode, says anything; the server (far) does as it
+ *likes. Both keep their own books, and whatever happens these must agree:
+ *
+ *	each command of a client that obeys is answered once, and in order;
+ *	a 2xx to a message says that the server gave one to that message, whole;
+ *	the server reads only commands that we know, never the octets of a chunk as one;
+ *	what was said before STARTTLS is forgotten behind it, and nothing is read in
+ *between; no command is left lying, no buffer grows, no memory is lost.
+ */
+
+#include "dialogue_private.h"
+#include "stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Not assert(): it must hold in every build. */
+#define must(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
+
+static void fail(const char *condition, int line)
+{
+	fprintf(stderr, "fuzz_dialogue.c:%d: not so: %s\n", line, condition);
+	abort();
+}
+
+struct input {
+	const uint8_t *at;
+	size_t left;
+};
+
+static unsigned take(struct input *in)
+{
+	if (in->left == 0)
+		return 0;
+	in->left--;
+	return *in->at++;
+}
+
+/* ---- the books of both ---- */
+
+enum kind { COMMAND, GREETING, HELLO, DATA, END, CHUNK, LAST, STARTTLS, AUTH, QUIT };
+
+enum {
+	QUEUE = 4096,
+	QUEUES_MOST = 256 * 1024, /* octets that any buffer may ever hold */
+};
+
+/* What awaits an answer. */
+struct queue {
+	uint8_t kind[QUEUE];
+	unsigned start, end;
+};
+
+static void push(struct queue *q, enum kind kind)
+{
+	q->kind[q->end++ % QUEUE] = kind;
+	must(q->end - q->start <= QUEUE);
+}
+
+static bool empty(const struct queue *q)
+{
+	return q->start == q->end;
+}
+
+struct client {
+	struct queue asked;
+	bool rude;  /* anything may have been sent: no books are kept */
+	bool waits; /* until all is answered: what it said last must come last in a group
+		     */
+	bool body, auth; /* the next octets are those of a message, of a response */
+	bool closing;	 /* was told 421 */
+	unsigned accepted;
+};
+
+struct server {
+	struct queue asked;
+	unsigned leg;
+	uint64_t chunk, chunk_at; /* octets to come, and that came */
+	bool ours;		  /* a chunk of the Received line */
+	bool body, auth, last;
+	size_t body_line; /* octets of the line under way, 3 at most, and ... */
+	char body_head[3];
+	bool confused; /* spoke unasked or in halves: who knows what was taken for what */
+	unsigned accepted;
+};
+
+struct play {
+	struct stage stage;
+	struct dialogue_service service;
+	struct input in;
+	struct client client;
+	struct server server;
+};
+
+/* A verb that nobody knows: it stands in chunks and messages, and must be seen nowhere
+ * else. */
+static const char magic[] = "XMAGIC\r\n";
+enum { MAGIC = sizeof magic - 1 };
+
+/* ---- the server reads ---- */
+
+static bool begins(const char *line, size_t n, const char *with)
+{
+	return n >= strlen(with) && memcmp(line, with, strlen(with)) == 0;
+}
+
+static void server_chunk(struct server *s, const char *line, size_t n)
+{
+	struct span argument = { line + 5, n - 5 };
+	must(smtp_bdat(argument, &s->chunk, &s->last));
+	s->chunk_at = 0;
+	push(&s->asked, s->last ? LAST : CHUNK);
+}
+
+static void server_command(struct server *s, const char *line, size_t n)
+{
+	static const struct {
+		const char *word;
+		enum kind kind;
+	} known[] = { { "EHLO ", HELLO }, { "HELO ", HELLO }, { "MAIL FROM:<", COMMAND },
+		{ "RCPT TO:<", COMMAND }, { "RSET", COMMAND }, { "NOOP", COMMAND },
+		{ "DATA", DATA }, { "QUIT", QUIT }, { "STARTTLS", STARTTLS },
+		{ "AUTH ", AUTH }, { "XCLIENT ", COMMAND } };
+	if (s->auth) {
+		s->auth = false;
+		push(&s->asked, AUTH);
+		return;
+	}
+	if (begins(line, n, "BDAT ")) {
+		server_chunk(s, line, n);
+		return;
+	}
+	size_t i = 0;
+	while (i < sizeof known / sizeof *known && !begins(line, n, known[i].word))
+		i++;
+	must(i < sizeof known / sizeof *known);
+	push(&s->asked, known[i].kind);
+}
+
+/* Octets of a chunk are those that the client has sent, or those of our Received line. */
+static size_t server_chunk_octets(struct server *s, bool rude, const char *at, size_t n)
+{
+	size_t most = n < s->chunk ? n : (size_t)s->chunk;
+	for (size_t i = 0; i < most; i++, s->chunk_at++) {
+		if (s->chunk_at == 0)
+			s->ours = at[i] == 'R';
+		must(s->ours || rude || at[i] == magic[s->chunk_at % MAGIC]);
+	}
+	s->chunk -= most;
+	return most;
+}
+
+/* The message of a DATA ends with CRLF.CRLF, and holds no other CR, LF or NUL. */
+static size_t server_body_octets(struct server *s, const char *at, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		must(at[i] != '\0');
+		must((at[i] == '\n') == (s->body_line > 0 && s->body_head[2] == '\r'));
+		s->body_head[2] = at[i];
+		if (s->body_line < 2)
+			s->body_head[s->body_line] = at[i];
+		s->body_line++;
+		if (at[i] != '\n')
+			continue;
+		bool dot = s->body_line == 3 && s->body_head[0] == '.';
+		s->body_line = 0;
+		if (dot) {
+			s->body = false;
+			push(&s->asked, END);
+			return i + 1;
+		}
+	}
+	return n;
+}
+
+static void server_reads(struct play *p)
+{
+	struct server *s = &p->server;
+	struct octets *got = &p->stage.far.got;
+	size_t n = 1;
+	if (s->leg != p->stage.far_legs) {
+		*s = (struct server){ .leg = p->stage.far_legs,
+			.confused = s->confused,
+			.accepted = s->accepted };
+		push(&s->asked, GREETING);
+	}
+	while (got->length > 0 && n > 0) {
+		const char *at = octets_head(got);
+		if (s->chunk > 0) {
+			n = server_chunk_octets(s, p->client.rude, at, got->length);
+		} else if (s->body) {
+			n = server_body_octets(s, at, got->length);
+		} else if (octets_line(got, &n)) {
+			server_command(s, at, n);
+			n += 2;
+		} else {
+			n = 0;
+		}
+		octets_drop(got, n);
+	}
+}
+
+/* ---- the client reads ---- */
+
+static bool client_takes(struct client *c, enum kind kind, unsigned code)
+{
+	switch (kind) {
+	case DATA: c->body = code / 100 == 3; break;
+	case AUTH: c->auth = code == 334; break;
+	case STARTTLS: return code == 220;
+	case END:
+	case LAST: c->accepted += code / 100 == 2; break;
+	default: must(code / 100 != 3);
+	}
+	return false;
+}
+
+static void client_reads(struct play *p)
+{
+	static const struct smtp_reply_limits limits = { 1 << 20, 1 << 16 };
+	struct client *c = &p->client;
+	struct octets *got = &p->stage.near.got;
+	struct smtp_reply reply;
+	while (got->length > 0) {
+		enum smtp_reply_status status =
+			smtp_reply((const unsigned char *)octets_head(got), got->length,
+				&limits, &reply);
+		must(status == SMTP_REPLY_OK);
+		octets_drop(got, reply.length);
+		must(!c->closing);
+		c->closing = reply.code == 421;
+		if (c->closing || c->rude)
+			continue;
+		must(!empty(&c->asked));
+		enum kind kind = c->asked.kind[c->asked.start++ % QUEUE];
+		if (client_takes(c, kind, reply.code))
+			must(p->stage.near.shaking && got->length == 0);
+	}
+	c->waits &= !empty(&c->asked);
+	must(c->rude || p->server.confused || c->accepted <= p->server.accepted);
+}
+
+/* ---- what must be so whenever nothing moves ---- */
+
+static void check(struct play *p)
+{
+	const struct stream *s = &p->stage.stream;
+	const struct dialogue *d = &s->dialogue;
+	const struct buf *const bufs[] = { &s->near_in, &s->near_out, &s->far_in,
+		&s->far_out, &s->held };
+	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+		must(buf_length(bufs[i]) <= QUEUES_MOST && !bufs[i]->failed);
+	must(d->fifo_count <= DIALOGUE_FIFO);
+	must(p->server.confused || d->transactions <= p->server.accepted);
+	must(dialogue_closed(d) == p->stage.over || p->stage.near.shaking ||
+		p->stage.over);
+	bool other = d->fifo_count > 0 || p->stage.asked || p->stage.connecting ||
+		     p->stage.near.shaking || p->stage.far.shaking || p->stage.over ||
+		     p->stage.near.stalled || p->stage.far.stalled;
+	if (other)
+		return;
+	/* Nothing is waited for but near: then it has its answers, and left no line. */
+	must(!dialogue_takes_lines(d) || buf_length(&s->near_in) == 0 ||
+		!memchr(buf_head(&s->near_in), '\n', buf_length(&s->near_in)));
+	bool sending = p->client.body || p->stage.stream.in_body;
+	must(p->client.rude || sending || empty(&p->client.asked));
+}
+
+static void settle(struct play *p)
+{
+	stage_run(&p->stage);
+	server_reads(p);
+	client_reads(p);
+	check(p);
+}
+
+/* ---- the client speaks ---- */
+
+static void near_says(
+	struct play *p, const char *text, enum kind kind, bool last_in_group)
+{
+	octets_append(&p->stage.near.sent, text, strlen(text));
+	octets_append(&p->stage.near.sent, "\r\n", 2);
+	if (p->client.rude)
+		return;
+	push(&p->client.asked, kind);
+	p->client.waits = last_in_group;
+}
+
+static void near_chunk(struct play *p)
+{
+	char line[64];
+	unsigned size = take(&p->in), last = size & 1;
+	snprintf(line, sizeof line, "BDAT %u%s", size, last ? " LAST" : "");
+	near_says(p, line, last ? LAST : CHUNK, false);
+	for (unsigned i = 0; i < size; i++)
+		octets_append(&p->stage.near.sent, &magic[i % MAGIC], 1);
+}
+
+/* Raw octets of the input. */
+static void near_octets(struct play *p)
+{
+	size_t n = take(&p->in);
+	n = n < p->in.left ? n : p->in.left;
+	octets_append(&p->stage.near.sent, (const char *)p->in.at, n);
+	p->in.at += n;
+	p->in.left -= n;
+}
+
+static void near_body(struct play *p)
+{
+	if (take(&p->in) & 1) {
+		octets_append(&p->stage.near.sent, magic, MAGIC);
+		near_octets(p);
+		return;
+	}
+	octets_append(&p->stage.near.sent, "\r\n", 2);
+	near_says(p, ".", END, false);
+	p->client.body = false;
+}
+
+static void near_speaks(struct play *p)
+{
+	static const struct {
+		const char *text;
+		enum kind kind;
+		bool last_in_group;
+	} says[] = { { "EHLO client.example", HELLO, true },
+		{ "MAIL FROM:<a@b.example>", COMMAND, false },
+		{ "RCPT TO:<c@d.example>", COMMAND, false }, { "DATA", DATA, true },
+		{ "RSET", COMMAND, false }, { "NOOP", COMMAND, false },
+		{ "HELO client.example", HELLO, true }, { "QUIT", QUIT, true },
+		{ "STARTTLS", STARTTLS, true }, { "AUTH PLAIN AGEAYg==", AUTH, true },
+		{ "MAIL FROM:<> SIZE=100 BODY=8BITMIME RET=HDRS", COMMAND, false },
+		{ "MAIL FROM:<\xc3\xa4@b.example> SMTPUTF8 BODY=BINARYMIME", COMMAND,
+			false },
+		{ "RCPT TO:<c@e.example> NOTIFY=NEVER", COMMAND, false },
+		{ "RCPT TO:<broken", COMMAND, false }, { "VRFY a", COMMAND, false },
+		{ "XEXCH50 2 2", COMMAND, false },
+		{ "MAIL FROM:<a@b.example> AUTH=<>", COMMAND, false },
+		{ "AUTH LOGIN", AUTH, true }, { "DATA now", COMMAND, true },
+		{ "STARTTLS now", COMMAND, false }, { "EHLO", COMMAND, true } };
+	struct client *c = &p->client;
+	unsigned what = take(&p->in);
+	if (c->rude && what >= 200)
+		near_octets(p);
+	else if (c->body && !c->rude)
+		near_body(p);
+	else if (c->auth && !c->rude)
+		c->auth = false, near_says(p, "QUIT", AUTH, true);
+	else if ((c->waits || p->stage.near.shaking) && !c->rude)
+		return;
+	else if (what % 4 == 3)
+		near_chunk(p);
+	else
+		near_says(p, says[what / 4 % (sizeof says / sizeof *says)].text,
+			says[what / 4 % (sizeof says / sizeof *says)].kind,
+			says[what / 4 % (sizeof says / sizeof *says)].last_in_group);
+}
+
+/* ---- the server speaks ---- */
+
+static void far_ehlo(struct play *p, unsigned keywords)
+{
+	static const char *const lines[] = { "PIPELINING", "CHUNKING", "SIZE 1000",
+		"8BITMIME", "STARTTLS", "AUTH PLAIN LOGIN", "XCLIENT ADDR NAME",
+		"SMTPUTF8" };
+	struct octets *out = &p->stage.far.sent;
+	octets_append(out, "250-far\r\n", 9);
+	for (unsigned i = 0; i < 8; i++) {
+		if (!(keywords & 1u << i))
+			continue;
+		octets_append(out, "250-", 4);
+		octets_append(out, lines[i], strlen(lines[i]));
+		octets_append(out, "\r\n", 2);
+	}
+	octets_append(out, "250 DSN\r\n", 9);
+}
+
+/* The server notes what it answers, at the moment when it does. */
+static void far_notes(struct server *s, unsigned code)
+{
+	s->confused |= empty(&s->asked);
+	if (s->confused)
+		return;
+	enum kind kind = s->asked.kind[s->asked.start++ % QUEUE];
+	bool whole = kind == END || (kind == LAST && s->chunk == 0);
+	if (whole && code / 100 == 2)
+		s->accepted++;
+	if (kind == DATA && code / 100 == 3) {
+		s->body = true;
+		s->body_line = 0;
+	}
+	s->auth |= kind == AUTH && code == 334;
+}
+
+static void far_replies(struct play *p, unsigned code)
+{
+	char line[32];
+	snprintf(line, sizeof line, "%u text\r\n", code);
+	octets_append(&p->stage.far.sent, line, strlen(line));
+	far_notes(&p->server, code);
+}
+
+/* What a server says that means well. */
+static void far_answers(struct play *p)
+{
+	static const unsigned good[] = { [COMMAND] = 250,
+		[GREETING] = 220,
+		[HELLO] = 250,
+		[DATA] = 354,
+		[END] = 250,
+		[CHUNK] = 250,
+		[LAST] = 250,
+		[STARTTLS] = 220,
+		[AUTH] = 235,
+		[QUIT] = 221 };
+	struct server *s = &p->server;
+	unsigned keywords = take(&p->in);
+	if (empty(&s->asked))
+		return;
+	enum kind kind = s->asked.kind[s->asked.start % QUEUE];
+	if (kind == HELLO) {
+		far_ehlo(p, keywords);
+		s->asked.start++;
+		return;
+	}
+	far_replies(p, kind == AUTH && keywords % 2 == 0 ? 334 : good[kind]);
+}
+
+static void far_says_something(struct play *p, unsigned what)
+{
+	static const unsigned codes[] = { 250, 220, 354, 421, 450, 451, 550, 554, 500,
+		334, 235, 251, 199, 221 };
+	struct octets *out = &p->stage.far.sent;
+	if (!p->stage.far.open || p->stage.far.shaking)
+		return;
+	if (p->stage.far.stalled) /* it cannot accept what it has not read */
+		far_replies(p, 400 + what % 155);
+	else if (what >= 250)
+		octets_append(out, "garbage\r\n", 9);
+	else if (what >= 245)
+		octets_append(out, "250-", 4), p->server.confused = true;
+	else if (what >= 100 || (what >= 20 && empty(&p->server.asked)))
+		far_answers(p);
+	else
+		far_replies(p, codes[what % (sizeof codes / sizeof *codes)]);
+}
+
+/* Inside a message it speaks while nothing else is on the way: else nobody could tell
+ * whether it spoke before it had all. */
+static void far_speaks(struct play *p)
+{
+	struct server *s = &p->server;
+	unsigned what = take(&p->in);
+	server_reads(p);
+	bool inside = s->body || s->chunk > 0;
+	if (inside)
+		settle(p);
+	far_says_something(p, what);
+	if (inside)
+		settle(p);
+}
+
+/* ---- everything else that may happen ---- */
+
+static void near_tls(struct play *p)
+{
+	struct dialogue *d = &p->stage.stream.dialogue;
+	settle(p); /* what was sent before is no ClientHello */
+	if (!p->stage.near.shaking || p->stage.near.stalled || p->stage.over)
+		return;
+	must(!dialogue_takes_lines(d) && buf_length(&p->stage.stream.near_in) == 0);
+	stage_tls(&p->stage, true);
+	must(d->near_tls || dialogue_closed(d));
+	must(d->helo[0] == '\0' && d->from[0] == '\0' && d->to[0] == '\0');
+	must(!d->mail && !d->esmtp && !d->authenticated && !d->chunked && !d->binary);
+	must(d->near_keywords == 0 && d->recipients == 0);
+}
+
+static void policy_answers(struct play *p)
+{
+	static const enum dialogue_verdict verdicts[] = { DIALOGUE_POLICY_OPEN,
+		DIALOGUE_POLICY_OPEN, DIALOGUE_POLICY_SERVED, DIALOGUE_POLICY_REFUSED };
+	struct dialogue *d = &p->stage.stream.dialogue;
+	enum dialogue_verdict verdict = verdicts[take(&p->in) % 4];
+	if (!p->stage.asked)
+		return;
+	/* A leg with recipients on it is never given up for another (dialogue.h). */
+	if (verdict == DIALOGUE_POLICY_OPEN && d->recipients + d->fifo_count > 0)
+		verdict = DIALOGUE_POLICY_SERVED;
+	p->stage.asked = false;
+	struct dialogue_io io = stage_io(&p->stage);
+	stage_obey(&p->stage, dialogue_policy(d, verdict, "451 4.7.5 not there", &io));
+}
+
+static void timeout(struct play *p)
+{
+	struct dialogue_io io = stage_io(&p->stage);
+	stage_obey(&p->stage, dialogue_timeout(&p->stage.stream.dialogue, &io));
+}
+
+static void evict(struct play *p)
+{
+	struct dialogue_io io = stage_io(&p->stage);
+	if (!dialogue_awaits_verdict(&p->stage.stream.dialogue))
+		stage_obey(&p->stage,
+			dialogue_evict(&p->stage.stream.dialogue, "Enough", &io));
+}
+
+static void far_tls(struct play *p)
+{
+	if (p->stage.far.shaking && !p->stage.over) {
+		p->server.asked.start = p->server.asked.end;
+		stage_tls(&p->stage, false);
+	}
+}
+
+static void happens(struct play *p)
+{
+	struct stage *stage = &p->stage;
+	switch (take(&p->in) % 24) {
+	case 0: near_tls(p); break;
+	case 1: far_tls(p); break;
+	case 2: stage->near.ended = true; break;
+	case 3: stage->far.ended = stage->far.open; break;
+	case 4: timeout(p); break;
+	case 5: evict(p); break;
+	case 6: stage->stopping = true; break;
+	case 7: stage->stream.tls_busy ^= true; break;
+	case 8: stage->piece = take(&p->in); break;
+	case 9: stage->near.stalled ^= true; break;
+	case 10: stage->far.stalled ^= stage->far.open; break;
+	case 11: stage->far_refused ^= true; break;
+	case 12:
+	case 13:
+	case 14: policy_answers(p); break;
+	default: near_tls(p), far_tls(p), policy_answers(p);
+	}
+}
+
+static void step(struct play *p)
+{
+	unsigned what = take(&p->in);
+	if (what < 100)
+		near_speaks(p);
+	else if (what < 230)
+		far_speaks(p);
+	else
+		happens(p);
+	if (what % 4 != 0)
+		settle(p);
+}
+
+static struct dialogue_service service(struct input *in)
+{
+	unsigned flags = take(in), tls = take(in), limit = take(in);
+	return (struct dialogue_service){
+		.hostname = "proxy.example",
+		.near_tls = tls % 4,
+		.far_tls = tls / 4 % 3,
+		.synthesised = flags & 1,
+		.xclient = flags & 2,
+		.received = flags & 4,
+		.reject_bare = flags & 8,
+		.offer = SMTP_KW_MIRRORED | SMTP_KW(PIPELINING),
+		.mechanisms =
+			flags & 32 ? 1u << SMTP_AUTH_PLAIN | 1u << SMTP_AUTH_LOGIN : 0,
+		.message_size = flags & 64 ? 200 : 0,
+		.command_length = 512,
+		.auth_length = 600,
+		.recipients = 1 + limit % 16,
+		.disorder = 1 + limit / 16,
+		.reply = { .length = 512, .lines = 20 },
+	};
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct play *p = calloc(1, sizeof *p);
+	if (!p)
+		abort();
+	p->in = (struct input){ data, size };
+	p->service = service(&p->in);
+	p->client.rude = size > 0 && (data[0] & 16);
+	push(&p->client.asked, GREETING);
+	stage_begin(&p->stage, &p->service);
+	settle(p);
+	while (p->in.left > 0 && !p->stage.over)
+		step(p);
+	p->stage.near.stalled = p->stage.far.stalled = false;
+	settle(p);
+	stage_end(&p->stage);
+	must(p->stage.pool.borrowed == 0);
+	free(p);
+	return 0;
+}
