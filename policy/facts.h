@@ -3,8 +3,7 @@
 #ifndef SEALPOST_FACTS_H
 #define SEALPOST_FACTS_H
 
-/* What is known of a TLS connection, in plain data: all that the judgement ever sees of
- * it. */
+/* What is known of a TLS connection, in plain data: all that any judgement sees of it. */
 
 #include <stdbool.h>
 

@@ -102,8 +102,7 @@ static void verify_timers(const struct verifier *v)
 
 /* ---- [tls] ---- */
 
-/* Each pair on its own first: that tells the line; then all together, as serve loads
- * them. */
+/* Each pair on its own first, which tells the line; then all of them, as serve does. */
 static void verify_tls(struct verifier *v)
 {
 	const struct config *config = v->config;
@@ -135,8 +134,7 @@ static void verify_tls(struct verifier *v)
 
 /* ---- [inbound] ---- */
 
-/* The first address that the resolver has counts: it is sorted as the machine wants it.
- */
+/* The resolver's first address counts: they are sorted as this machine wants them. */
 static bool look_up(struct config_endpoint *endpoint, const char **why)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
@@ -332,8 +330,7 @@ static void advise_backends(const struct config_inbound *inbound)
 	}
 }
 
-/* The replies to a borrowed address must come to us; the numbers 0x19 and 25 are free
- * choices. */
+/* The replies to a borrowed address must come to us. 0x19 and 25 are free choices. */
 static void advise(const struct config *config)
 {
 	if (!any_transparent(config))

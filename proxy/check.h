@@ -3,8 +3,7 @@
 #ifndef SEALPOST_CHECK_H
 #define SEALPOST_CHECK_H
 
-/* What a configuration is worth here and now: `sealpost check`, and the start of serve.
- */
+/* What a configuration is worth on this machine: `sealpost check`, and serve's start. */
 
 #include "config.h"
 

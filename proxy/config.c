@@ -75,8 +75,7 @@ static void values_set(struct config_reader *reader, const struct config_key *ke
 		value_set(reader, key, base, value);
 }
 
-/* Sets what has a default: of [inbound] in `inbound`, of the other sections in `config`.
- */
+/* Sets the defaults: of [inbound] where `inbound` is given, else of all other ones. */
 static void defaults_set(struct config_reader *reader, struct config_inbound *inbound)
 {
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
@@ -283,8 +282,7 @@ static void key_set(struct config_reader *reader, const char *name, const char *
 
 /* ---- lines ---- */
 
-/* inih's handler. An empty name is section_line()'s, which tells of a section without
- * keys too. */
+/* inih's handler. An empty name comes from section_line(), once for each section. */
 static int line_heard(
 	void *user, const char *section, const char *name, const char *value)
 {
@@ -345,8 +343,7 @@ static void line_take(struct config_reader *reader, const char *text, bool whole
 
 	if (reader->line == 1 && strncmp(text, byte_order_mark, mark) == 0)
 		text += mark;
-	/* to inih an indented line is a continuation of the one above, to most people it
-	 * is not */
+	/* to inih an indented line continues the one above, to most people not */
 	text += strspn(text, " \t");
 	if (line_is_comment(text))
 		return;
@@ -419,8 +416,7 @@ static struct config *config_new(const char *path)
 	return config;
 }
 
-/* What a machine is called is its administrator's to say, so it is held to the same rule.
- */
+/* A machine's name is its administrator's to choose: it is held to the same rule. */
 static void hostname_default(struct config_reader *reader)
 {
 	struct config *config = reader->config;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/* What only the whole file shows: keys that are missing, or that contradict each other.
- */
+/* What only the whole file shows: keys that are missing or contradict each other. */
 
 #include "config_schema.h"
 
 #include <string.h>
 
-/* Where a key of the section stands; where it does not, 0. Row as in struct
- * config_reader. */
+/* The line of a key's first value, 0 for none; row as in struct config_reader. */
 static unsigned key_line(const struct config_reader *reader, unsigned row,
 	enum config_section section, const char *name)
 {

@@ -67,8 +67,7 @@ extern const char *const config_section_names[CONFIG_SECTIONS + 1];
 /* The key of that name in the section, or NULL. */
 const struct config_key *config_key_find(enum config_section section, const char *name);
 
-/* The key of the section, or the section, that `name` was probably meant to be, or NULL.
- */
+/* The key of the section, or the section, that `name` was probably meant for, or NULL. */
 const char *config_key_nearest(enum config_section section, const char *name);
 const char *config_section_nearest(const char *name);
 
@@ -81,8 +80,7 @@ enum config_value_status {
 	VALUE_NO_MEMORY,
 };
 
-/* Sets the key's place in `base` (struct config, or [inbound]'s config_inbound) to one
- * value. */
+/* Sets the key in `base` (struct config or, for [inbound], config_inbound) to a value. */
 enum config_value_status config_value_set(
 	const struct config_key *key, void *base, const char *value);
 
@@ -112,8 +110,7 @@ struct config_reader {
 void config_fault(struct config_reader *reader, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* What only the whole file shows: keys that are missing, or that contradict each other.
- */
+/* What only the whole file shows: keys that are missing or contradict each other. */
 void config_cross_check(struct config_reader *reader);
 
 #endif

@@ -156,8 +156,7 @@ bool config_domain_valid(const char *name)
 			break;
 		name += length + 1;
 	}
-	/* a last label of digits is (part of) an address: no top-level domain is a number
-	 */
+	/* no top-level domain is a number: this would be (part of) an address */
 	return name[strspn(name, "0123456789")] != '\0';
 }
 

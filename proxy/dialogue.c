@@ -276,8 +276,7 @@ static enum dialogue_want far_lost_owing(struct dialogue *d, const struct dialog
 	if (first != EXPECT_EOD && first != EXPECT_CHUNK && first != EXPECT_LAST_CHUNK &&
 		first != EXPECT_OWN_CHUNK)
 		return hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
-	/* RFC 1047: the message may or may not have arrived; near keeps it and tries
-	 * again. */
+	/* RFC 1047: it may or may not have arrived; near tries again. */
 	for (unsigned i = 0; i < count; i++)
 		if (owed[i] != EXPECT_OWN_CHUNK)
 			say_lost(d, io);
@@ -378,8 +377,10 @@ static void data_end(struct dialogue *d, int fault, const struct dialogue_io *io
 {
 	d->near = NEAR_READY;
 	if (fault != BODY_FINE) {
-		/* Far holds an unfinished message, which nothing but the loss of its leg
-		 * can end. */
+		/*
+		 * Far holds an unfinished message, which nothing but the loss of its leg
+		 * can end.
+		 */
 		say(io, fault_replies[fault]);
 		far_drop(d, "the message before was refused");
 		transaction_clear(d, io);

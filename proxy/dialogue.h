@@ -171,8 +171,10 @@ struct dialogue_io {
 	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
 };
 
-/* DIALOGUE_OPEN_FAR, DIALOGUE_START_TLS_NEAR (implicit) or DIALOGUE_READ (greeted by
- * ourselves). */
+/*
+ * DIALOGUE_OPEN_FAR, DIALOGUE_START_TLS_NEAR (implicit) or DIALOGUE_READ (greeted by
+ * ourselves).
+ */
 enum dialogue_want dialogue_begin(struct dialogue *d,
 	const struct dialogue_service *service, const struct dialogue_io *io);
 
@@ -184,8 +186,7 @@ enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status 
 enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status status,
 	const struct smtp_reply *reply, const struct dialogue_io *io);
 
-/* Near's handshake is done (a failed one ends the session: nobody is there to be told).
- */
+/* Near's handshake is done. (After a failed one nobody is there to be told: no event.) */
 enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_io *io);
 
 enum dialogue_want dialogue_far_up(struct dialogue *d, const struct dialogue_io *io);
@@ -210,8 +211,7 @@ enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict ver
 enum dialogue_want dialogue_body_end(
 	struct dialogue *d, int fault, const struct dialogue_io *io);
 
-/* Near has closed its side, and every line of it was taken. HOLD: replies are still owed.
- */
+/* Near has closed its side, and all its lines were taken. HOLD: it is owed replies. */
 enum dialogue_want dialogue_near_ended(struct dialogue *d);
 
 /* The deadline of dialogue_waiting() has passed. */
@@ -224,8 +224,7 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 enum dialogue_want dialogue_shutdown(
 	struct dialogue *d, bool now, const struct dialogue_io *io);
 
-/* Near broke a limit that the shell keeps: told by 421 where that can be told, and ended.
- */
+/* Near broke a limit that the shell keeps: a 421 where it can be said, and the end. */
 enum dialogue_want dialogue_evict(
 	struct dialogue *d, const char *reason, const struct dialogue_io *io);
 
@@ -234,19 +233,16 @@ enum dialogue_wait dialogue_waiting(const struct dialogue *d);
 /* Octets that a line of near may have now, with its CRLF. */
 size_t dialogue_line_limit(const struct dialogue *d);
 
-/* Whether near's octets are lines to be brought now (not a body, not TLS, not after the
- * end). */
+/* Whether near's octets are lines now: not a body, not TLS, not behind the end. */
 bool dialogue_takes_lines(const struct dialogue *d);
 
 /* It has ended: there is only something left to flush. */
 bool dialogue_closed(const struct dialogue *d);
 
-/* Whether the far leg is to be open; once false the shell drops it (without end of data,
- * if inside one). */
+/* Whether far is to be open. Once false the shell drops it, mid-message or not. */
 bool dialogue_needs_far(const struct dialogue *d);
 
-/* Whether a message has been passed on whole and its reply is still owed: never cut this
- * short. */
+/* A whole message was passed on, and its reply is owed: never cut this short. */
 bool dialogue_awaits_verdict(const struct dialogue *d);
 
 const char *dialogue_want_name(enum dialogue_want want);

@@ -124,8 +124,7 @@ static enum dialogue_want take_rcpt(
 	return DIALOGUE_READ;
 }
 
-/* Far takes a message that has nowhere to go: it gets an empty one, which it will refuse.
- */
+/* Far takes a message that has nowhere to go: it gets an empty one, to refuse. */
 static void end_empty(struct dialogue *d, const struct dialogue_io *io)
 {
 	buf_puts(io->far_out, ".\r\n");
@@ -242,8 +241,7 @@ static const char *xclient_address(const struct address *a, char text[ADDRESS_TE
 	return text;
 }
 
-/* Only what far says it understands. What near has not said yet (HELO, LOGIN) it says
- * itself. */
+/* Only what far says it knows. HELO and LOGIN are near's to say, later. */
 static void write_xclient(const struct dialogue *d, const struct dialogue_io *io)
 {
 	char client[ADDRESS_TEXT + 5], server[ADDRESS_TEXT + 5];
@@ -264,8 +262,7 @@ static void write_xclient(const struct dialogue *d, const struct dialogue_io *io
 	buf_puts(io->far_out, "\r\n");
 }
 
-/* What far can is known: near may go on, after XCLIENT where that is wanted and
- * understood. */
+/* Far's keywords are known: near may go on, after XCLIENT where wanted and offered. */
 static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *io)
 {
 	uint32_t address = d->far_ehlo.xclient & (1u << SMTP_XCLIENT_ADDR);
@@ -326,8 +323,7 @@ static enum dialogue_want take_own_starttls(
 	}
 	if (d->service->far_tls == DIALOGUE_FAR_ENCRYPT)
 		return far_unfit(d, "421 4.7.4", "the mail server refuses STARTTLS", io);
-	/* The same leg is still in clear and in step: no need for another (RFC 3207 §4).
-	 */
+	/* The leg is still in clear and in step: no need for another. */
 	d->far_clear = true;
 	far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
 	return DIALOGUE_READ;

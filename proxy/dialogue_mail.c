@@ -66,8 +66,7 @@ static const char *wish(const struct dialogue *d, const struct parameter *p,
 	return NULL;
 }
 
-/* What far does not know is dropped where that loses nothing but comfort, else it is
- * refused. */
+/* What far lacks is dropped where only comfort is lost (NULL), else refused. */
 static const char *lacking(uint32_t keyword)
 {
 	switch (keyword) {
@@ -437,13 +436,11 @@ enum dialogue_want near_bdat(
 {
 	uint64_t octets;
 	bool last;
-	/* Without far's word on the recipients nobody knows whether there is a
-	 * transaction. */
+	/* Only far's word on the recipients tells whether there is a transaction. */
 	if (!drained(d) && (!d->chunked || d->refusing || !may_forward(d)))
 		return DIALOGUE_HOLD;
 	if (!smtp_bdat(argument, &octets, &last))
-		/* How much follows is unknown, so nothing that follows can be a command.
-		 */
+		/* How much follows is unknown: nothing behind it can be a command. */
 		return finish(d, "501 5.5.4 BDAT takes a size, and LAST; closing",
 			DIALOGUE_END_ABUSE, "BDAT without a size", io);
 	if (!d->refusing) {

@@ -106,8 +106,10 @@ static enum dialogue_want near_starttls(
 		return refuse(d, "503 5.5.1 TLS is up already", io);
 	if (!(d->near_keywords & SMTP_KW(STARTTLS)))
 		return refuse(d, "502 5.5.1 STARTTLS is not offered", io);
-	/* RFC 3207 §5: whoever can slip octets in behind STARTTLS is not the client. They
-	 * are never looked at, under TLS or before it. */
+	/*
+	 * RFC 3207 §5: whoever can slip octets in behind STARTTLS is not the client.
+	 * They are never looked at, under TLS or before it.
+	 */
 	if (io->near_behind > 0)
 		return hang_up(
 			d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind STARTTLS", io);
@@ -275,8 +277,7 @@ static const struct rule {
 };
 static_assert(sizeof rules / sizeof *rules == SMTP_VERBS, "a rule each");
 
-/* Whether the command must wait for far; a fault that we tell ourselves waits for its
- * turn too. */
+/* Whether the command must wait for far; our word on a fault waits for its turn too. */
 static bool must_wait(const struct dialogue *d, unsigned flags, bool fault)
 {
 	bool forwards = !fault && (flags & FORWARDED) && !d->service->synthesised;

@@ -41,8 +41,7 @@ enum policy_state {
 	POLICY_STATES
 };
 
-/* The replies that far owes us. OWN ones answer what near never asked and near does not
- * see. */
+/* The replies that far owes us. OWN: to commands of ours; near never sees them. */
 enum expect {
 	EXPECT_GREETING,
 	EXPECT_EHLO,
@@ -94,8 +93,7 @@ void say(const struct dialogue_io *io, const char *line);
 enum dialogue_want refuse(
 	struct dialogue *d, const char *line, const struct dialogue_io *io);
 
-/* Says a last line (NULL: none) and ends. `reason` is a constant. Always DIALOGUE_CLOSE.
- */
+/* Says a last line (NULL: none) and ends: DIALOGUE_CLOSE. `reason` is a constant. */
 enum dialogue_want finish(struct dialogue *d, const char *line, enum dialogue_end end,
 	const char *reason, const struct dialogue_io *io);
 
@@ -106,8 +104,10 @@ enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_e
 /* The transaction is over, however it ended. */
 void transaction_clear(struct dialogue *d, const struct dialogue_io *io);
 
-/* From now on the chunks of this transaction are taken and dropped, each answered with
- * `refusal` (NULL: with say_lost()). */
+/*
+ * From now on the chunks of this transaction are taken and dropped, each answered with
+ * `refusal` (NULL: with say_lost()).
+ */
 void swallow_chunks(struct dialogue *d, const char *refusal);
 
 /* Forget it at far too, if far knows of one; near does not see the reply. */
@@ -116,8 +116,7 @@ void transaction_abandon(struct dialogue *d, const struct dialogue_io *io);
 /* The reply to a DATA that near can't have, said by us or by far. */
 extern const char no_recipients[];
 
-/* DATA was refused: a message sent before it was asked for must not be read as commands.
- */
+/* DATA was refused: a message that follows unasked must not be read as commands. */
 enum dialogue_want data_refused(struct dialogue *d, const struct dialogue_io *io);
 
 /* Far is of no use any more; what near is owed is answered when it asks. */
@@ -139,8 +138,7 @@ enum dialogue_want near_data(
 enum dialogue_want near_bdat(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 
-/* Appends the Received line of the message that is about to begin, where the service
- * wants one. */
+/* Appends the Received line of the message that begins, where the service wants one. */
 void write_received(
 	const struct dialogue *d, const struct dialogue_io *io, struct buf *out);
 

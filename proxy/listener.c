@@ -113,8 +113,7 @@ static void out_of_descriptors(struct listener *l)
 		l->spare = open_spare();
 		return;
 	}
-	/* Not even one is to be had: others took it. Look again later instead of
-	 * spinning. */
+	/* Others took even that one. Look again later instead of spinning. */
 	ev_io_stop(l->worker->loop, &l->io);
 	ev_timer_again(l->worker->loop, &l->rest);
 }

@@ -32,8 +32,7 @@ static void needed_by(const struct config *config, struct needed *needed)
 	for (unsigned i = 0; i < config->inbound_count; i++) {
 		if (config->inbound[i].client_address != CLIENT_ADDRESS_TRANSPARENT)
 			continue;
-		/* IP_TRANSPARENT: connections to the backend from the client's own
-		 * address */
+		/* for IP_TRANSPARENT: to connect from the client's own address */
 		needed->list[needed->count++] = CAP_NET_RAW;
 		return;
 	}

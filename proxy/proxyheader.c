@@ -50,8 +50,7 @@ static struct address address_of(sa_family_t family, const void *octets, in_port
 
 /* ---- version 1 ---- */
 
-/* Cuts the word up to `end` off *text; *text then stands behind it. False if it is empty.
- */
+/* Cuts the word up to `end` off *text, which then stands behind it. False if empty. */
 static bool cut_word(char **text, char end, char **word)
 {
 	char *stop = strchr(*text, end);

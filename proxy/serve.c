@@ -143,8 +143,7 @@ static bool make_worker(struct worker *worker, const struct config *config, char
 	return false;
 }
 
-/* As many descriptors as the configured connections need, as far as the system lets us.
- */
+/* As many descriptors as the configured connections need and the system lets us have. */
 static void raise_descriptors(const struct config *config)
 {
 	struct rlimit limit;

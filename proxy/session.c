@@ -126,8 +126,7 @@ static void arm(struct session *s, bool more)
 	watch(s, &s->near_io, s->near.fd, near_events(s));
 	watch(s, &s->far_io, s->far.fd, far_events(s));
 	arm_timer(s);
-	/* The turn is over before the work is: octets in TLS or in our hands wake nobody.
-	 */
+	/* Work is left when the turn is over: octets inside TLS wake nobody. */
 	if (more)
 		ev_feed_event(loop, &s->timer, EV_CUSTOM);
 }
@@ -158,9 +157,11 @@ static void free_session(struct session *s)
 		worker->drained(worker);
 }
 
-/* Our last words are flushed. After QUIT near is about to close anyhow; else a close at
+/*
+ * Our last words are flushed. After QUIT near is about to close anyhow; else a close at
  * once, with octets of near unread, would reset the connection and take our words with
- * it. */
+ * it.
+ */
 static void last_words_sent(struct session *s)
 {
 	if (leg_bye(&s->near) == LEG_AGAIN)
@@ -218,8 +219,7 @@ static bool talk(struct session *s)
 		return !s->over;
 	bool full = stream_full(&s->stream);
 	moved |= session_write(s);
-	/* Without more to read, and with nothing that waited for room, one round is all.
-	 */
+	/* Nothing more to read, and nothing waited for room: one round is all. */
 	return moved && (full || s->near_readable || s->far_readable ||
 				leg_pending(&s->near) || leg_pending(&s->far));
 }

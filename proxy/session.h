@@ -26,8 +26,7 @@ void session_stop(struct session *session);
 /* Ends it, whatever is under way: with a 421 where that can still be said. */
 void session_abort(struct session *session);
 
-/* Its message was passed on whole and awaits the answer: to cut it off makes a duplicate.
- */
+/* A whole message was passed on, its reply is owed: to cut it off makes a duplicate. */
 bool session_awaits_verdict(const struct session *session);
 
 struct session *session_next(const struct session *session);

@@ -121,8 +121,10 @@ bool session_speaks_first(const struct session *s)
 	return mode == CLIENT_ADDRESS_PROXY_V1 || mode == CLIENT_ADDRESS_PROXY_V2;
 }
 
-/* Who has nothing to say need not know of the connection before the backend's greeting
- * comes: that saves waking up once. So far may be readable already. */
+/*
+ * Who has nothing to say need not know of the connection before the backend's greeting
+ * comes: that saves waking up once. So far may be readable already.
+ */
 static bool far_connected(struct session *s)
 {
 	if (leg_connected(&s->far) == LEG_OK)
@@ -240,8 +242,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 		break;
 	default: break;
 	}
-	/* The dialogue has given far up: whatever it still says or was to be told is
-	 * void. */
+	/* The dialogue has given far up: what passes between them is void. */
 	if (s->far.fd >= 0 && !dialogue_needs_far(&s->stream.dialogue))
 		far_close(s);
 }
@@ -314,8 +315,7 @@ static bool read_near(struct session *s)
 		return false;
 	size_t before = buf_length(&s->stream.near_in);
 	enum leg_status status = leg_fill(&s->near, &s->stream.near_in, room);
-	/* Less than there was room for: the socket is empty, and will tell when it is
-	 * not. */
+	/* Less than there was room for: the socket is empty now. */
 	s->near_readable =
 		status == LEG_OK && buf_length(&s->stream.near_in) - before >= room;
 	if (status == LEG_FAILED)
@@ -375,8 +375,7 @@ static bool write_far(struct session *s)
 {
 	struct buf *out = &s->stream.far_out;
 	size_t before = buf_length(out);
-	/* A Received line waits for the message to go out with it, a BDAT for its octets.
-	 */
+	/* A Received line or BDAT waits, to go out with the message's octets. */
 	if (s->far.fd < 0 || s->connecting || s->far_shaking ||
 		stream_body_awaited(&s->stream))
 		return false;

@@ -75,8 +75,7 @@ void session_near_lost(struct session *s, enum dialogue_end end, const char *rea
 
 /* ---- session_log.c ---- */
 
-/* What the dialogue may tell of this session; valid as long as the session is as it is.
- */
+/* What the dialogue may tell of this session; valid until the session changes. */
 struct trace session_trace(const struct session *s);
 
 /* The line at a session's end. */

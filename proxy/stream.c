@@ -10,8 +10,10 @@
 #include "stream.h"
 
 enum {
-	/* A queue that holds more than this takes no more events: each appends at most
-	 * one reply or command to it, so that queues stay within a few blocks. */
+	/*
+	 * A queue that holds more than this takes no more events: each appends at most
+	 * one reply or command to it, so that queues stay within a few blocks.
+	 */
 	STREAM_FULL = BUF_BLOCK,
 };
 
@@ -108,8 +110,10 @@ static bool near_deaf(const struct stream *s)
 static bool far_step(
 	struct stream *s, const struct trace *trace, enum dialogue_want *want)
 {
-	/* No matter how much far has still to read: to wait for that before its replies
-	 * are read is how two peers wait for each other (RFC 2920 §3.1). */
+	/*
+	 * No matter how much far has still to read: to wait for that before its replies
+	 * are read is how two peers wait for each other (RFC 2920 §3.1).
+	 */
 	if (s->far_held || !room(&s->near_out) || near_deaf(s) ||
 		!dialogue_needs_far(&s->dialogue))
 		return false;

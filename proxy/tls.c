@@ -47,8 +47,7 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
-/* The peer learns why, if it can be told at once; what GnuTLS or the peer ended itself
- * needs no word. */
+/* Tells the peer why, if that goes at once; not what the peer itself told us. */
 static void tell_peer(struct tls *t, int code)
 {
 	t->collecting = false;
@@ -68,8 +67,7 @@ static enum tls_status fail(struct tls *t, const char *doing, int code)
 	return TLS_FAILED;
 }
 
-/* The connection ended without close_notify. GnuTLS is not told: the peer may listen yet.
- */
+/* An end without close_notify. GnuTLS is not told: the peer may still listen. */
 static enum tls_status end(struct tls *t, const char *doing)
 {
 	t->reason = tls_explain(t, doing, GNUTLS_E_PREMATURE_TERMINATION);

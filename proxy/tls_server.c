@@ -312,8 +312,7 @@ static int see_extension(
 		       : 0;
 }
 
-/* A client that asks for HTTP was led here by an attacker who plays on two protocols
- * (ALPACA). */
+/* A client that asks for HTTP was led here by somebody who mixes protocols (ALPACA). */
 static int see_hello(gnutls_session_t session, unsigned type, unsigned when,
 	unsigned incoming, const gnutls_datum_t *message)
 {

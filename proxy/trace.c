@@ -15,8 +15,7 @@ static bool is_alphanumeric(char c)
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Letters, digits, '-' and, for the sake of Windows hosts, '_', in labels that are not
- * empty. */
+/* Labels of letters, digits, '-' and, for the sake of Windows hosts, '_'. */
 static bool is_domain(const char *text)
 {
 	size_t n = 0;
@@ -90,8 +89,10 @@ static void put_date(struct buf *out, time_t when)
 		"Aug", "Sep", "Oct", "Nov", "Dec" };
 	struct tm tm = { .tm_mday = 1 };
 
-	/* strftime() would speak the locale's language, and printf() costs more than all
-	 * the rest of the line. */
+	/*
+	 * strftime() would speak the locale's language, and printf() costs more than all
+	 * the rest of the line.
+	 */
 	gmtime_r(&when, &tm);
 	buf_puts(out, days[tm.tm_wday]);
 	put_number(out, ", ", tm.tm_mday);

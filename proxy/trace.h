@@ -46,8 +46,7 @@ enum {
 	TRACE_ID = 20, /* octets of an id in text, its NUL included */
 };
 
-/* A session's id as it stands in Received lines and in the log; the result is inside
- * text. */
+/* A session's id as in Received lines and in the log; the result is inside text. */
 const char *trace_id(uint64_t id, char text[TRACE_ID]);
 
 #endif

@@ -3,8 +3,7 @@
 #ifndef SEALPOST_WORKER_H
 #define SEALPOST_WORKER_H
 
-/* What all sessions of a process share: the loop, the buffers, the limits, the services.
- */
+/* What all sessions of a process share: loop, buffers, limits, services. */
 
 #include "buf.h"
 #include "config.h"
