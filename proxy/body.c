@@ -2,15 +2,13 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * Three layers, each of which can be checked by itself:
- *
- *	step()	      one octet through the state machine; it alone repairs, rejects and
- *holds octets back. The whole truth is here, a buffer's end means nothing to it.
- *	clean_run()   how many of the next octets step() would pass on as they are.
- *	clean_bulk()  the same for most of what mail is made of, 16 octets at a time.
- *
- * body_feed() moves what is clean and steps over what is not.
+ * Three layers, each of which can be checked by itself. step() takes one octet through
+ * the state machine; it alone repairs, rejects and holds octets back: the whole truth is
+ * there, and a buffer's end means nothing to it. clean_run() tells how many of the next
+ * octets step() would pass on as they are; clean_bulk() does so for most of what mail is
+ * made of, 16 octets at a time. body_feed() moves what is clean and steps over the rest.
  */
+
 #include "body.h"
 
 #include <assert.h>

@@ -30,11 +30,10 @@ enum body_fault {
 };
 
 struct body {
-	uint8_t kind;  /* enum body_kind */
-	uint8_t state; /* private to body.c */
-	uint8_t crs;   /* private: CRs held back; a longer run counts as 255 of them */
-	uint8_t fault; /* enum body_fault: the first one; from then on nothing is emitted
-			*/
+	uint8_t kind;	  /* enum body_kind */
+	uint8_t state;	  /* private to body.c */
+	uint8_t crs;	  /* private: CRs held back; a longer run counts as 255 of them */
+	uint8_t fault;	  /* enum body_fault: the first; nothing is emitted after it */
 	bool reject_bare; /* else repaired: every bare CR or LF becomes CRLF */
 	bool discard;	  /* emit nothing, only find the end */
 	bool repaired;	  /* a bare CR or LF was repaired */
@@ -73,10 +72,10 @@ void body_begin_chunk(struct body *b, uint64_t octets);
  */
 bool body_feed(struct body *b, struct buf *in, struct buf *out);
 
-/* Where in a line of DATA the framer stands, for traces and tests. */
-/* "NUL octets", …: what was wrong, for the log. */
+/* "NUL octets in the message", …: what was wrong, for the log. */
 const char *body_fault_name(enum body_fault fault);
 
+/* Where in a line of DATA the framer stands, for tests. */
 const char *body_state_name(const struct body *b);
 
 #endif

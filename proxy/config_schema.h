@@ -99,11 +99,10 @@ struct config_reader {
 	unsigned fault_count;
 	unsigned line; /* now being read, from 1 */
 	enum config_section section;
-	unsigned section_lines[CONFIG_SECTIONS]; /* where each began, 0: it has not; not
-						    [inbound] */
-	unsigned seen[1 + CONFIG_INBOUND_MAX]
-		     [CONFIG_KEYS]; /* line of a key's first value; row 0: not
-				       [inbound] */
+	/* Where each section began, 0: it has not. [inbound NAME] keeps its own line. */
+	unsigned section_lines[CONFIG_SECTIONS];
+	/* Line of a key's first value, 0: none. Row 1 + i: inbound[i]; row 0: others. */
+	unsigned seen[1 + CONFIG_INBOUND_MAX][CONFIG_KEYS];
 };
 
 /* Prints "path:line: message", without the line where it is 0, and counts. */

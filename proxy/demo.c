@@ -32,12 +32,10 @@ enum { DEMO_FINE, DEMO_USAGE = 2, DEMO_CANNOT };
 enum {
 	DEFAULT_PORT = 2525,
 	BACKLOG = 128,
-	FOLDER =
-		160, /* octets of its name: a line of the configuration has room for it */
+	FOLDER = 160, /* octets of its name: a line of sealpost.conf holds it */
 	FILE_NAME = FOLDER + 32,
 	CONFIG_TEXT_MAX = 1024,
-	CHUNK = 4096, /* what a pipe takes in one piece, and more than a line of the log
-		       */
+	CHUNK = 4096,	 /* what a pipe takes in one piece: more than a log line */
 	PATIENCE = 5000, /* milliseconds */
 };
 

@@ -48,11 +48,12 @@ struct dialogue_service {
 	const char *hostname;
 	uint8_t near_tls; /* enum dialogue_near_tls */
 	uint8_t far_tls;  /* enum dialogue_far_tls */
-	bool synthesised; /* greeting and EHLO are our own, and far is opened at the first
-			     RCPT of a transaction; else far is opened at once and its
-			     words are mirrored */
-	bool xclient;	  /* tell the far side the client's address by XCLIENT, if it
-			     understands */
+	/*
+	 * Greeting and EHLO are our own, and far is opened at the first RCPT of a
+	 * transaction. Else far is opened at once, and its words are mirrored.
+	 */
+	bool synthesised;
+	bool xclient;	  /* tell far the client's address, if it knows XCLIENT */
 	bool received;	  /* insert a Received line */
 	bool reject_bare; /* bare CR and LF in DATA are refused, not repaired */
 	uint32_t offer; /* synthesised: SMTP_KW bits; STARTTLS and AUTH are ours to add */
@@ -68,16 +69,13 @@ struct dialogue_service {
 
 /* What the shell is to do next. */
 enum dialogue_want {
-	DIALOGUE_READ, /* go on with the next line or reply */
-	DIALOGUE_HOLD, /* this one can't be taken yet: bring it again after the next event
-			*/
-	DIALOGUE_BODY, /* stream near's octets through body until it ends */
-	DIALOGUE_ASK_POLICY,	 /* whether, and where, the recipient may be sent:
-				    dialogue_policy() */
+	DIALOGUE_READ,		 /* go on with the next line or reply */
+	DIALOGUE_HOLD,		 /* not yet: bring this one again after the next event */
+	DIALOGUE_BODY,		 /* stream near's octets through body until it ends */
+	DIALOGUE_ASK_POLICY,	 /* where `asked` may be sent: dialogue_policy() */
 	DIALOGUE_OPEN_FAR,	 /* connect, then dialogue_far_up() or _far_lost() */
-	DIALOGUE_START_TLS_NEAR, /* flush near, shake hands, then dialogue_near_tls() */
-	DIALOGUE_START_TLS_FAR,	 /* flush far, shake hands, then dialogue_far_tls() or
-				    _far_lost() */
+	DIALOGUE_START_TLS_NEAR, /* flush, shake hands, then dialogue_near_tls() */
+	DIALOGUE_START_TLS_FAR,	 /* likewise; dialogue_far_tls() or _far_lost() */
 	DIALOGUE_CLOSE,		 /* flush near, then end the session */
 	DIALOGUE_WANTS
 };
@@ -91,7 +89,7 @@ enum dialogue_wait {
 	DIALOGUE_WAIT_CONNECT,
 	DIALOGUE_WAIT_FAR_TLS,
 	DIALOGUE_WAIT_GREETING,
-	DIALOGUE_WAIT_REPLY, /* far: to any command but these two */
+	DIALOGUE_WAIT_REPLY, /* far: to any command but the two below */
 	DIALOGUE_WAIT_DATA,  /* far: the 354 */
 	DIALOGUE_WAIT_EOD,   /* far: the reply to the end of the message */
 	DIALOGUE_WAITS
@@ -111,11 +109,9 @@ enum dialogue_end {
 };
 
 enum dialogue_verdict {
-	DIALOGUE_POLICY_REFUSED, /* with a whole reply line: this recipient is answered by
-				    it */
+	DIALOGUE_POLICY_REFUSED, /* the recipient is answered by a reply line of ours */
 	DIALOGUE_POLICY_SERVED,	 /* the far leg that is up serves it */
-	DIALOGUE_POLICY_OPEN, /* a new far leg is needed (only before the first accepted
-				 RCPT) */
+	DIALOGUE_POLICY_OPEN, /* a new far leg is needed; not behind an accepted RCPT */
 };
 
 struct dialogue {
@@ -129,44 +125,39 @@ struct dialogue {
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
 	bool cut; /* far spoke during the body: nothing more of it is passed on */
-	bool mail_refused; /* far refused the MAIL; synthesised: its reply stands in
-			      io->held */
+	bool mail_refused; /* by far; synthesised: its reply stands in io->held */
 	bool refusing;	   /* the chunks of this transaction are swallowed */
 	uint8_t fifo[DIALOGUE_FIFO]; /* a ring of enum expect */
 	uint8_t fifo_start, fifo_count;
-	const char *refusal; /* a reply line of ours: to a swallowed chunk, to a refused
-				recipient */
+	const char *refusal; /* our reply to a swallowed chunk or a refused recipient */
 	uint32_t recipients; /* accepted in this transaction */
 	uint32_t disorder;
 	uint32_t near_keywords; /* what our EHLO reply offered */
 	struct smtp_ehlo far_ehlo;
 
 	/* for the shell to read */
-	bool body_chunk;   /* DIALOGUE_BODY: BDAT, of body_octets; else DATA */
-	bool body_first;   /* ... and it starts a message */
-	bool body_last;	   /* ... and is the last chunk */
-	bool body_discard; /* ... and nothing of it is to be passed on (may change on the
-			      way) */
+	bool body_chunk;	 /* DIALOGUE_BODY: BDAT, of body_octets; else DATA */
+	bool body_first;	 /* ... and it starts a message */
+	bool body_last;		 /* ... and is the last chunk */
+	bool body_discard;	 /* ... and is not passed on (may change on the way) */
 	uint64_t body_octets;	 /* of this chunk */
 	uint64_t message_octets; /* of all its chunks so far */
 	uint32_t events;	 /* counts what was taken in: a change is progress */
 	uint32_t transactions;	 /* messages accepted by the far side */
 	char helo[DIALOGUE_HELO];
-	char from[DIALOGUE_PATH],
-		to[DIALOGUE_PATH]; /* the last MAIL's, and its first RCPT's */
-	const char *reason;	   /* why it ended or will end, or "" */
-	struct span asked; /* DIALOGUE_ASK_POLICY: the recipient's domain, inside the held
-			      line */
+	char from[DIALOGUE_PATH]; /* the last MAIL's, ... */
+	char to[DIALOGUE_PATH];	  /* ... and its first RCPT's */
+	const char *reason;	  /* why it ended or will end, or "" */
+	struct span asked;	  /* the recipient's domain, inside the held line */
 };
 
 /* What an event may write to. */
 struct dialogue_io {
-	const struct trace
-		*trace; /* what the shell knows of near, for Received and XCLIENT */
+	/* What the shell knows of near; NULL where no Received or XCLIENT can be due. */
+	const struct trace *trace;
 	struct buf *near_out, *far_out;
 	struct buf *held;   /* synthesised: keeps the MAIL until the far leg is there */
-	size_t near_behind; /* octets of near already here behind the line of this event
-			     */
+	size_t near_behind; /* octets of near at hand behind the line of this event */
 	size_t far_behind;  /* octets of far behind the reply of this event */
 	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
 };

@@ -172,9 +172,9 @@ static const char *forward_mail(struct dialogue *d, const struct smtp_path *path
 enum dialogue_want near_mail(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
+	/* A RSET under way ends the transaction only when it is answered. */
 	if (!drained(d))
-		return DIALOGUE_HOLD; /* a RSET under way ends the transaction only when
-					 answered */
+		return DIALOGUE_HOLD;
 	struct smtp_path path;
 	struct span rest;
 	struct mail_wishes wishes = { 0 };
@@ -287,8 +287,7 @@ static void forward_rcpt(struct dialogue *d, const struct smtp_path *path,
 
 /*
  * Refuses a command when all before it is answered. What only follows from a refusal of
- * far's
- * (`chained`) was pipelined in good faith, and does not count against near.
+ * far's (`chained`) was pipelined in good faith, and does not count against near.
  */
 static enum dialogue_want refuse_in_turn(
 	struct dialogue *d, const char *line, bool chained, const struct dialogue_io *io)

@@ -244,8 +244,7 @@ static enum dialogue_want near_http(
 /* ---- rules ---- */
 
 enum {
-	FORWARDED = 1, /* goes to far where words are mirrored: may have to wait for room
-			  there */
+	FORWARDED = 1, /* goes to far where words are mirrored, when that may be */
 	ANSWERED = 2,  /* waits until all before it is answered */
 	AFTER_HELLO = 4,
 	IN_CLEAR = 8, /* also where TLS is required and not yet up (RFC 3207 §4) */

@@ -127,8 +127,6 @@ void say_lost(const struct dialogue *d, const struct dialogue_io *io);
 
 /* ---- commands: dialogue_near.c calls dialogue_mail.c ---- */
 
-struct smtp_command;
-
 enum dialogue_want near_mail(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 enum dialogue_want near_rcpt(
@@ -138,6 +136,8 @@ enum dialogue_want near_data(
 enum dialogue_want near_bdat(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 
+/* ---- lines made of what is known ---- */
+
 /* Appends the Received line of the message that begins, where the service wants one. */
 void write_received(
 	const struct dialogue *d, const struct dialogue_io *io, struct buf *out);
@@ -145,7 +145,7 @@ void write_received(
 /* Our EHLO reply, mirrored from far_ehlo or synthesised; sets near_keywords. */
 void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io *io);
 
-/* "NAME" as the far side is to know us or near. */
+/* Says EHLO or HELO to far: by our name where `what` is an OWN one, else by near's. */
 void far_hello(struct dialogue *d, const char *verb, enum expect what,
 	const struct dialogue_io *io);
 

@@ -7,8 +7,7 @@
 #include <string.h>
 
 enum {
-	BUCKETS = 4096, /* power of two; chains stay short for any sane number of
-			   connections */
+	BUCKETS = 4096, /* chains stay short for any sane number of connections */
 };
 
 struct client {
@@ -20,8 +19,8 @@ struct client {
 struct limits {
 	struct limits_most most;
 	unsigned connections, handshakes;
-	double tokens, refilled; /* a token bucket: handshakes that may begin now; when it
-				    was filled */
+	/* A token bucket: handshakes that may begin now, and when it was last filled. */
+	double tokens, refilled;
 	uint64_t seed; /* so that nobody can choose addresses that share a chain */
 	struct client *buckets[BUCKETS];
 };

@@ -23,8 +23,7 @@
 enum {
 	BACKLOG = 1024,
 	BURST = 32, /* connections taken in one turn */
-	QUIET = 1,  /* seconds between two log lines of the same kind; and of rest without
-		       a spare */
+	QUIET = 1,  /* seconds between two log lines, and of rest without a spare */
 };
 
 struct listener {

@@ -37,8 +37,7 @@ struct server {
 	struct listener *listeners[LISTENERS];
 	unsigned listener_count;
 	ev_signal terminate, interrupt, reload;
-	ev_timer shutdown; /* first the busy sessions' time, then that of those awaiting a
-			      verdict */
+	ev_timer shutdown; /* first for the busy, then for those that await a verdict */
 	bool cut;	   /* the first of the two has passed */
 };
 

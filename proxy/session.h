@@ -6,8 +6,8 @@
 /*
  * One client's session: two legs, one stream with its dialogue, two ev_io and one
  * ev_timer. It is the only place where sockets, TLS, clock and log meet the conversation.
- * After each event one function derives all that is to be watched anew (arm), and one
- * place frees (end).
+ * After each event one function derives anew what to watch (arm), and one place frees
+ * (free_session).
  */
 
 #include "worker.h"

@@ -35,17 +35,15 @@ struct session {
 	struct stream stream;
 	uint64_t id;
 	double started, deadline, due; /* loop time; due: when the timer fires */
-	struct address client,
-		server;	      /* near's two ends; server only where something needs it */
-	uint64_t seen_octets; /* progress at the last arming */
+	struct address client, server; /* near's ends; server where something needs it */
+	uint64_t seen_octets;	       /* progress at the last arming */
 	uint32_t seen_events;
 	uint8_t phase, waiting;	   /* enum phase, enum dialogue_wait */
 	uint8_t backend;	   /* index of the one in use or tried */
 	bool entered, handshaking; /* counted so in limits */
 	bool connecting;	   /* far: connect() under way */
 	bool near_readable, far_readable;
-	bool start_near_tls,
-		start_far_tls; /* as soon as what was said before is flushed */
+	bool start_near_tls, start_far_tls; /* as soon as what was said is flushed */
 	bool near_shaking, far_shaking;
 	bool over; /* to be freed when the event that runs is done with it */
 };

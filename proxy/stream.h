@@ -23,10 +23,10 @@ struct stream {
 	struct buf held; /* a MAIL that waits for its far leg (dialogue_io.held) */
 	struct body body;
 	struct dialogue dialogue;
-	const char *far_end; /* set by the shell: far will send no more, because …; NULL:
-				not so */
-	bool near_end;	     /* set by the shell: near will send no more */
-	bool tls_busy;	     /* set by the shell: dialogue_io.tls_busy */
+	/* Set by the shell: why far will send no more, or NULL; that near will not. */
+	const char *far_end;
+	bool near_end;
+	bool tls_busy; /* set by the shell: dialogue_io.tls_busy */
 	bool in_body;
 	bool near_held, far_held; /* the next line or reply waits for another event */
 	bool skipping;		  /* the rest of a line that was too long */

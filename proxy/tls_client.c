@@ -38,8 +38,7 @@
 	":%PROFILE_VERY_WEAK"
 
 enum {
-	LEGACY_DH_BITS =
-		512, /* the backend stands in the house: weak is better than clear */
+	LEGACY_DH_BITS = 512, /* in one's own house weak is better than clear */
 };
 
 struct tls_client {

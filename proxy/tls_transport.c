@@ -21,8 +21,8 @@
 #include <sys/uio.h>
 
 enum {
-	AHEAD = 16 * 1024 +
-		256,	 /* a whole record: to copy costs less than to ask again */
+	/* A whole record: to copy costs less than to ask again. */
+	AHEAD = TLS_RECORD + 256,
 	HEADER = 5,	 /* octets of a record's header */
 	ALERT = 2,	 /* ... and of an alert */
 	PIECES_MAX = 32, /* of one push: GnuTLS has no more */

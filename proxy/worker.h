@@ -21,9 +21,8 @@ struct session;
 struct service {
 	const struct config_inbound *config;
 	struct dialogue_service dialogue;
-	struct tls_server
-		*server; /* towards clients; NULL: none. Shared by services: not owned */
-	struct tls_client *client; /* towards the backend; NULL: none. Owned */
+	struct tls_server *server; /* towards clients, or NULL; shared, not owned */
+	struct tls_client *client; /* towards the backend, or NULL; owned */
 };
 
 struct worker {
@@ -34,8 +33,8 @@ struct worker {
 	struct session *sessions; /* all of them, newest first */
 	uint64_t next_id;
 	bool stopping; /* SIGTERM came: sessions end with their transactions */
-	void (*drained)(
-		struct worker *worker); /* stopping, and the last session has ended */
+	/* Called when it is stopping and the last session has ended. */
+	void (*drained)(struct worker *worker);
 };
 
 #endif
