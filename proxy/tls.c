@@ -93,6 +93,19 @@ static bool ask_again(struct tls *t, ssize_t code)
 	return code == GNUTLS_E_INTERRUPTED;
 }
 
+static const char *known(const char *name)
+{
+	return name ? name : "unknown";
+}
+
+/* GnuTLS searches its tables for them each time, and we are asked at every event. */
+static void keep_names(struct tls *t)
+{
+	t->version =
+		known(gnutls_protocol_get_name(gnutls_protocol_get_version(t->session)));
+	t->cipher = known(gnutls_ciphersuite_get(t->session));
+}
+
 static enum tls_status step_handshake(struct tls *t)
 {
 	int code;
@@ -108,6 +121,7 @@ static enum tls_status step_handshake(struct tls *t)
 		return fail(t, "handshake", code);
 	if (code == 0) {
 		t->shaken = true;
+		keep_names(t);
 		t->ticket_due = t->server &&
 				gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3;
 	}
@@ -242,19 +256,14 @@ const char *tls_reason(const struct tls *t)
 	return t->clean ? "closed by the peer" : "";
 }
 
-static const char *known(const char *name)
-{
-	return name ? name : "unknown";
-}
-
 const char *tls_version(const struct tls *t)
 {
-	return known(gnutls_protocol_get_name(gnutls_protocol_get_version(t->session)));
+	return t->version;
 }
 
 const char *tls_cipher(const struct tls *t)
 {
-	return known(gnutls_ciphersuite_get(t->session));
+	return t->cipher;
 }
 
 static void copy_name(char *to, size_t size, const char *from)

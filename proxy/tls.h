@@ -121,7 +121,8 @@ bool tls_closed_cleanly(const struct tls *t);
 /* Why it failed: "handshake: no common cipher", a line without line end. Never NULL. */
 const char *tls_reason(const struct tls *t);
 
-/* "TLS1.3", and IANA's name of the cipher suite; constants. */
+/* "TLS1.3", and IANA's name of the cipher suite: constants, once the handshake is done.
+ */
 const char *tls_version(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 

@@ -24,10 +24,11 @@ struct tls {
 	gnutls_session_t session;
 	const struct tls_server *settings; /* NULL in the role of a client */
 	int fd;
-	int error;	  /* errno of a failed system call, or 0 */
-	struct buf ahead; /* ciphertext read beyond what GnuTLS asked for */
-	struct buf out;	  /* ciphertext to go before whatever is sent next */
-	char *reason;	  /* why it failed or ended; NULL while it has not */
+	int error;		      /* errno of a failed system call, or 0 */
+	const char *version, *cipher; /* once shaken; constants of GnuTLS */
+	struct buf ahead;	      /* ciphertext read beyond what GnuTLS asked for */
+	struct buf out;		      /* ciphertext to go before whatever is sent next */
+	char *reason;		      /* why it failed or ended; NULL while it has not */
 	bool server : 1;
 	bool collecting : 1; /* what GnuTLS sends goes to `out`, not to the descriptor */
 	bool drained : 1;    /* the last read was short: the descriptor has no more */
