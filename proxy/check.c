@@ -72,9 +72,8 @@ static void verify_server(struct verifier *v)
 			config->hostname);
 	if (geteuid() == 0 && getpwnam(config->user) == NULL)
 		warning(v, 0,
-			"user %s does not exist: create it or set user = in [server], if "
-			"serve is "
-			"to be started as root",
+			"user %s does not exist: create it or set user = in [server], "
+			"if serve is to be started as root",
 			config->user);
 }
 
@@ -218,8 +217,7 @@ static void verify_backends(struct verifier *v, struct config_inbound *inbound)
 		if (loop != NULL)
 			fault(v, inbound->line,
 				"backend = %s: that is our own service %s (line %u): "
-				"mail would "
-				"go round in circles",
+				"mail would go round in circles",
 				address_text(&backend->address, text), loop->name,
 				loop->line);
 	}
@@ -233,14 +231,12 @@ static void verify_listen(const struct verifier *v, const struct config_inbound 
 		if (inbound->tls == NEAR_TLS_IMPLICIT)
 			warning(v, inbound->line,
 				"tls = implicit on port 25: no mail server on the "
-				"Internet "
-				"expects TLS there from the first octet");
+				"Internet expects TLS there from the first octet");
 		if (inbound->tls == NEAR_TLS_REQUIRE)
 			warning(v, inbound->line,
 				"tls = require on port 25: senders that cannot do TLS "
-				"will not "
-				"reach you (RFC 3207 wants a public server to serve "
-				"them)");
+				"will not reach you (RFC 3207 wants a public server to "
+				"serve them)");
 	}
 }
 
@@ -274,14 +270,13 @@ static void verify_client_address(
 	if (inbound->client_address == CLIENT_ADDRESS_NONE)
 		warning(v, inbound->line,
 			"client-address = none: to the backend all mail comes from this "
-			"machine; "
-			"if it relays for this machine's address, it is an open relay "
-			"now");
+			"machine; if it relays for this machine's address, it is an "
+			"open relay now");
 	if (inbound->client_address == CLIENT_ADDRESS_TRANSPARENT && valid_mark_needed())
 		warning(v, inbound->line,
 			"client-address = transparent: the sysctl "
-			"net.ipv4.conf.all.src_valid_mark "
-			"is 1, and replies of an IPv4 backend will be lost; set it to 0");
+			"net.ipv4.conf.all.src_valid_mark is 1, and replies of an IPv4 "
+			"backend will be lost; set it to 0");
 }
 
 bool config_verify(struct config *config, FILE *faults)
@@ -322,9 +317,8 @@ static void advise_backends(const struct config_inbound *inbound)
 	for (unsigned i = 0; i < inbound->backend_count; i++) {
 		const struct address *a = &inbound->backend[i].address;
 
-		printf("\t\t%s saddr %s tcp sport %u socket transparent 1 meta mark set "
-		       "0x19 "
-		       "accept\n",
+		printf("\t\t%s saddr %s tcp sport %u socket transparent 1 "
+		       "meta mark set 0x19 accept\n",
 			a->family == AF_INET6 ? "ip6" : "ip", address_host(a, text),
 			a->port);
 	}

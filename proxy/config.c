@@ -119,8 +119,7 @@ static void section_unknown(struct config_reader *reader, const char *name)
 	else
 		config_fault(reader, reader->line,
 			"unknown section [%s]: there are [server], [tls], [limits], "
-			"[inbound] and "
-			"[inbound NAME]",
+			"[inbound] and [inbound NAME]",
 			name);
 }
 
@@ -158,8 +157,7 @@ static void inbound_begin(struct config_reader *reader, const char *name)
 	if (same != NULL) {
 		config_fault(reader, reader->line,
 			"a second service named %s: the first is on line %u; give each "
-			"its own "
-			"[inbound NAME]",
+			"its own [inbound NAME]",
 			name, same->line);
 		return;
 	}
@@ -428,9 +426,8 @@ static void hostname_default(struct config_reader *reader)
 	if (gethostname(name, sizeof(name) - 1) != 0 ||
 		config_value_set(key, config, name) != VALUE_OK)
 		config_fault(reader, 0,
-			"no hostname, and this machine's own, \"%s\", is no domain name: "
-			"write "
-			"hostname = in [server]",
+			"no hostname, and this machine's own, \"%s\", is no domain "
+			"name: write hostname = in [server]",
 			name);
 }
 

@@ -68,8 +68,7 @@ static void check_tls(struct config_reader *reader, unsigned i)
 	if (inbound->tls != NEAR_TLS_OFF && reader->config->pair_count == 0)
 		config_fault(reader, inbound_line(reader, i, "tls"),
 			"tls = %s, and there is no certificate: write certificate = and "
-			"key = in "
-			"[tls], or tls = off",
+			"key = in [tls], or tls = off",
 			word("tls", inbound->tls));
 	if (inbound->tls == NEAR_TLS_OFF && inbound->auth != 0)
 		config_fault(reader, inbound_line(reader, i, "auth"),
@@ -112,8 +111,8 @@ static void check_transparent(struct config_reader *reader, unsigned i)
 			!reaches(inbound, families[f].family))
 			config_fault(reader, inbound_line(reader, i, "client-address"),
 				"client-address = transparent: clients come by %s, and "
-				"no backend has an "
-				"%s address; add one, or do not listen there",
+				"no backend has an %s address; add one, or do not "
+				"listen there",
 				families[f].name, families[f].name);
 	}
 }
@@ -165,8 +164,8 @@ void config_cross_check(struct config_reader *reader)
 	check_pairs(reader);
 	if (config->inbound_count == 0)
 		config_fault(reader, 0,
-			"no [inbound]: there is nothing to serve; give it a listen and a "
-			"backend");
+			"no [inbound]: there is nothing to serve; give it a listen and "
+			"a backend");
 	for (unsigned i = 0; i < config->inbound_count; i++) {
 		check_mandatory(reader, i);
 		check_tls(reader, i);

@@ -315,8 +315,8 @@ static const char *say_borrow(int error)
 		return "cannot bind to the client's address: address not available";
 	case EAFNOSUPPORT:
 	case EINVAL:
-		return "cannot bind to the client's address: the backend's is of another "
-		       "family";
+		return "cannot bind to the client's address: the backend's is of "
+		       "another family";
 	default: return "cannot bind to the client's address";
 	}
 }

@@ -53,8 +53,7 @@ static bool keep_needed(const struct needed *needed, char *reason, size_t size)
 	if (!done && errno == EPERM)
 		snprintf(reason, size,
 			"client-address = transparent needs CAP_NET_RAW, which this "
-			"process does "
-			"not have: start it as root, or by a unit with "
+			"process does not have: start it as root, or by a unit with "
 			"AmbientCapabilities=CAP_NET_RAW");
 	else if (!done)
 		cannot("cannot set capabilities", reason, size);
