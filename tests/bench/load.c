@@ -5,15 +5,14 @@
  * The load of the bench: clients that deliver mail over STARTTLS, session after session.
  * Every client first warms up by one session that does not count (and gains its ticket);
  * then "ready" is printed and a line on stdin awaited, so that the bench can read the
- * servers' CPU time in between. Ends with one line "sessions N resumed N p50 US p99 US
- * seconds S".
+ * servers' CPU time in between. Ends with one line of results: "sessions N resumed N p50
+ * US p99 US seconds S".
  *
  *     -n clients side by side     -s sessions at most      -t seconds at most
  *     -k messages a session       -b octets a message
  *     -r resume by ticket         -R take RSA certificates only
  *     -P MAIL, RCPT and DATA in one write                  -i TLS from the first octet on
- *     -H hold: n sessions stay open after their messages; prints "held N", ends with
- * stdin
+ *     -H hold n sessions after their messages; prints "held N", ends with stdin
  */
 
 #include "bench.h"

@@ -5,8 +5,8 @@
  * The byte pump: what relaying over GnuTLS costs at the least. It plays a fixed STARTTLS
  * preamble, shakes hands with the daemon's own settings, then copies octets both ways and
  * knows no SMTP. The daemon is measured against it, so it leaves out nothing that makes a
- * pump fast: one epoll, shared buffers, a read-ahead that fetches a
- * burst of records by one recv(), one send() a flight, no memory held while idle.
+ * pump fast: one epoll, shared buffers, a read-ahead that fetches a burst of records by
+ * one recv(), one send() a flight, no memory held while idle.
  *
  *     pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY [CERTIFICATE KEY]...
  *
