@@ -65,9 +65,7 @@ static bool flush(struct client *c)
 			return true;
 		if (status != LEG_AGAIN)
 			return failed(c, "sending", leg_reason(&c->leg));
-		short events = c->leg.want_read_to_write ? POLLIN : POLLOUT;
-
-		if (!ready(c, "sending", events))
+		if (!ready(c, "sending", POLLOUT))
 			return false;
 	}
 }
@@ -184,7 +182,7 @@ bool demo_client_send(const struct address *to, char reason[DEMO_REASON])
 		sent = converse(&c);
 		leg_shutdown(&c.leg);
 	}
-	leg_close(&c.leg, false);
+	leg_close(&c.leg);
 	tls_client_free(c.tls);
 	buf_release(&c.in);
 	buf_release(&c.out);

@@ -266,17 +266,11 @@ void leg_shutdown(struct leg *leg)
 		shutdown(leg->fd, SHUT_WR);
 }
 
-void leg_close(struct leg *leg, bool reset)
+void leg_close(struct leg *leg)
 {
-	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
 	tls_free(leg->tls);
-	if (leg->fd >= 0) {
-		if (reset)
-			setsockopt(leg->fd, SOL_SOCKET, SO_LINGER, &at_once,
-				sizeof(at_once));
+	if (leg->fd >= 0)
 		close(leg->fd);
-	}
 	leg_init(leg);
 }
 

@@ -21,10 +21,9 @@ struct leg {
 	bool eof;    /* nothing more will be read */
 	bool broken; /* nothing more can be read or written; see leg_reason() */
 	bool want_write_to_read; /* TLS wants the other direction first; else false */
-	bool want_read_to_write;
-	bool ending;  /* private: what is pending is the end */
-	uint8_t step; /* private: what failed */
-	int error;    /* errno of the failure, 0 where TLS failed or all is well */
+	bool ending;		 /* private: what is pending is the end */
+	uint8_t step;		 /* private: what failed */
+	int error; /* errno of the failure, 0 where TLS failed or all is well */
 	struct tls *tls;
 };
 
@@ -92,8 +91,8 @@ enum leg_status leg_bye(struct leg *leg);
 /* Shuts the sending side. What comes can still be read. */
 void leg_shutdown(struct leg *leg);
 
-/* Closes and frees. `reset` sends RST: the peer cannot take the end for a clean one. */
-void leg_close(struct leg *leg, bool reset);
+/* Closes and frees. Safe to repeat. */
+void leg_close(struct leg *leg);
 
 /* Why it ended: "connection refused", "handshake: …". Never NULL. */
 const char *leg_reason(const struct leg *leg);

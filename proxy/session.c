@@ -141,8 +141,8 @@ static void free_session(struct session *s)
 	ev_io_stop(worker->loop, &s->far_io);
 	ev_clear_pending(worker->loop, &s->timer);
 	ev_timer_stop(worker->loop, &s->timer);
-	leg_close(&s->near, false);
-	leg_close(&s->far, false);
+	leg_close(&s->near);
+	leg_close(&s->far);
 	stream_release(&s->stream);
 	if (s->handshaking)
 		limits_handshake_end(worker->limits);

@@ -45,7 +45,7 @@ void session_late(struct session *s)
 static void far_close(struct session *s)
 {
 	ev_io_stop(s->worker->loop, &s->far_io);
-	leg_close(&s->far, false);
+	leg_close(&s->far);
 	s->connecting = s->far_shaking = s->start_far_tls = s->far_readable = false;
 	s->stream.far_end = NULL;
 	buf_release(&s->stream.far_in);

@@ -92,8 +92,8 @@ static void couple_close(struct couple *c)
 {
 	buf_release(&c->in);
 	buf_release(&c->out);
-	leg_close(&c->near, false);
-	leg_close(&c->far, false);
+	leg_close(&c->near);
+	leg_close(&c->far);
 	assert_int_equal(c->pool->borrowed, 0);
 }
 
@@ -160,7 +160,7 @@ static void test_options(void **state)
 	assert_true(leg_established(&c.far));
 	couple_close(&c);
 	assert_int_equal(c.near.fd, -1);
-	leg_close(&c.near, true);
+	leg_close(&c.near);
 }
 
 static void test_clear(void **state)
@@ -200,12 +200,22 @@ static void test_peek(void **state)
 	couple_close(&c);
 }
 
+/* Closes as a peer does that crashes: by RST. */
+static void leg_reset(struct leg *leg)
+{
+	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	assert_int_equal(
+		setsockopt(leg->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	leg_close(leg);
+}
+
 static void test_reset(void **state)
 {
 	struct couple c;
 
 	couple_open(&c, *state);
-	leg_close(&c.far, true);
+	leg_reset(&c.far);
 	assert_int_equal(fill(&c.near, &c.in), LEG_FAILED);
 	assert_string_equal(leg_reason(&c.near), "connection reset by peer");
 	buf_puts(&c.out, "x");
@@ -219,7 +229,7 @@ static void test_reset_under_tls(void **state)
 
 	couple_open(&c, *state);
 	couple_shake(&c, *state);
-	leg_close(&c.far, true);
+	leg_reset(&c.far);
 	assert_int_equal(fill(&c.near, &c.in), LEG_FAILED);
 	assert_string_equal(leg_reason(&c.near), "read: Connection reset by peer");
 	couple_close(&c);
@@ -238,7 +248,7 @@ static void test_refused(void **state)
 	assert_int_equal(connect_to(&leg, &at, NULL, false), LEG_FAILED);
 	assert_string_equal(leg_reason(&leg), "connection refused");
 	assert_true(leg.broken);
-	leg_close(&leg, false);
+	leg_close(&leg);
 }
 
 static void check_source(const char *here, const char *source, bool transparent)
@@ -259,7 +269,7 @@ static void check_source(const char *here, const char *source, bool transparent)
 	assert_true(address_same_host(&seen, &from));
 	assert_int_not_equal(seen.port, from.port);
 	close(fd);
-	leg_close(&leg, false);
+	leg_close(&leg);
 	close(listener);
 }
 
@@ -276,7 +286,7 @@ static void test_source(void **state)
 	assert_int_equal(connect_to(&leg, &at, &from, false), LEG_FAILED);
 	assert_string_equal(leg_reason(&leg),
 		"cannot bind to the source address: is it one of this machine's?");
-	leg_close(&leg, false);
+	leg_close(&leg);
 	close(listener);
 }
 
@@ -295,14 +305,14 @@ static void test_transparent(void **state)
 	/* An address that is nobody's here can be taken; the way back is not our affair.
 	 */
 	assert_int_equal(leg_connect(&leg, &at, &from, true), LEG_AGAIN);
-	leg_close(&leg, true);
+	leg_close(&leg);
 	assert_int_equal(seteuid(NOBODY), 0);
 	assert_int_equal(leg_connect(&leg, &at, &from, true), LEG_FAILED);
 	assert_int_equal(seteuid(0), 0);
 	assert_string_equal(leg_reason(&leg),
 		"cannot bind to the client's address: "
 		"operation not permitted (needs CAP_NET_RAW)");
-	leg_close(&leg, false);
+	leg_close(&leg);
 	close(listener);
 }
 
