@@ -106,7 +106,7 @@ bool smtp_bdat(struct span argument, uint64_t *octets, bool *last)
 }
 
 static const char *const verb_names[] = {
-	[SMTP_UNKNOWN] = "unknown",
+	[SMTP_UNKNOWN] = "",
 	[SMTP_EHLO] = "EHLO",
 	[SMTP_HELO] = "HELO",
 	[SMTP_MAIL] = "MAIL",
@@ -132,11 +132,6 @@ static_assert(
 /* RFC 9110 §9.3, RFC 5789, and the first word of HTTP/2's preface (RFC 9113 §3.4). */
 static const char *const http_methods[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS",
 	"CONNECT", "DELETE", "TRACE", "PATCH", "PRI" };
-
-const char *smtp_verb_name(enum smtp_verb verb)
-{
-	return verb_names[(unsigned)verb < SMTP_VERBS ? verb : SMTP_UNKNOWN];
-}
 
 static enum smtp_verb find_verb(struct span word)
 {
@@ -196,35 +191,4 @@ void smtp_xtext_write(struct buf *out, struct span s)
 			buf_append(out, hex, sizeof(hex));
 		}
 	}
-}
-
-const char *smtp_escape(char *to, size_t size, struct span s)
-{
-	size_t at = 0;
-	size_t cut = 0; /* the last place where "..." still fits */
-
-	if (size == 0)
-		return to;
-	for (size_t i = 0; i < s.length; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-		bool plain = c > ' ' && c < 127 && c != '"' && c != '\\';
-		size_t width = plain ? 1 : 4;
-
-		if (at + 3 < size)
-			cut = at;
-		if (at + width >= size) {
-			at = cut + 3 < size ? cut + 3 : size - 1;
-			memset(to + cut, '.', at - cut);
-			break;
-		}
-		if (plain) {
-			to[at] = (char)c;
-		} else {
-			memcpy(to + at, "\\x", 2);
-			put_hex(to + at + 2, c);
-		}
-		at += width;
-	}
-	to[at] = '\0';
-	return to;
 }

@@ -75,9 +75,6 @@ struct smtp_command {
  */
 void smtp_command(struct span line, struct smtp_command *command);
 
-/* The verb in capitals, "unknown" for SMTP_UNKNOWN. */
-const char *smtp_verb_name(enum smtp_verb verb);
-
 /* ---- paths (RFC 5321 §4.1.2) and parameters ---- */
 
 enum smtp_path_status {
@@ -248,12 +245,5 @@ const char *smtp_xclient_name(enum smtp_xclient attribute);
 
 /* Appends s in xtext (RFC 3461 §4): '+', '=', blanks, controls and 8-bit as +HH. */
 void smtp_xtext_write(struct buf *out, struct span s);
-
-/*
- * Copies untrusted octets for a log line: printable ASCII as it is, '"', '\\', controls,
- * blanks and 8-bit as \xHH. Always ends with NUL; what does not fit ends in "...".
- * Returns to.
- */
-const char *smtp_escape(char *to, size_t size, struct span s);
 
 #endif

@@ -134,18 +134,11 @@ static void check_bdat(struct span argument)
 	buf_release(&out);
 }
 
-static void check_escapes(struct span s)
+static void check_xtext(struct span s)
 {
-	char text[64];
 	struct buf_pool pool;
 	struct buf out;
 
-	for (size_t room = 1; room <= sizeof(text); room *= 2) {
-		smtp_escape(text, room, s);
-		must(strlen(text) < room);
-		must(!controls((struct span){ text, strlen(text) }));
-		must(strchr(text, ' ') == NULL && strchr(text, '"') == NULL);
-	}
 	buf_pool_init(&pool, 0);
 	buf_init(&out, &pool);
 	smtp_xtext_write(&out, s);
@@ -160,14 +153,13 @@ static void check_command(struct span line)
 	smtp_command(line, &command);
 	must((unsigned)command.verb < SMTP_VERBS);
 	must(inside(command.argument, line));
-	must(strlen(smtp_verb_name(command.verb)) > 0);
 	if (command.verb == SMTP_MAIL || command.verb == SMTP_RCPT)
 		check_paths(command.argument);
 	else
 		must(command.argument.at != NULL);
 	if (command.verb == SMTP_BDAT)
 		check_bdat(command.argument);
-	check_escapes(command.argument);
+	check_xtext(command.argument);
 }
 
 static void check_line(const uint8_t *data, enum smtp_line_status status,

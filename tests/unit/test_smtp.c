@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/* Lines, commands, numbers, and the two ways of writing what may not be written raw. */
+/* Lines, commands, numbers and xtext. */
 
 #include "smtp.h"
 
@@ -14,32 +14,13 @@
 
 #include <cmocka.h>
 
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+#include "spans.h"
+
 /* A literal, NULs inside and all. */
 #define TEXT(literal)                                                                    \
 	{                                                                                \
 		literal, sizeof(literal) - 1                                             \
 	}
-
-static struct span span_of(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
-/* Names the case at hand, so that a failure shows which it was. */
-static void say(struct span s)
-{
-	char text[256];
-
-	print_message("# %s\n", smtp_escape(text, sizeof(text), s));
-}
-
-static void assert_span(struct span s, const char *text)
-{
-	assert_int_equal(s.length, strlen(text));
-	if (s.length > 0)
-		assert_memory_equal(s.at, text, s.length);
-}
 
 static void test_span_is(void **state)
 {
@@ -177,22 +158,6 @@ static void test_command(void **state)
 	}
 }
 
-static void test_verb_names(void **state)
-{
-	(void)state;
-	for (unsigned verb = 0; verb < SMTP_HTTP; verb++) {
-		const char *name = smtp_verb_name((enum smtp_verb)verb);
-		char line[64];
-		struct smtp_command command;
-
-		snprintf(line, sizeof(line), "%s FROM:", name);
-		smtp_command(span_of(line), &command);
-		assert_int_equal(command.verb, verb);
-	}
-	assert_string_equal(smtp_verb_name(SMTP_UNKNOWN), "unknown");
-	assert_string_equal(smtp_verb_name(SMTP_VERBS), "unknown");
-}
-
 static void test_number(void **state)
 {
 	static const struct {
@@ -272,44 +237,6 @@ static void test_bdat(void **state)
 	}
 }
 
-static void test_escape(void **state)
-{
-	static const struct {
-		struct span raw;
-		size_t size;
-		const char *escaped;
-	} cases[] = {
-		{ TEXT(""), 8, "" },
-		{ TEXT("abc"), 8, "abc" },
-		{ TEXT("abcdefg"), 8, "abcdefg" },
-		{ TEXT("abcdefgh"), 8, "abcd..." },
-		{ TEXT("a b"), 8, "a\\x20b" },
-		{ TEXT("a b "), 8, "a..." },
-		{ TEXT("abcd "), 8, "abcd..." },
-		{ TEXT("\"\\"), 16, "\\x22\\x5C" },
-		{ TEXT("\r\n\0\033\177"), 32, "\\x0D\\x0A\\x00\\x1B\\x7F" },
-		{ TEXT("\303\244"), 32, "\\xC3\\xA4" },
-		{ TEXT("<u@d>;=,'"), 32, "<u@d>;=,'" },
-		{ TEXT("abcd"), 4, "..." },
-		{ TEXT("abcd"), 3, ".." },
-		{ TEXT("abcd"), 2, "." },
-		{ TEXT("abcd"), 1, "" },
-		{ TEXT("\n"), 4, "..." },
-	};
-	char to[64];
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(cases); i++) {
-		memset(to, '#', sizeof(to));
-		assert_string_equal(
-			smtp_escape(to, cases[i].size, cases[i].raw), cases[i].escaped);
-		assert_int_equal(to[cases[i].size], '#');
-	}
-	to[0] = '#';
-	smtp_escape(to, 0, span_of("x"));
-	assert_int_equal(to[0], '#');
-}
-
 static void test_xtext(void **state)
 {
 	struct buf_pool pool;
@@ -331,10 +258,8 @@ int main(void)
 		cmocka_unit_test(test_span_is),
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_command),
-		cmocka_unit_test(test_verb_names),
 		cmocka_unit_test(test_number),
 		cmocka_unit_test(test_bdat),
-		cmocka_unit_test(test_escape),
 		cmocka_unit_test(test_xtext),
 	};
 

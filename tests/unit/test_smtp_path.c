@@ -14,27 +14,7 @@
 
 #include <cmocka.h>
 
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
-
-static struct span span_of(const char *text)
-{
-	return (struct span){ text, strlen(text) };
-}
-
-/* Names the case at hand, so that a failure shows which it was. */
-static void say(struct span s)
-{
-	char text[256];
-
-	print_message("# %s\n", smtp_escape(text, sizeof(text), s));
-}
-
-static void assert_span(struct span s, const char *text)
-{
-	assert_int_equal(s.length, strlen(text));
-	if (s.length > 0)
-		assert_memory_equal(s.at, text, s.length);
-}
+#include "spans.h"
 
 static void assert_written(const struct smtp_path *path, const char *text)
 {
