@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,7 @@ enum {
 	VALUE_MAX_OCTETS = 512, /* so that one value cannot push all the others out */
 	JOURNAL_FIELDS = 32,	/* pairs that become fields; the line has them all */
 	JOURNAL_NAME_MAX = 64,
+	PATIENCE = 1000, /* milliseconds, with a reader of stderr that has stopped */
 };
 
 const char *const log_target_names[LOG_TARGETS + 1] = { "stderr", "syslog", "journal",
@@ -45,7 +47,8 @@ static struct {
 	enum log_target target;
 	enum log_level level;
 	bool stamped; /* stderr: nobody else notes the time */
-} state = { LOG_TO_STDERR, LOG_LEVEL_INFO, true };
+	bool stalled; /* stderr: its reader has stopped */
+} state = { LOG_TO_STDERR, LOG_LEVEL_INFO, true, false };
 
 /* ---- composing a line ---- */
 
@@ -137,7 +140,22 @@ static void line_compose(struct line *line, const char *message,
 
 /* ---- where it goes ---- */
 
-/* Lines that do not get out are lost: whoever waits for a log is no proxy. */
+/*
+ * Whoever waits for a log is no proxy: a reader that has stopped is given its time once,
+ * and then lines are lost until it reads on. Where poll() sees room a line fits in.
+ */
+static bool stderr_takes(void)
+{
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+	int n;
+
+	do
+		n = poll(&out, 1, state.stalled ? 0 : PATIENCE);
+	while (n < 0 && errno == EINTR);
+	state.stalled = n == 0;
+	return !state.stalled;
+}
+
 static void write_all(const char *text, size_t length)
 {
 	while (length > 0) {
@@ -168,7 +186,7 @@ static void to_stderr(enum log_level level, const struct line *line)
 	else
 		n = snprintf(
 			out, sizeof(out), "%s %s\n", log_level_names[level], line->text);
-	if (n > 0)
+	if (n > 0 && stderr_takes())
 		write_all(out, (size_t)n);
 }
 

@@ -268,6 +268,7 @@ static void watch_signal(struct server *server, ev_signal *watcher, int number,
 static void serve(struct server *server)
 {
 	server->worker.drained = drained;
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go: mail need not */
 	watch_signal(server, &server->terminate, SIGTERM, stop);
 	watch_signal(server, &server->interrupt, SIGINT, stop);
 	watch_signal(server, &server->reload, SIGHUP, reload);

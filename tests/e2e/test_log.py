@@ -4,11 +4,16 @@
 """What is written down: one line at a session's end, nothing forged, nothing secret."""
 
 import base64
+import fcntl
+import os
+import subprocess
 
 import pytest
 
 from harness import mail, peer
 from harness.backend import EXTENSIONS, Backend
+from harness.daemon import program
+from harness.net import listening, until
 
 MESSAGE = b"Subject: a secret subject\r\n\r\nthe secret body\r\n"
 
@@ -173,3 +178,47 @@ def test_log_level(daemon, backend, level, wanted):
         d.session_end(end="quit")
     d.stop()
     assert any("end=quit" in line for line in d.lines) == wanted
+
+
+def serve_into(d, stream):
+    """The daemon's program and configuration once more, with another standard error."""
+    d.stop()
+    return subprocess.Popen([program(), "serve", "-c", str(d.config)], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=stream)
+
+
+def greeted_and_gone(address):
+    with peer.Client(address) as c:
+        c.reply(220)
+        c.quit()
+
+
+def test_a_log_that_nobody_reads_stops_no_mail(daemon, backend):
+    """More lines than a pipe holds, and whoever should read them does not."""
+    d = daemon(backend)
+    reads, writes = os.pipe()
+    fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
+    process = serve_into(d, writes)
+    os.close(writes)
+    until(lambda: listening(d.port), "a listener")
+    for _ in range(60):
+        greeted_and_gone(d.address)
+    assert os.read(reads, 65536).count(b"end=quit") < 60
+    greeted_and_gone(d.address)  # it reads on: so do the lines come again
+    assert b"end=quit" in os.read(reads, 65536)
+    process.terminate()
+    assert process.wait(15) == 0
+    os.close(reads)
+
+
+def test_a_log_whose_reader_is_gone_stops_no_mail(daemon, backend):
+    d = daemon(backend)
+    reads, writes = os.pipe()
+    process = serve_into(d, writes)
+    os.close(writes)
+    until(lambda: listening(d.port), "a listener")
+    os.close(reads)
+    for _ in range(3):
+        greeted_and_gone(d.address)
+    process.terminate()
+    assert process.wait(15) == 0
