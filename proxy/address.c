@@ -210,6 +210,13 @@ const char *address_text(const struct address *a, char text[ADDRESS_TEXT])
 	return text;
 }
 
+bool address_is_wildcard(const struct address *a)
+{
+	static const uint8_t zero[sizeof(a->octets)];
+
+	return address_bits(a) > 0 && memcmp(a->octets, zero, address_bits(a) / 8) == 0;
+}
+
 bool address_same_host(const struct address *a, const struct address *b)
 {
 	return a->family == b->family &&

@@ -55,6 +55,9 @@ const char *address_text(const struct address *a, char text[ADDRESS_TEXT]);
 /* The same without port and brackets. */
 const char *address_host(const struct address *a, char text[ADDRESS_TEXT]);
 
+/* 0.0.0.0 or ::, to a listening socket any address of its family. */
+bool address_is_wildcard(const struct address *a);
+
 /* Same family and octets; ports differ or not. */
 bool address_same_host(const struct address *a, const struct address *b);
 

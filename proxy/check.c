@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "config.h"
+#include "status.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -15,8 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { CHECK_FINE, CHECK_FAULTS, CHECK_CANNOT = 3 };
 
 enum { SMTP_PORT = 25 };
 
@@ -169,18 +168,12 @@ static bool is_local(struct address a)
 	return bound;
 }
 
-static bool is_wildcard(const struct address *a)
-{
-	static const uint8_t zero[sizeof(a->octets)];
-
-	return memcmp(a->octets, zero, sizeof(zero)) == 0;
-}
-
 static bool leads_to(const struct address *to, const struct address *listen)
 {
 	if (to->family != listen->family || to->port != listen->port)
 		return false;
-	return is_wildcard(listen) ? is_local(*to) : address_same_host(to, listen);
+	return address_is_wildcard(listen) ? is_local(*to)
+					   : address_same_host(to, listen);
 }
 
 /* The service that a backend's address leads back to, or NULL. */
@@ -350,7 +343,7 @@ int check_run(const char *config_path)
 	struct config *config = config_read(config_path, stderr);
 
 	if (config == NULL)
-		return errno != 0 ? CHECK_CANNOT : CHECK_FAULTS;
+		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
 	bool fine = config_verify(config, stderr);
 
 	if (fine) {
@@ -363,7 +356,7 @@ int check_run(const char *config_path)
 	if (fflush(stdout) != 0) {
 		fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
 			strerror(errno));
-		return CHECK_CANNOT;
+		return STATUS_CANNOT;
 	}
-	return fine ? CHECK_FINE : CHECK_FAULTS;
+	return fine ? STATUS_FINE : STATUS_NO;
 }

@@ -20,9 +20,8 @@ bool config_verify(struct config *config, FILE *faults);
 
 /*
  * `sealpost check`: reads and verifies; faults and warnings go to stderr, and what else
- * the machine needs for `client-address = transparent` to stdout. NULL path: the default.
- * Returns what to exit with: 0 all is well, 1 there are faults, 3 the file cannot be
- * read.
+ * the machine needs for `client-address = transparent` to stdout. Returns an enum status:
+ * FINE, NO where there are faults, CANNOT where the file cannot be read.
  */
 int check_run(const char *config_path);
 

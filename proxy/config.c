@@ -18,10 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc"
-#endif
-
 enum {
 	LINE_MAX_TEXT = INI_MAX_LINE - 3, /* inih cuts a longer line in two */
 	HEADER_MAX = 49,		  /* inih cuts a longer name of a section */
@@ -466,8 +462,6 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 
 struct config *config_read(const char *path, FILE *faults)
 {
-	if (path == NULL)
-		path = SYSCONFDIR "/sealpost/sealpost.conf";
 	FILE *in = fopen(path, "re");
 
 	if (in == NULL) {

@@ -116,7 +116,7 @@ struct config {
 /*
  * Reads `path`. Every fault is printed to `faults` as "path:line: message", all of them,
  * not only the first. Returns NULL when there was one; errno is then 0, or tells why the
- * file cannot be read. NULL path: /etc/sealpost/sealpost.conf.
+ * file cannot be read.
  */
 struct config *config_read(const char *path, FILE *faults);
 

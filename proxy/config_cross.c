@@ -117,19 +117,13 @@ static void check_transparent(struct config_reader *reader, unsigned i)
 	}
 }
 
-static bool wildcard(const struct address *a)
-{
-	static const uint8_t zero[sizeof(a->octets)];
-
-	return memcmp(a->octets, zero, a->family == AF_INET ? 4 : 16) == 0;
-}
-
 /* Port 0 is another one each time. IPv4 and IPv6 wildcards stand side by side. */
 static bool same_socket(const struct address *a, const struct address *b)
 {
 	if (a->family != b->family || a->port != b->port || a->port == 0)
 		return false;
-	return wildcard(a) || wildcard(b) || address_same_host(a, b);
+	return address_is_wildcard(a) || address_is_wildcard(b) ||
+	       address_same_host(a, b);
 }
 
 /* Address n of inbound[i] against all that stand before it. */

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "privileges.h"
 #include "serve.h"
+#include "status.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -26,8 +27,6 @@
 #include <unistd.h>
 
 #define HOSTNAME "mail.example"
-
-enum { DEMO_FINE, DEMO_USAGE = 2, DEMO_CANNOT };
 
 enum {
 	DEFAULT_PORT = 2525,
@@ -257,16 +256,16 @@ static void server_ready(void *context)
 static int run_server(struct demo *demo, struct ready *ready, int log)
 {
 	if (dup2(log, STDERR_FILENO) < 0)
-		return DEMO_CANNOT;
+		return STATUS_CANNOT;
 	close(log);
 	close(demo->transcript);
 	close(demo->folder);
 	if (serve_config(demo->config, server_ready, ready, demo->reason))
-		return DEMO_FINE;
+		return STATUS_FINE;
 	ssize_t n = write(ready->status, demo->reason, strlen(demo->reason) + 1);
 
 	(void)n; /* whoever does not hear it hears us end */
-	return DEMO_CANNOT;
+	return STATUS_CANNOT;
 }
 
 /* Waits until the daemon listens. */
@@ -486,11 +485,11 @@ static void clean_up(struct demo *demo)
 int demo_run(const char *listen)
 {
 	struct demo *demo = calloc(1, sizeof(*demo));
-	int status = DEMO_CANNOT;
+	int status = STATUS_CANNOT;
 
 	if (demo == NULL) {
 		fprintf(stderr, "sealpost: cannot run the demo: out of memory\n");
-		return DEMO_CANNOT;
+		return STATUS_CANNOT;
 	}
 	demo->folder = demo->log = demo->transcript = -1;
 	sigemptyset(&demo->signals);
@@ -504,9 +503,9 @@ int demo_run(const char *listen)
 			"sealpost: cannot listen on %s: no address (write "
 			"127.0.0.1:2525)\n",
 			listen);
-		status = DEMO_USAGE;
+		status = STATUS_USAGE;
 	} else if (play(demo)) {
-		status = DEMO_FINE;
+		status = STATUS_FINE;
 	} else {
 		fflush(stdout);
 		fprintf(stderr, "sealpost: cannot run the demo: %s\n", demo->reason);

@@ -16,11 +16,13 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { DEMO_REASON = 512 };
+enum {
+	DEMO_REASON = 512, /* octets of a reason, its NUL included */
+};
 
 /*
- * Listens on `listen`, "ADDRESS[:PORT]" (port 0: the kernel chooses). Returns what to
- * exit with: 0 ended when told, 2 no such address, 3 could not run, and has said why.
+ * Listens on `listen`, "ADDRESS[:PORT]" (port 0: the kernel chooses). Returns an enum
+ * status: FINE ended when told, USAGE no such address, CANNOT run, and has said why.
  */
 int demo_run(const char *listen);
 

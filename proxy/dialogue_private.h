@@ -21,7 +21,6 @@ enum near_state {
 	NEAR_BODY,    /* DATA's lines */
 	NEAR_CHUNK,   /* a BDAT chunk's octets */
 	NEAR_CLOSED,
-	NEAR_STATES
 };
 
 enum far_state {
@@ -30,7 +29,6 @@ enum far_state {
 	FAR_HANDSHAKE,
 	FAR_UP,
 	FAR_GONE, /* lost, or dropped by us */
-	FAR_STATES
 };
 
 enum policy_state {
@@ -38,7 +36,6 @@ enum policy_state {
 	POLICY_ASKED,
 	POLICY_GRANTED,
 	POLICY_REFUSED,
-	POLICY_STATES
 };
 
 /* The replies that far owes us. OWN: to commands of ours; near never sees them. */

@@ -29,7 +29,6 @@ enum limits_verdict {
 	LIMITS_TOO_MANY,
 	LIMITS_TOO_MANY_FROM_ADDRESS,
 	LIMITS_NO_MEMORY,
-	LIMITS_VERDICTS
 };
 
 /* A connection, before anything is known of it; give it back by limits_disconnect(). */

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "demo.h"
 #include "serve.h"
+#include "status.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -17,9 +18,6 @@
 
 #define DEFAULT_CONFIG SYSCONFDIR "/sealpost/sealpost.conf"
 #define DEFAULT_LISTEN "127.0.0.1:2525"
-
-/* What we exit with, and what the commands return. */
-enum { EXIT_FINE, EXIT_NO, EXIT_USAGE, EXIT_CANNOT };
 
 /* Each command has one option, and -h. */
 struct setting {
@@ -55,9 +53,9 @@ enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 static int printed(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
-		return EXIT_FINE;
+		return STATUS_FINE;
 	fprintf(stderr, "sealpost: cannot write to standard output\n");
-	return EXIT_CANNOT;
+	return STATUS_CANNOT;
 }
 
 static int print_help(void)
@@ -96,7 +94,7 @@ static int used_wrongly(const char *what, const char *why)
 {
 	fprintf(stderr, "sealpost: cannot understand %s: %s (try sealpost --help)\n",
 		what, why);
-	return EXIT_USAGE;
+	return STATUS_USAGE;
 }
 
 /* After getopt_long() has returned '?' or ':'. */

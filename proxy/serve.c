@@ -13,10 +13,12 @@
 #include "listener.h"
 #include "privileges.h"
 #include "session.h"
+#include "status.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -302,12 +304,16 @@ bool serve_config(const struct config *config, void (*ready)(void *context),
 int serve_run(const char *config_path)
 {
 	struct config *config = config_read(config_path, stderr);
-	bool unreadable = !config && errno != 0;
 	char reason[SERVE_REASON];
-	bool fine = config && config_verify(config, stderr);
-	bool served = fine && serve_config(config, NULL, NULL, reason);
-	if (fine && !served)
+	int status = STATUS_FINE;
+	if (!config)
+		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
+	if (!config_verify(config, stderr)) {
+		status = STATUS_NO;
+	} else if (!serve_config(config, NULL, NULL, reason)) {
 		fprintf(stderr, "sealpost: cannot serve: %s\n", reason);
+		status = STATUS_CANNOT;
+	}
 	config_free(config);
-	return served ? 0 : fine || unreadable ? 3 : 1;
+	return status;
 }

@@ -7,12 +7,14 @@
 
 #include <stdbool.h>
 
-enum { SERVE_REASON = 512 };
+enum {
+	SERVE_REASON = 512, /* octets of a reason, its NUL included */
+};
 
 /*
  * `sealpost serve`: reads the configuration, binds, loads keys, drops privileges and
- * serves until SIGTERM or SIGINT. NULL path: the default. Returns what to exit with: 0
- * ended when told, 1 faults in the configuration, 3 cannot run.
+ * serves until SIGTERM or SIGINT. Returns an enum status: FINE ended when told, NO faults
+ * in the configuration, CANNOT run.
  */
 int serve_run(const char *config_path);
 

@@ -203,6 +203,27 @@ static void test_none(void **state)
 	assert_false(network_contains(&all, &none));
 }
 
+static void test_wildcard(void **state)
+{
+	static const struct {
+		const char *text;
+		bool wildcard;
+	} cases[] = {
+		{ "0.0.0.0:25", true },
+		{ "[::]:25", true },
+		{ "0.0.0.1", false },
+		{ "::1", false },
+	};
+	struct address a = { .family = AF_UNSPEC };
+
+	(void)state;
+	assert_false(address_is_wildcard(&a));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(address_parse(&a, cases[i].text, 25));
+		assert_int_equal(address_is_wildcard(&a), cases[i].wildcard);
+	}
+}
+
 static void test_same_host(void **state)
 {
 	struct address a, b;
@@ -226,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_networks_refused),
 		cmocka_unit_test(test_sockaddr),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_wildcard),
 		cmocka_unit_test(test_same_host),
 	};
 
