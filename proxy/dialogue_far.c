@@ -25,11 +25,18 @@ static bool negative(const struct smtp_reply *reply)
 	return reply->code / 100 == 4 || reply->code / 100 == 5;
 }
 
+/* Nothing can be done with this far: near is told why. */
+static enum dialogue_want far_unfit(struct dialogue *d, const char *code,
+	const char *reason, const struct dialogue_io *io)
+{
+	return hang_up(d, code, DIALOGUE_END_SERVER, reason, io);
+}
+
 /* Far says what no server may: it is not trusted with anything more. */
 static enum dialogue_want nonsense(struct dialogue *d, const struct dialogue_io *io)
 {
-	return hang_up(d, "421 4.3.0", DIALOGUE_END_SERVER,
-		"the mail server gave an answer that makes no sense", io);
+	return far_unfit(
+		d, "421 4.3.0", "the mail server gave an answer that makes no sense", io);
 }
 
 /* ---- what near sees ---- */
@@ -41,8 +48,7 @@ static enum dialogue_want take_greeting(
 	if (positive(reply) && reply->code != 220)
 		return nonsense(d, io);
 	if (negative(reply) && greeted)
-		return hang_up(d, "421 4.3.0", DIALOGUE_END_SERVER,
-			"the mail server refused to serve", io);
+		return far_unfit(d, "421 4.3.0", "the mail server refused to serve", io);
 	if (!greeted)
 		smtp_reply_write(io->near_out, reply);
 	if (negative(reply))
@@ -55,6 +61,18 @@ static enum dialogue_want take_greeting(
 		far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
 	else
 		d->far_ready = true;
+	return DIALOGUE_READ;
+}
+
+/* Near's EHLO, with far's greeting and what is offered by both of us. */
+static enum dialogue_want answer_ehlo(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	size_t cursor = 0;
+	struct span greeting = { "", 0 };
+	smtp_reply_line(reply, &cursor, &greeting);
+	say_ehlo(d, greeting, io);
+	d->near = NEAR_READY;
 	return DIALOGUE_READ;
 }
 
@@ -75,12 +93,7 @@ static enum dialogue_want take_ehlo(
 		return DIALOGUE_READ;
 	}
 	smtp_ehlo_read(reply, &d->far_ehlo);
-	size_t cursor = 0;
-	struct span greeting = { "", 0 };
-	smtp_reply_line(reply, &cursor, &greeting);
-	say_ehlo(d, greeting, io);
-	d->near = NEAR_READY;
-	return DIALOGUE_READ;
+	return answer_ehlo(d, reply, io);
 }
 
 static enum dialogue_want take_helo(
@@ -96,14 +109,7 @@ static enum dialogue_want take_helo_fallback(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
-	if (!positive(reply))
-		return take_helo(d, reply, io);
-	size_t cursor = 0;
-	struct span greeting = { "", 0 };
-	smtp_reply_line(reply, &cursor, &greeting);
-	say_ehlo(d, greeting, io);
-	d->near = NEAR_READY;
-	return DIALOGUE_READ;
+	return positive(reply) ? answer_ehlo(d, reply, io) : take_helo(d, reply, io);
 }
 
 static enum dialogue_want take_mail(
@@ -217,12 +223,6 @@ static enum dialogue_want take_own_eod(
 	(void)reply;
 	transaction_clear(d, io);
 	return DIALOGUE_READ;
-}
-
-static enum dialogue_want far_unfit(struct dialogue *d, const char *code,
-	const char *reason, const struct dialogue_io *io)
-{
-	return hang_up(d, code, DIALOGUE_END_SERVER, reason, io);
 }
 
 static void write_attribute(
