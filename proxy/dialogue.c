@@ -179,7 +179,7 @@ void swallow_chunks(struct dialogue *d, const char *refusal)
 void far_drop(struct dialogue *d, const char *reason)
 {
 	d->far = FAR_GONE;
-	d->far_ready = d->far_tls = false;
+	d->far_ready = d->far_tls = d->far_knows = false;
 	d->fifo_count = 0;
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->reason = reason;

@@ -121,6 +121,7 @@ struct dialogue {
 	uint8_t near, far, policy;
 	uint8_t end; /* enum dialogue_end */
 	bool near_tls, far_tls, far_ready, esmtp, authenticated;
+	bool far_knows; /* far has taken an EHLO or HELO */
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;

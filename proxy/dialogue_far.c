@@ -76,10 +76,29 @@ static enum dialogue_want answer_ehlo(
 	return DIALOGUE_READ;
 }
 
+/*
+ * OpenSMTPD takes one EHLO a connection, and cannot know that near's has begun anew under
+ * TLS: RSET makes it forget as much (RFC 3207 §4.2), and what it offers is known.
+ */
+static enum dialogue_want answer_for_far(struct dialogue *d, const struct dialogue_io *io)
+{
+	const char *hostname = d->service->hostname;
+	buf_puts(io->far_out, "RSET\r\n");
+	expect_push(d, EXPECT_OWN_RSET);
+	d->near = NEAR_READY;
+	if (d->esmtp)
+		say_ehlo(d, (struct span){ hostname, strlen(hostname) }, io);
+	else
+		buf_printf(io->near_out, "250 %s\r\n", hostname);
+	return DIALOGUE_READ;
+}
+
 static enum dialogue_want take_ehlo(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->near = NEAR_GREETED;
+	if (reply->code == 503 && d->far_knows)
+		return answer_for_far(d, io);
 	if (!positive(reply)) {
 		bool unknown =
 			reply->code == 500 || reply->code == 502 || reply->code == 504;
@@ -93,14 +112,18 @@ static enum dialogue_want take_ehlo(
 		return DIALOGUE_READ;
 	}
 	smtp_ehlo_read(reply, &d->far_ehlo);
+	d->far_knows = true;
 	return answer_ehlo(d, reply, io);
 }
 
 static enum dialogue_want take_helo(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
+	if (reply->code == 503 && d->far_knows)
+		return answer_for_far(d, io);
 	smtp_reply_write(io->near_out, reply);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	d->far_knows |= positive(reply);
 	d->near = positive(reply) ? NEAR_READY : NEAR_GREETED;
 	return DIALOGUE_READ;
 }
@@ -109,6 +132,7 @@ static enum dialogue_want take_helo_fallback(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
+	d->far_knows |= positive(reply);
 	return positive(reply) ? answer_ehlo(d, reply, io) : take_helo(d, reply, io);
 }
 
@@ -289,6 +313,7 @@ static enum dialogue_want take_own_ehlo(
 		return DIALOGUE_READ;
 	}
 	smtp_ehlo_read(reply, &d->far_ehlo);
+	d->far_knows = true;
 	bool offered = d->far_ehlo.keywords & SMTP_KW(STARTTLS);
 	if (clear || d->far_tls)
 		return settle(d, io);
@@ -310,7 +335,7 @@ static enum dialogue_want take_own_helo(
 		return far_unfit(
 			d, "421 4.3.0", "the mail server refuses EHLO and HELO", io);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
-	d->far_ready = true;
+	d->far_ready = d->far_knows = true;
 	return DIALOGUE_READ;
 }
 
@@ -336,6 +361,7 @@ static enum dialogue_want take_own_xclient(
 	if (reply->code != 220)
 		return far_unfit(d, "421 4.3.0",
 			"the mail server refuses XCLIENT or this client", io);
+	d->far_knows = false;
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->far_ready = true;
 	return DIALOGUE_READ;
