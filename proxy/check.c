@@ -71,9 +71,10 @@ static void verify_server(struct verifier *v)
 			config->hostname);
 	if (geteuid() == 0 && getpwnam(config->user) == NULL)
 		warning(v, 0,
-			"user %s does not exist: create it or set user = in [server], "
-			"if serve is to be started as root",
-			config->user);
+			"user %s does not exist, and serve becomes that user when "
+			"started as root: create it (useradd --system %s) or set "
+			"user = in [server]",
+			config->user, config->user);
 }
 
 /* RFC 5321 §4.5.3.2: whoever gives up sooner loses mail that is merely slow. */

@@ -65,8 +65,8 @@ static int print_help(void)
 		printf("    sealpost %-5s %-12s  %s\n", commands[i].name,
 			commands[i].setting->usage, commands[i].summary);
 	printf("    sealpost --version | --help\n\n"
-	       "FILE is " DEFAULT_CONFIG " unless said,\n"
-	       "ADDRESS " DEFAULT_LISTEN ".\n"
+	       "FILE is " DEFAULT_CONFIG " by default,\n"
+	       "ADDRESS is " DEFAULT_LISTEN ".\n"
 	       "See sealpost(1) and sealpost.conf(5).\n");
 	return printed();
 }
@@ -77,8 +77,8 @@ static int print_command_help(const struct command *command)
 
 	printf("usage: sealpost %s %s\n\n"
 	       "%s\n\n"
-	       "    %-20s  not %s\n"
-	       "    %-20s  this\n",
+	       "    %-20s  default: %s\n"
+	       "    %-20s  show this help\n",
 		command->name, setting->usage, command->summary, setting->help,
 		setting->fallback, "-h, --help");
 	return printed();

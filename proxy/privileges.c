@@ -71,8 +71,9 @@ static bool become(const char *name, char *reason, size_t size)
 		return cannot("cannot look the user up", reason, size);
 	if (user == NULL) {
 		snprintf(reason, size,
-			"user %s does not exist: create it or set user = in [server]",
-			name);
+			"user %s does not exist: create it (useradd --system %s) or set "
+			"user = in [server]",
+			name, name);
 		return false;
 	}
 	if (user->pw_uid == 0) {

@@ -45,6 +45,8 @@ struct server {
 
 /* ---- what the configuration makes ---- */
 
+static_assert((int)SERVE_REASON >= (int)TLS_REASON, "tls writes to our reason");
+
 static const uint8_t near_tls[] = {
 	[NEAR_TLS_OFFER] = DIALOGUE_NEAR_OFFER,
 	[NEAR_TLS_REQUIRE] = DIALOGUE_NEAR_REQUIRE,
@@ -155,8 +157,8 @@ static void raise_descriptors(const struct config *config)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur < need)
 		log_message(LOG_LEVEL_WARNING,
-			"only %llu open files are allowed: enough for %llu of %u "
-			"connections",
+			"only %llu open files are allowed, enough for %llu of %u "
+			"connections: raise ulimit -n (LimitNOFILE= in the unit)",
 			(unsigned long long)limit.rlim_cur,
 			(unsigned long long)(limit.rlim_cur - DESCRIPTORS) / 2,
 			config->limits.connections);
@@ -236,7 +238,7 @@ static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 		for_each_session(worker, session_abort);
 		return;
 	}
-	log_message(LOG_LEVEL_INFO, "stopping: %u sessions",
+	log_message(LOG_LEVEL_INFO, "stopping; sessions still open: %u",
 		limits_connections(worker->limits));
 	worker->stopping = true;
 	for (unsigned i = 0; i < server->listener_count; i++)
@@ -267,6 +269,15 @@ static void watch_signal(struct server *server, ev_signal *watcher, int number,
 	ev_signal_start(server->worker.loop, watcher);
 }
 
+static void tell_service(const struct config_inbound *inbound)
+{
+	char listen[ADDRESS_TEXT], backend[ADDRESS_TEXT];
+	for (unsigned i = 0; i < inbound->listen_count; i++)
+		log_message(LOG_LEVEL_INFO, "serving %s on %s for the backend %s",
+			inbound->name, address_text(&inbound->listen[i], listen),
+			address_text(&inbound->backend[0].address, backend));
+}
+
 static void serve(struct server *server)
 {
 	server->worker.drained = drained;
@@ -276,7 +287,8 @@ static void serve(struct server *server)
 	watch_signal(server, &server->reload, SIGHUP, reload);
 	for (unsigned i = 0; i < server->listener_count; i++)
 		listener_start(server->listeners[i], &server->worker);
-	log_message(LOG_LEVEL_INFO, "serving: %u services", server->service_count);
+	for (unsigned i = 0; i < server->service_count; i++)
+		tell_service(server->services[i].config);
 	ev_run(server->worker.loop, 0);
 	log_message(LOG_LEVEL_INFO, "stopped");
 }

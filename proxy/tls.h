@@ -23,7 +23,7 @@ enum tls_status {
 };
 
 enum {
-	TLS_REASON = 160, /* octets of a reason, its NUL included */
+	TLS_REASON = 512, /* octets of a reason, names of files and its NUL included */
 };
 
 /* ---- what a service presents: loaded once, shared by all its sessions ---- */

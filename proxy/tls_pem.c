@@ -36,7 +36,11 @@ static bool load_file(const char *file, gnutls_datum_t *octets, char reason[TLS_
 	errno = 0;
 	if (gnutls_load_file(file, octets) >= 0)
 		return true;
-	return complain(reason, file, errno ? strerror(errno) : "cannot be read");
+	int error = errno;
+	snprintf(reason, TLS_REASON, "%s: cannot be read%s%s%s", file, error ? ": " : "",
+		error ? strerror(error) : "",
+		error == EACCES ? " (by the user that sealpost runs as)" : "");
+	return false;
 }
 
 static void wipe(gnutls_datum_t *octets)

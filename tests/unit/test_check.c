@@ -102,7 +102,7 @@ static void test_pairs(void **state)
 			 "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n",
 			false,
 			"f:5: b.key: the key does not belong to a.pem\n"
-			"f:7: c.pem: No such file or directory\n" },
+			"f:7: c.pem: cannot be read: No such file or directory\n" },
 		{ SERVER "[tls]\ncertificate = a.pem\nkey = a.key\npriority = "
 			 "NONSENSE\n" NOT_TLS
 			 "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n",

@@ -274,7 +274,8 @@ static void test_bad_pairs(void **state)
 		mixed.key, mixed.certificate);
 	assert_string_equal(reason, expected);
 	assert_false(tls_pair_check(&missing, reason));
-	assert_string_equal(reason, "/nonexistent/cert.pem: No such file or directory");
+	assert_string_equal(reason,
+		"/nonexistent/cert.pem: cannot be read: No such file or directory");
 	assert_false(tls_pair_check(&swapped, reason));
 	assert_non_null(strstr(reason, "no certificate in PEM format"));
 }
