@@ -91,7 +91,7 @@ static void turn_away(struct listener *l, int fd, const char *why)
 	if (l->service->config->tls != NEAR_TLS_IMPLICIT)
 		send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
-	double now = ev_now(l->worker->loop);
+	double now = worker_clock();
 	if (now < l->logged + QUIET) {
 		l->hushed++;
 		return;

@@ -94,7 +94,7 @@ static void set_deadline(struct session *s)
 	s->waiting = waiting;
 	s->seen_events = d->events;
 	s->seen_octets = s->stream.octets;
-	s->deadline = ev_now(s->worker->loop) + patience(s, waiting);
+	s->deadline = worker_clock() + patience(s, waiting);
 }
 
 static double next_deadline(const struct session *s)
@@ -113,7 +113,7 @@ static void arm_timer(struct session *s)
 	if (ev_is_active(&s->timer) && s->due <= at)
 		return;
 	ev_timer_stop(loop, &s->timer);
-	double after = at - ev_now(loop);
+	double after = at - worker_clock();
 	ev_timer_set(&s->timer, after > 0 ? after : 0, 0);
 	ev_timer_start(loop, &s->timer);
 	s->due = at;
@@ -173,7 +173,7 @@ static void last_words_sent(struct session *s)
 	}
 	leg_shutdown(&s->near);
 	s->phase = PHASE_LINGER;
-	s->deadline = ev_now(s->worker->loop) + LINGER;
+	s->deadline = worker_clock() + LINGER;
 }
 
 /* Near's octets are taken and dropped until it closes. */
@@ -193,8 +193,8 @@ static void linger(struct session *s)
 static void run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
-	stream->tls_busy = !s->near.tls && limits_handshakes_full(s->worker->limits,
-						   ev_now(s->worker->loop));
+	stream->tls_busy =
+		!s->near.tls && limits_handshakes_full(s->worker->limits, worker_clock());
 	struct trace trace = session_trace(s);
 	enum dialogue_want want = stream_run(stream, &trace);
 	if (stream_failed(stream)) {
@@ -276,7 +276,7 @@ static void expire(struct session *s)
 {
 	struct stream *stream = &s->stream;
 	struct dialogue_io io = stream_io(stream, NULL);
-	double now = ev_now(s->worker->loop);
+	double now = worker_clock();
 	if (s->phase == PHASE_HEADER)
 		session_near_lost(s, DIALOGUE_END_TIMEOUT, "no PROXY header in time");
 	else if (s->phase != PHASE_TALK)
@@ -300,7 +300,8 @@ static void expire(struct session *s)
 static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct session *s = timer->data;
-	if ((events & EV_TIMER) && ev_now(loop) >= next_deadline(s))
+	(void)loop;
+	if ((events & EV_TIMER) && worker_clock() >= next_deadline(s))
 		expire(s);
 	session_run(s);
 }
@@ -339,7 +340,7 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	s->worker = worker;
 	s->service = service;
 	s->id = worker->next_id++;
-	s->started = ev_now(worker->loop);
+	s->started = worker_clock();
 	s->client = *client;
 	stream_init(&s->stream, &worker->pool, &service->dialogue);
 	leg_adopt(&s->near, fd);

@@ -160,7 +160,7 @@ static bool begin_near_tls(struct session *s)
 	s->start_near_tls = false;
 	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
 	if (s->service->config->tls == NEAR_TLS_IMPLICIT &&
-		limits_handshakes_full(limits, ev_now(s->worker->loop))) {
+		limits_handshakes_full(limits, worker_clock())) {
 		session_log_failure(s, "client refused", "too many TLS handshakes");
 		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
 		return false;
@@ -238,7 +238,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 		if (s->phase >= PHASE_CLOSING)
 			break;
 		s->phase = PHASE_CLOSING;
-		s->deadline = ev_now(s->worker->loop) + LAST_WORDS;
+		s->deadline = worker_clock() + LAST_WORDS;
 		break;
 	default: break;
 	}

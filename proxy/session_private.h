@@ -34,7 +34,7 @@ struct session {
 	struct leg near, far;
 	struct stream stream;
 	uint64_t id;
-	double started, deadline, due; /* loop time; due: when the timer fires */
+	double started, deadline, due; /* by worker_clock(); due: when the timer fires */
 	struct address client, server; /* near's ends; server where something needs it */
 	uint64_t seen_octets;	       /* progress at the last arming */
 	uint32_t seen_events;

@@ -14,6 +14,7 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 struct session;
 
@@ -36,5 +37,16 @@ struct worker {
 	/* Called when it is stopping and the last session has ended. */
 	void (*drained)(struct worker *worker);
 };
+
+/*
+ * Seconds of a clock that nobody sets, for all that has a deadline. ev_now() is the time
+ * of day: where that is put forward it would end sessions, back it would keep them.
+ */
+static inline double worker_clock(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 #endif
