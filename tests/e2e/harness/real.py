@@ -6,6 +6,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import signal
 import smtplib
@@ -335,14 +336,21 @@ def s_client(world, mode, port, sender, recipient, message, folder):
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, bufsize=0)
     with done:
+        deadline = Deadline()
+        unread = bytearray()
+
         def reply(code):
             line = b"   -"
             while line[3:4] == b"-":
-                line = done.stdout.readline()
+                while b"\n" not in unread:
+                    assert select.select([done.stdout], [], [], deadline.left())[0], "no reply"
+                    unread.extend(done.stdout.read(65536) or b"?\n")
+                line, _, rest = bytes(unread).partition(b"\n")
+                unread[:] = rest
             assert line.startswith(code), line
 
-        # -starttls has s_client greet by itself; it shows the last line of that EHLO's reply
-        reply(b"220" if mode == "implicit" else b"250")
+        if mode == "implicit":
+            reply(b"220")
         for command, code in ((b"EHLO openssl.example", b"250"),
                               (b"MAIL FROM:<%s>" % sender.encode(), b"250"),
                               (b"RCPT TO:<%s>" % recipient.encode(), b"250"),
