@@ -10,7 +10,8 @@ import subprocess
 import threading
 import time
 
-NAMES = ["sealpost", "pump", "nginx", "stunnel", "postfix"]
+# In the order of their runs: neighbours are compared most closely.
+NAMES = ["pump", "sealpost", "nginx", "stunnel", "postfix"]
 HOST = "mail.example.com"
 NGINX_MAIL = "/usr/lib/nginx/modules/ngx_mail_module.so"
 START_TIMEOUT = 30
