@@ -102,6 +102,13 @@ static void turn_away(struct listener *l, int fd, const char *why)
 	l->logged = now;
 }
 
+/* To look again later instead of spinning. */
+static void rest(struct listener *l)
+{
+	ev_io_stop(l->worker->loop, &l->io);
+	ev_timer_again(l->worker->loop, &l->rest);
+}
+
 static void out_of_descriptors(struct listener *l)
 {
 	if (l->spare >= 0) {
@@ -112,9 +119,7 @@ static void out_of_descriptors(struct listener *l)
 		l->spare = open_spare();
 		return;
 	}
-	/* Others took even that one. Look again later instead of spinning. */
-	ev_io_stop(l->worker->loop, &l->io);
-	ev_timer_again(l->worker->loop, &l->rest);
+	rest(l); /* others took even that one */
 }
 
 /* False when there is nobody to accept now. */
@@ -126,6 +131,8 @@ static bool accept_one(struct listener *l)
 		l->io.fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
 		out_of_descriptors(l);
+	else if (fd < 0 && (errno == ENOMEM || errno == ENOBUFS))
+		rest(l);
 	if (fd < 0)
 		return errno == EINTR || errno == ECONNABORTED;
 	struct address client = { .family = AF_UNSPEC };
@@ -149,7 +156,8 @@ static void rested(struct ev_loop *loop, ev_timer *timer, int events)
 	struct listener *l = timer->data;
 	(void)events;
 	ev_timer_stop(loop, timer);
-	l->spare = open_spare();
+	if (l->spare < 0)
+		l->spare = open_spare();
 	ev_io_start(loop, &l->io);
 }
 
