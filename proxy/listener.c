@@ -63,6 +63,17 @@ static int open_spare(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* What to do about it, where that is known. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE: return " (another program listens there)";
+	case EADDRNOTAVAIL: return " (this machine has no such address)";
+	case EACCES: return " (a port below 1024 needs root or CAP_NET_BIND_SERVICE)";
+	default: return "";
+	}
+}
+
 struct listener *listener_open(const struct service *service,
 	const struct address *address, char *reason, size_t size)
 {
@@ -70,8 +81,9 @@ struct listener *listener_open(const struct service *service,
 	struct listener *l = calloc(1, sizeof *l);
 	int fd = l ? bind_to(address) : -1;
 	if (fd < 0) {
-		snprintf(reason, size, "cannot listen on %s: %s",
-			address_text(address, text), strerror(l ? errno : ENOMEM));
+		int error = l ? errno : ENOMEM;
+		snprintf(reason, size, "cannot listen on %s: %s%s",
+			address_text(address, text), strerror(error), advice(error));
 		free(l);
 		return NULL;
 	}
