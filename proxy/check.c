@@ -9,12 +9,14 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SMTP_PORT = 25 };
@@ -339,6 +341,37 @@ static void advise(const struct config *config)
 	printf("\t}\n}\n");
 }
 
+/* ---- what the unit of systemd would meet ---- */
+
+static bool can_read(const struct passwd *user, const char *file)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0)
+		_exit(initgroups(user->pw_name, user->pw_gid) != 0 ||
+			setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0 ||
+			access(file, R_OK) != 0);
+	return child < 0 || waitpid(child, &status, 0) < 0 || status == 0;
+}
+
+/* The unit starts serve as the user itself: what root alone can read is lost to it. */
+static void verify_readable(struct config *config)
+{
+	const struct verifier v = { .config = config, .to = stderr };
+	const struct passwd *user = geteuid() == 0 ? getpwnam(config->user) : NULL;
+
+	for (unsigned i = 0; user != NULL && i < config->pair_count; i++) {
+		const char *key = config->pairs[i].key;
+
+		if (!can_read(user, key))
+			warning(&v, config->pair_lines[i],
+				"%s: user %s, as whom the systemd unit runs, cannot read "
+				"it: chgrp it to that user's group, and chmod 640",
+				key, user->pw_name);
+	}
+}
+
 int check_run(const char *config_path)
 {
 	struct config *config = config_read(config_path, stderr);
@@ -348,6 +381,7 @@ int check_run(const char *config_path)
 	bool fine = config_verify(config, stderr);
 
 	if (fine) {
+		verify_readable(config);
 		advise(config);
 		printf("%s: fine: %u inbound service%s, %u certificate%s\n", config->path,
 			config->inbound_count, config->inbound_count == 1 ? "" : "s",
