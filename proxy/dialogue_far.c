@@ -82,14 +82,10 @@ static enum dialogue_want answer_ehlo(
  */
 static enum dialogue_want answer_for_far(struct dialogue *d, const struct dialogue_io *io)
 {
-	const char *hostname = d->service->hostname;
 	buf_puts(io->far_out, "RSET\r\n");
 	expect_push(d, EXPECT_OWN_RSET);
 	d->near = NEAR_READY;
-	if (d->esmtp)
-		say_ehlo(d, (struct span){ hostname, strlen(hostname) }, io);
-	else
-		buf_printf(io->near_out, "250 %s\r\n", hostname);
+	say_hello(d, io);
 	return DIALOGUE_READ;
 }
 

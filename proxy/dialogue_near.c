@@ -37,13 +37,7 @@ static enum dialogue_want hello(
 	if (d->service->synthesised) {
 		transaction_abandon(d, io);
 		d->near = NEAR_READY;
-		if (esmtp)
-			say_ehlo(d,
-				(struct span){ d->service->hostname,
-					strlen(d->service->hostname) },
-				io);
-		else
-			buf_printf(io->near_out, "250 %s\r\n", d->service->hostname);
+		say_hello(d, io);
 		return DIALOGUE_READ;
 	}
 	/* RFC 5321 §4.1.4: a new EHLO resets the transaction, at far as well. */
@@ -93,6 +87,15 @@ void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io
 		ehlo.keywords |= SMTP_KW(STARTTLS);
 	d->near_keywords = ehlo.keywords;
 	smtp_ehlo_write(io->near_out, greeting, &ehlo);
+}
+
+void say_hello(struct dialogue *d, const struct dialogue_io *io)
+{
+	const char *hostname = d->service->hostname;
+	if (d->esmtp)
+		say_ehlo(d, (struct span){ hostname, strlen(hostname) }, io);
+	else
+		buf_printf(io->near_out, "250 %s\r\n", hostname);
 }
 
 /* ---- STARTTLS and AUTH ---- */

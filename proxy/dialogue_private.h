@@ -142,6 +142,9 @@ void write_received(
 /* Our EHLO reply, mirrored from far_ehlo or synthesised; sets near_keywords. */
 void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io *io);
 
+/* Our reply to near's EHLO or HELO in our own name. */
+void say_hello(struct dialogue *d, const struct dialogue_io *io);
+
 /* Says EHLO or HELO to far: by our name where `what` is an OWN one, else by near's. */
 void far_hello(struct dialogue *d, const char *verb, enum expect what,
 	const struct dialogue_io *io);
