@@ -160,14 +160,14 @@ static void free_session(struct session *s)
 /*
  * Our last words are flushed. After QUIT near is about to close anyhow; else a close at
  * once, with octets of near unread, would reset the connection and take our words with
- * it.
+ * it. Who was refused at the door does not get to stand in it.
  */
 static void last_words_sent(struct session *s)
 {
 	if (leg_bye(&s->near) == LEG_AGAIN)
 		return;
-	if (s->stream.dialogue.end == DIALOGUE_END_QUIT || s->near.eof ||
-		s->near.broken) {
+	bool leaves = s->stream.dialogue.end == DIALOGUE_END_QUIT || s->near.eof;
+	if (leaves || s->near.broken || !s->entered) {
 		s->over = true;
 		return;
 	}
