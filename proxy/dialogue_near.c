@@ -173,6 +173,7 @@ static enum dialogue_want near_rset(
 		say(io, "250 2.0.0 Ok");
 		return DIALOGUE_READ;
 	}
+	d->chunked = false; /* a chunk behind it waits until far has answered */
 	buf_puts(io->far_out, "RSET\r\n");
 	expect_push(d, EXPECT_RSET);
 	return DIALOGUE_READ;
@@ -302,6 +303,24 @@ static const char *fault_of(
 	return NULL;
 }
 
+/*
+ * A line with a fault is no command. But if it would have been BDAT then octets follow,
+ * and nobody knows how many: that is as good as one without a size.
+ */
+static struct smtp_command read_command(enum smtp_line_status status, struct span line)
+{
+	struct smtp_command command = { .verb = SMTP_UNKNOWN };
+	if (status == SMTP_LINE_LONG)
+		return command;
+	smtp_command(line, &command);
+	if (status == SMTP_LINE_BARE)
+		command = (struct smtp_command){
+			.verb = command.verb == SMTP_BDAT ? SMTP_BDAT : SMTP_UNKNOWN,
+			.argument = { "", 0 },
+		};
+	return command;
+}
+
 enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status status,
 	struct span line, const struct dialogue_io *io)
 {
@@ -311,12 +330,10 @@ enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status 
 		d->events++;
 		return near_auth_response(d, status, line, io);
 	}
-	struct smtp_command command = { .verb = SMTP_UNKNOWN };
-	if (status == SMTP_LINE_OK)
-		smtp_command(line, &command);
+	struct smtp_command command = read_command(status, line);
 	const struct rule *rule = &rules[command.verb];
 	const char *fault = fault_of(d, status, rule->flags);
-	if (command.verb == SMTP_BDAT && status == SMTP_LINE_OK)
+	if (command.verb == SMTP_BDAT)
 		fault = NULL; /* its octets must be swallowed whatever we answer */
 	bool lost = d->far == FAR_GONE && !d->service->synthesised;
 	if (lost && command.verb != SMTP_QUIT && command.verb != SMTP_BDAT)
