@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import socket
+import ssl
 import struct
 import subprocess
 
@@ -16,7 +17,7 @@ import pytest
 
 from harness import mail, peer
 from harness.backend import EXTENSIONS, Backend
-from harness.net import free_port
+from harness.net import Deadline, free_port
 from harness.peer import Listener
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -78,6 +79,29 @@ def test_header_of_a_balancer(daemon, backend, tls, mode, split, header, client)
     assert d.session_end(end="quit")["client"] == client
     host = client.rsplit(":", 1)[0].strip("[]")
     assert (f"[IPv6:{host}]" if ":" in host else f"[{host}]").encode() in backend.store.messages[0].octets
+
+
+@pytest.mark.parametrize("header", [h for h, _ in V1_GOOD], ids=range(len(V1_GOOD)))
+def test_header_and_client_hello_in_one_segment(daemon, backend, header):
+    """What stands behind the header is TLS already."""
+    d = daemon(backend, inbound={"accept-proxy-from": "127.0.0.0/8", "tls": "implicit"})
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = peer.client_context().wrap_bio(incoming, outgoing, server_hostname="proxy.example")
+    with peer.Client(d.address) as c:
+        c.send_ahead = header
+
+        def turn(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    c.send(c.send_ahead + outgoing.read())
+                    c.send_ahead = b""
+                    assert c.fill(Deadline())
+                    incoming.write(c.take(len(c.unread)))
+
+        turn(tls.do_handshake)
+        assert turn(lambda: tls.read(4096)).startswith(b"220 ")
 
 
 @pytest.mark.parametrize("header", LOCAL, ids=range(len(LOCAL)))

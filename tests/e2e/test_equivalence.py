@@ -3,6 +3,7 @@
 
 """The same session with and without the proxy differs only in what the proxy is there to change."""
 
+import random
 import re
 
 import pytest
@@ -91,3 +92,62 @@ def test_same(daemon, tls, kind, secure, name):
         assert [(m.sender, m.recipients, without_trace(m.octets), m.how) for m in behind.store.messages] \
             == [(m.sender, m.recipients, m.octets, m.how) for m in straight.store.messages]
         assert not straight.errors and not behind.errors
+
+
+def random_session(rng):
+    """Whole commands in any order, right and wrong, some of them in one segment."""
+    steps, in_mail, recipients = [(b"EHLO c.example\r\n", 1)], False, 0
+    for _ in range(rng.randrange(3, 25)):
+        octets, count = b"", 0
+        for _ in range(rng.choice((1, 1, 1, 2, 4))):
+            kind = rng.choice(("mail", "mail", "rcpt", "rcpt", "rcpt", "nobody", "rset", "noop", "bdat",
+                               "bdat", "data", "ehlo"))
+            if kind == "data":
+                if octets:
+                    break
+                steps.append((b"DATA\r\n", 1))
+                if in_mail and recipients:
+                    steps.append((peer.stuff(rng.choice((MESSAGE, b"", b"a\r\n" * 3000))), 1))
+                    in_mail = False
+                continue
+            if kind == "bdat":
+                size, last = rng.choice((0, 1, 7, 5000)), rng.random() < 0.5
+                octets += b"BDAT %d%s\r\n" % (size, b" LAST" if last else b"") + b"\r\n.\r\nRS"[:size] \
+                    + b"x" * max(0, size - 7)
+                in_mail = in_mail and not (last and recipients)
+                # a chunk that has begun, or was refused, ends all that may follow but RSET
+                octets += b"RSET\r\n"
+                in_mail = False
+                count += 2
+                continue
+            octets += {"mail": b"MAIL FROM:<a@c.example>\r\n", "rcpt": b"RCPT TO:<b@d.example>\r\n",
+                       "nobody": b"RCPT TO:<nobody@d.example>\r\n", "rset": b"RSET\r\n",
+                       "noop": b"NOOP\r\n", "ehlo": b"EHLO c.example\r\n"}[kind]
+            count += 1
+            if kind == "mail" and not in_mail:
+                in_mail, recipients = True, 0
+            elif kind == "rcpt" and in_mail:
+                recipients += 1
+            elif kind in ("rset", "ehlo"):
+                in_mail = False
+        if octets:
+            steps.append((octets, count))
+    return steps + [(b"QUIT\r\n", 1)]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_sessions(daemon, tls, seed):
+    """The same codes in the same order, and the same messages."""
+    rng = random.Random(seed)
+    with Backend() as straight, Backend() as behind:
+        d = daemon(behind, limits={"commands-out-of-order": 1000})
+        for _ in range(8):
+            session = random_session(rng)
+            expected = hold(straight.listener.address, session, None)
+            seen = hold(d.address, session, tls if seed % 2 else None)
+            codes = [[lines[-1][:3] for lines in replies] for replies in (seen, expected)]
+            short = [(octets[:200], count) for octets, count in session]
+            assert codes[0] == codes[1], (short, *zip(*codes))
+        assert [(m.sender, m.recipients, without_trace(m.octets)) for m in behind.store.messages] \
+            == [(m.sender, m.recipients, m.octets) for m in straight.store.messages]
+        d.healthy()

@@ -159,6 +159,26 @@ def test_backend_ends_within_a_body(daemon, tls, how, way):
             d.healthy()
 
 
+# -- near goes early
+
+@pytest.mark.parametrize("secure", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize("first", [1, 4, len(SCRIPT)], ids=["commands", "message", "whole"])
+def test_half_closed(daemon, backend, tls, secure, first):
+    """Near has sent what it had and closed its side: all of it is answered, then we close."""
+    d = daemon(backend)
+    with peer.Client(d.address) as c:
+        c.begin(tls if secure else None)
+        for octets in SCRIPT[:len(SCRIPT) - first]:
+            c.send(octets)
+            c.reply()
+        c.send(b"".join(SCRIPT[len(SCRIPT) - first:]))
+        if not secure:
+            c.finish()
+        replies = re.findall(rb"(?m)^(\d\d\d) ", c.rest())
+        assert replies == [b"250", b"250", b"250", b"354", b"250", b"221"][-first:]
+    assert len(backend.store.messages) == 1
+
+
 # -- replies cut, split, replaced
 
 class Scripted(Backend):

@@ -145,6 +145,35 @@ def test_resumption(daemon, backend, certs, version):
         c.quit()
 
 
+def resumes(context, session, address):
+    with peer.Client(address) as c:
+        c.reply(220)
+        c.hello()
+        c.command("STARTTLS", 220)
+        c.sock.settimeout(Deadline().left())
+        c.sock = context.wrap_socket(c.sock, server_hostname="proxy.example", session=session)
+        c.hello()
+        c.quit()
+        return c.sock.session_reused
+
+
+@pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
+def test_tickets_of_several_machines(daemon, backend, certs, tmp_path, version):
+    """One ticket-key: what one machine gave the other takes. Without, each has its own."""
+    key = tmp_path / "ticket.key"
+    key.touch(mode=0o600)
+    key.write_bytes(bytes(range(64)))
+    shared = {"ticket-key": key}
+    first, second, alone = daemon(backend, tls=shared), daemon(backend, tls=shared), daemon(backend)
+    context = peer.client_context(certs.ca, version, version)
+    with secured(first, context) as c:
+        c.hello()
+        session = c.sock.session
+        c.quit()
+    assert resumes(context, session, second.address)
+    assert not resumes(context, session, alone.address)
+
+
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
 def test_alpn_of_other_protocols_is_aborted(daemon, backend, protocol):
     d = daemon(backend, inbound={"tls": "implicit"})

@@ -145,6 +145,8 @@ class Backend:
                 self.say(wire, "220 2.0.0 go ahead")
                 wire.accept_tls(self.context)
                 secure, sender, recipients, chunks = True, None, [], None
+            elif verb == "MAIL" and sender is not None:
+                self.say(wire, "503 5.5.1 Sender already specified")
             elif verb == "MAIL":
                 sender = path(rest)
                 self.say(wire, self.sender_ok, sender=sender)
@@ -162,7 +164,7 @@ class Backend:
                 size, _, last = rest.partition(" ")
                 octets = wire.exactly(int(size), 3600)
                 if not recipients:
-                    self.say(wire, "503 5.5.1 no recipients")
+                    self.out_of_order(wire, sender)
                     continue
                 chunks = (chunks or b"") + octets
                 if last.upper() == "LAST":
@@ -181,10 +183,13 @@ class Backend:
                 wire.rest(5)
                 return
             elif verb in ("RCPT", "DATA"):
-                self.say(wire, "503 5.5.2 Need mail command." if sender is None
-                         else "554 5.5.1 No valid recipients.")
+                self.out_of_order(wire, sender)
             else:
                 self.other(wire, verb, rest)
+
+    def out_of_order(self, wire, sender):
+        self.say(wire, "503 5.5.2 Need mail command." if sender is None
+                 else "554 5.5.1 No valid recipients.")
 
     def recipient(self, address):
         """What is said to a RCPT."""
