@@ -169,7 +169,9 @@ static bool begin_near_tls(struct session *s)
 		session_near_lost(s, DIALOGUE_END_TLS, "out of memory");
 		return false;
 	}
-	s->near_shaking = s->near_readable = true;
+	s->near_shaking = true;
+	s->near_readable =
+		false; /* ClientHello seldom is there yet; if it is, the poll says so */
 	count_handshake(s, true);
 	return true;
 }
