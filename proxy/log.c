@@ -60,7 +60,7 @@ struct line {
 /* Appends as many of the octets as fit below `limit`. */
 static bool line_add(struct line *line, const char *octets, size_t n, size_t limit)
 {
-	if (n > limit - line->length)
+	if (line->length > limit || n > limit - line->length)
 		return false;
 	memcpy(line->text + line->length, octets, n);
 	line->length += n;
@@ -70,6 +70,11 @@ static bool line_add(struct line *line, const char *octets, size_t n, size_t lim
 static bool printable(unsigned char c)
 {
 	return c >= ' ' && c < 127;
+}
+
+static bool line_add_text(struct line *line, const char *text, size_t limit)
+{
+	return line_add(line, text, strlen(text), limit);
 }
 
 /*
@@ -111,17 +116,17 @@ static void line_add_pair(struct line *line, const struct log_field *field)
 	size_t before = line->length;
 	bool quoted = strchr(field->value, ' ') != NULL;
 	const char *blank = line->length > 0 ? " " : "", *quote = quoted ? "\"" : "";
-	char head[JOURNAL_NAME_MAX];
-	int n = snprintf(head, sizeof(head), "%s%s=%s", blank, field->key, quote);
 
-	if (n < 0 || (size_t)n >= sizeof(head) ||
-		line->length + (size_t)n + sizeof("...\"") > LINE_MAX_OCTETS ||
-		!line_add(line, head, (size_t)n, LINE_MAX_OCTETS)) {
+	/* Room for the end of a value that is cut is kept back. */
+	size_t most = LINE_MAX_OCTETS - sizeof("...\"");
+	if (!line_add_text(line, blank, most) || !line_add_text(line, field->key, most) ||
+		!line_add_text(line, "=", most) || !line_add_text(line, quote, most)) {
 		line->length = before;
+		line->text[before] = '\0';
 		return;
 	}
 	line_escape(line, field->value, true, value_limit(line, strlen(quote)));
-	line_add(line, quote, strlen(quote), LINE_MAX_OCTETS);
+	line_add_text(line, quote, LINE_MAX_OCTETS);
 	line->text[line->length] = '\0';
 }
 
