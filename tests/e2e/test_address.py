@@ -34,7 +34,8 @@ def v2_header(source, destination, command=1, tlvs=b""):
     family = socket.AF_INET6 if six else socket.AF_INET
     block = (socket.inet_pton(family, source[0]) + socket.inet_pton(family, destination[0])
              + struct.pack("!HH", source[1], destination[1]) + tlvs)
-    return V2 + bytes([0x20 | command, 0x21 if six else 0x11]) + struct.pack("!H", len(block)) + block
+    fixed = bytes([0x20 | command, 0x21 if six else 0x11]) + struct.pack("!H", len(block))
+    return V2 + fixed + block
 
 
 # -- PROXY accepted from balancers
@@ -78,7 +79,8 @@ def test_header_of_a_balancer(daemon, backend, tls, mode, split, header, client)
         c.quit()
     assert d.session_end(end="quit")["client"] == client
     host = client.rsplit(":", 1)[0].strip("[]")
-    assert (f"[IPv6:{host}]" if ":" in host else f"[{host}]").encode() in backend.store.messages[0].octets
+    literal = f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+    assert literal.encode() in backend.store.messages[0].octets
 
 
 @pytest.mark.parametrize("header", [h for h, _ in V1_GOOD], ids=range(len(V1_GOOD)))
@@ -123,7 +125,7 @@ def test_broken_header(daemon, backend, tls, header):
 
 
 def test_a_balancer_that_says_nothing(daemon, backend):
-    limits = {k: "1s" for k in ("command-timeout", "greeting-timeout", "tls-timeout", "connect-timeout")}
+    limits = {f"{what}-timeout": "1s" for what in ("command", "greeting", "tls", "connect")}
     d = daemon(backend, inbound={"accept-proxy-from": "127.0.0.0/8"}, limits=limits)
     with peer.Client(d.address) as c:
         assert b"220" not in c.rest()
@@ -321,7 +323,8 @@ def test_proxy_v2(daemon, tls, mode):
 
 def test_proxy_v2_passes_on_what_the_balancer_said(daemon, tls):
     with Headed() as server:
-        d = daemon(server, inbound={"client-address": "proxy-v1", "accept-proxy-from": "127.0.0.0/8"})
+        d = daemon(server, inbound={"client-address": "proxy-v1",
+                                    "accept-proxy-from": "127.0.0.0/8"})
         with balanced(d, V1_GOOD[0][0], "offer", tls) as c:
             c.begin()
         assert server.headers[0].startswith(b"PROXY TCP4 203.0.113.9 ")
@@ -346,7 +349,8 @@ def test_postfix_learns_the_address(daemon, world, tls, mode, options, near):
         c.data(mail.marked(MESSAGE, mark))
         c.quit()
     stored = server.stored(mark.encode())
-    received = re.search(rb"^Received: from \S+ \(unknown \[([^\]]*)\]\)\n\tby postfix\.backend", stored, re.M)
+    received = re.search(rb"^Received: from \S+ \(unknown \[([^\]]*)\]\)\n\tby postfix\.backend",
+                         stored, re.M)
     assert received and received.group(1) == b"127.0.0.99", stored
     assert d.session_end(end="quit")["transactions"] == "1"
 
@@ -398,13 +402,13 @@ class Lan:
             subprocess.run(["ip", "netns", "add", name], check=True)
         for name in self.names:
             self.run(name, "ip", "link", "set", "lo", "up")
-        for name, far, near, route in (("out", f"{self.client}/24", "198.51.100.1/24", "198.51.100.1"),
-                                       ("in", f"{self.backend}/24", "10.9.9.1/24", "10.9.9.1")):
+        for name, far, route in (("out", self.client, "198.51.100.1"),
+                                 ("in", self.backend, "10.9.9.1")):
             self.run("proxy", "ip", "link", "add", name, "type", "veth", "peer", "name", "eth0",
                      "netns", self.names[name])
-            self.run("proxy", "ip", "addr", "add", near, "dev", name)
+            self.run("proxy", "ip", "addr", "add", f"{route}/24", "dev", name)
             self.run("proxy", "ip", "link", "set", name, "up")
-            self.run(name, "ip", "addr", "add", far, "dev", "eth0")
+            self.run(name, "ip", "addr", "add", f"{far}/24", "dev", "eth0")
             self.run(name, "ip", "link", "set", "eth0", "up")
             self.run(name, "ip", "route", "add", "default", "via", route)
         return self
@@ -416,7 +420,8 @@ class Lan:
 table ip sealpost {{
 	chain prerouting {{
 		type filter hook prerouting priority mangle;
-		ip saddr {self.backend} tcp sport {port} socket transparent 1 meta mark set 0x19 accept
+		ip saddr {self.backend} tcp sport {port} socket transparent 1 \\
+			meta mark set 0x19 accept
 	}}
 }}
 """.encode())

@@ -139,7 +139,8 @@ def test_it_shows_a_message_on_both_wires(demo, tmp_path):
     assert record["transactions"] == "1" and record["end"] == "quit"
     stored = (folder_of(tmp_path) / "1.eml").read_bytes()
     assert stored.startswith(b"Received: from client.example ([127.0.0.1])\r\n")
-    assert stored.endswith(b"\r\n\r\nThis message came to Sealpost over TLS, and went on in clear.\r\n")
+    assert stored.endswith(b"\r\n\r\n"
+                           b"This message came to Sealpost over TLS, and went on in clear.\r\n")
 
 
 def test_no_key_lies_about_while_it_serves(demo, tmp_path):

@@ -21,8 +21,9 @@ SESSIONS = {
     "helo": [(b"HELO c.example\r\n", 1), (b"MAIL FROM:<>\r\n", 1),
              (b"RCPT TO:<b@d.example>\r\n", 1), (b"DATA\r\n", 1), (b".\r\n", 1), (b"QUIT\r\n", 1)],
     "pipelined": [(b"EHLO c.example\r\n", 1),
-                  (b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@d.example>\r\nRCPT TO:<nobody@d.example>\r\n"
-                   b"DATA\r\n", 4), (peer.stuff(MESSAGE) + b"RSET\r\nNOOP\r\nQUIT\r\n", 4)],
+                  (b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@d.example>\r\n"
+                   b"RCPT TO:<nobody@d.example>\r\nDATA\r\n", 4),
+                  (peer.stuff(MESSAGE) + b"RSET\r\nNOOP\r\nQUIT\r\n", 4)],
     "all-refused": [(b"EHLO c.example\r\n", 1),
                     (b"MAIL FROM:<a@c.example>\r\nRCPT TO:<nobody@d.example>\r\nDATA\r\n", 3),
                     (b"RSET\r\n", 1), (b"QUIT\r\n", 1)],
@@ -31,11 +32,12 @@ SESSIONS = {
                    (b"RCPT TO:<b@d.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@d.example\r\n", 1),
                    (b"DATA\r\n", 1), (peer.stuff(MESSAGE), 1), (b"QUIT\r\n", 1)],
     "chunks": [(b"EHLO c.example\r\n", 1),
-               (b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@d.example>\r\nBDAT 5\r\nabcdeBDAT 7\r\n\r\n.\r\nxy"
-                b"BDAT 0 LAST\r\n", 5), (b"QUIT\r\n", 1)],
+               (b"MAIL FROM:<a@c.example>\r\nRCPT TO:<b@d.example>\r\n"
+                b"BDAT 5\r\nabcdeBDAT 7\r\n\r\n.\r\nxyBDAT 0 LAST\r\n", 5), (b"QUIT\r\n", 1)],
     "twice": [(b"EHLO c.example\r\n", 1),
               (b"MAIL FROM:<a@c.example>\r\n", 1), (b"RCPT TO:<b@d.example>\r\n", 1),
-              (b"RSET\r\n", 1), (b"MAIL FROM:<z@c.example>\r\n", 1), (b"RCPT TO:<b@d.example>\r\n", 1),
+              (b"RSET\r\n", 1),
+              (b"MAIL FROM:<z@c.example>\r\n", 1), (b"RCPT TO:<b@d.example>\r\n", 1),
               (b"RCPT TO:<c@d.example>\r\n", 1), (b"DATA\r\n", 1), (peer.stuff(MESSAGE), 1),
               (b"MAIL FROM:<a@c.example>\r\n", 1), (b"RCPT TO:<b@d.example>\r\n", 1),
               (b"DATA\r\n", 1), (b"\r\n.\r\n", 1), (b"QUIT\r\n", 1)],
@@ -89,8 +91,10 @@ def test_same(daemon, tls, kind, secure, name):
         expected = hold(straight.listener.address, session, None)
         seen = hold(d.address, session, tls if secure else None)
         assert plain(seen) == plain(expected)
-        assert [(m.sender, m.recipients, without_trace(m.octets), m.how) for m in behind.store.messages] \
-            == [(m.sender, m.recipients, m.octets, m.how) for m in straight.store.messages]
+        arrived = [(m.sender, m.recipients, without_trace(m.octets), m.how)
+                   for m in behind.store.messages]
+        assert arrived == [(m.sender, m.recipients, m.octets, m.how)
+                           for m in straight.store.messages]
         assert not straight.errors and not behind.errors
 
 

@@ -18,8 +18,10 @@ from harness.peer import Listener
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 SCRIPT = [b"EHLO c.example\r\n", b"MAIL FROM:<a@b.example>\r\n", b"RCPT TO:<b@c.example>\r\n",
           b"DATA\r\n", MESSAGE + b".\r\n", b"QUIT\r\n"]
-ANSWERS = [b"220 far ESMTP\r\n", b"250-far greets you\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000\r\n",
-           b"250 2.1.0 OK\r\n", b"250 2.1.5 OK\r\n", b"354 go ahead\r\n", b"250 2.0.0 queued as 1\r\n",
+ANSWERS = [b"220 far ESMTP\r\n",
+           b"250-far greets you\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000\r\n",
+           b"250 2.1.0 OK\r\n", b"250 2.1.5 OK\r\n", b"354 go ahead\r\n",
+           b"250 2.0.0 queued as 1\r\n",
            b"221 2.0.0 bye\r\n"]
 
 
@@ -140,7 +142,8 @@ def test_backend_ends_within_a_body(daemon, tls, how, way):
             with peer.Client(d.address) as c:
                 c.begin(tls)
                 c.envelope()
-                message = (b"MAIL FROM:<evil@b.example>\r\nRCPT TO:<x@y.example>\r\nDATA\r\n" * 30000)
+                message = 30000 * (b"MAIL FROM:<evil@b.example>\r\n"
+                                   b"RCPT TO:<x@y.example>\r\nDATA\r\n")
                 if way == "data":
                     c.command("DATA", 354)
                     c.send(peer.stuff(message))
@@ -259,12 +262,13 @@ def test_every_reply_where_another_is_expected(daemon, phase):
             taken = len(server.store.messages) > before
             assert not acknowledged(codes) or taken, (octets, codes)
             assert codes[-1] != "" or len(codes) == 7, (octets, codes)
-            assert all(re.fullmatch("[2-5][0-9][0-9]", code) for code in codes if code), (octets, codes)
+            assert all(re.fullmatch("[2-5][0-9][0-9]", code)
+                       for code in codes if code), (octets, codes)
         d.healthy()
 
 
 def test_unsolicited_and_doubled_replies(daemon):
-    """Each command is answered by its own reply: what comes unasked ends the session, not the order."""
+    """Each command gets its own reply: what comes unasked ends the session, not the order."""
     for phase in range(1, 6):
         with Scripted() as server:
             server.answers = list(ANSWERS)

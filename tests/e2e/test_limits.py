@@ -55,7 +55,8 @@ def flooded(wire, octets, most, quiet=1.0):
 def test_silent_backend_greeting(daemon):
     with Listener() as far:
         # who has nothing to say before the greeting counts the connection as made when it comes
-        d = daemon(f"127.0.0.1:{far.port}", limits={"connect-timeout": "1s", "greeting-timeout": "1s"})
+        d = daemon(f"127.0.0.1:{far.port}",
+                   limits={"connect-timeout": "1s", "greeting-timeout": "1s"})
         with peer.Client(d.address) as c, far.accept():
             c.reply(421)
             assert c.rest() == b""
@@ -415,7 +416,8 @@ GREETING = b"220 far ESMTP\r\n"
 @pytest.mark.heavy
 @pytest.mark.parametrize("reply", [
     b"250-an endless reply\r\n" * 500000, b"250-" + b"x" * (10 * MB) + b"\r\n250 OK\r\n",
-    b"250 " + b"x" * (10 * MB), b"250-far\r\n" + b"".join(b"250-KEYWORD%d\r\n" % n for n in range(10000))
+    b"250 " + b"x" * (10 * MB),
+    b"250-far\r\n" + b"".join(b"250-KEYWORD%d\r\n" % n for n in range(10000))
     + b"250 OK\r\n"], ids=["endless", "long-line", "long-last-line", "keywords"])
 @pytest.mark.parametrize("phase", ["greeting", "ehlo"])
 def test_replies_without_measure(daemon, reply, phase):
@@ -446,7 +448,8 @@ def test_recipients(daemon, backend, tls):
         c.command("MAIL FROM:<a@b.example>", 250)
         good, late, closed = 0, 0, False
         for start in range(0, total, 1000):
-            c.send(b"".join(b"RCPT TO:<user%d@c.example>\r\n" % n for n in range(start, start + 1000)))
+            c.send(b"".join(b"RCPT TO:<user%d@c.example>\r\n" % n
+                            for n in range(start, start + 1000)))
             try:
                 for _ in range(1000):
                     code = c.reply()[0]
@@ -531,7 +534,8 @@ def test_commands_out_of_order(daemon, backend):
 @pytest.mark.heavy
 def test_descriptors_exhausted(daemon, backend, tls):
     limit = 64
-    d = daemon(backend, limits={"connections-per-address": 1000}, rlimits=[f"--nofile={limit}:{limit}"])
+    d = daemon(backend, limits={"connections-per-address": 1000},
+               rlimits=[f"--nofile={limit}:{limit}"])
     held = [peer.Client(d.address) for _ in range(limit)]
     greeted, told = [], 0
     for c in held:

@@ -88,7 +88,8 @@ def test_the_line_of_a_session(daemon, backend, tls):
     assert end["transactions"] == "2" and end["from"] == "<alice@client.example>"
     assert end["to"] in ("<bob@backend.example>", "<dave@backend.example>")
     assert int(end["bytes"]) >= 2 * len(MESSAGE) and 0 <= float(end["seconds"]) < 60
-    assert end["session"] in backend.store.messages[0].octets.decode("latin-1"), "Received has the id"
+    received = backend.store.messages[0].octets.decode("latin-1")
+    assert end["session"] in received, "Received has the id"
     assert "secret" not in "\n".join(d.lines)
 
 

@@ -35,7 +35,8 @@ class Gateway:
             address = self.scripted.address
         self.implicit = free_port()
         self.daemon = Sealpost(
-            folder, certs, [address], limits={"connections-per-address": 1000, "command-timeout": "20s"},
+            folder, certs, [address],
+            limits={"connections-per-address": 1000, "command-timeout": "20s"},
             more=f"[inbound implicit]\nlisten = 127.0.0.1:{self.implicit}\n"
                  f"backend = {address}\ntls = implicit\nreceived = on\n").start()
 
@@ -82,7 +83,8 @@ def gateways(built, world, certs, tmp_path_factory):
 def check(stored, message, mode):
     above = mail.below(stored, message)
     assert above is not None, f"not what was sent: {stored[:3000]!r}"
-    ours = re.search(rb"^Received: from [^\n]+\n\tby proxy\.example with (\w+)([^;]*);", above, re.M)
+    ours = re.search(rb"^Received: from [^\n]+\n\tby proxy\.example with (\w+)([^;]*);",
+                     above, re.M)
     assert ours, above
     if mode.startswith("clear"):
         assert ours.group(1) == b"ESMTP"
@@ -126,7 +128,8 @@ def test_fifty_megabytes(gateways, client, mode, kind, tmp_path):
     before = gateway.daemon.rss()
     gateway.send(client, mode, message, tmp_path)
     check(gateway.stored(mark, 60), message, mode)
-    assert gateway.daemon.rss() < before + gateway.daemon.slack + (8 << 20), "memory follows the size of the message"
+    most = before + gateway.daemon.slack + (8 << 20)
+    assert gateway.daemon.rss() < most, "memory follows the size of the message"
 
 
 ODD = {"empty": b"", "dot": b".\r\n", "crlf": b"\r\n", "no-final-newline": b"Subject: x\r\n\r\nend",
@@ -156,6 +159,7 @@ def test_odd_messages(daemon, tls, age, received):
                     else:
                         assert octets.endswith(message), name
                         above = octets[:len(octets) - len(message)]
-                        assert re.fullmatch(rb"Received: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+", above), above
+                        trace = rb"Received: [^\r\n]+\r\n(\t[^\r\n]+\r\n)+"
+                        assert re.fullmatch(trace, above), above
             c.quit()
         assert not server.errors

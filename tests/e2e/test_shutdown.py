@@ -140,7 +140,8 @@ def test_sigint_and_exit_status(daemon, backend):
     assert d.stop(signal.SIGINT) == 0
 
 
-@pytest.mark.parametrize("text", ["[inbound]\nlisten = 127.0.0.1:1\n", "[nonsense]\n", "[inbound\n"])
+@pytest.mark.parametrize("text", [
+    "[inbound]\nlisten = 127.0.0.1:1\n", "[nonsense]\n", "[inbound\n"])
 def test_a_broken_configuration_does_not_serve(built, tmp_path, text):
     file = tmp_path / "broken.conf"
     file.write_text(text)

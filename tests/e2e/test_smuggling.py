@@ -11,9 +11,11 @@ import pytest
 from harness import peer
 from harness.net import until
 
-EVIL = (b"MAIL FROM:<evil@b.example>\r\nRCPT TO:<victim@c.example>\r\nDATA\r\nSubject: smuggled\r\n\r\nbad")
-ENDS = [b"\n.\n", b"\n.\r", b"\r.\n", b"\r.\r", b"\n.\r\n", b"\r.\r\n", b"\r\n\0.\r\n", b"\r\n.\r\r\n",
-        b"\r\r\n.\r\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\n.\0\r\n", b"\r\n .\r\n", b"\r\n.\t\r\n"]
+EVIL = (b"MAIL FROM:<evil@b.example>\r\nRCPT TO:<victim@c.example>\r\nDATA\r\n"
+        b"Subject: smuggled\r\n\r\nbad")
+ENDS = [b"\n.\n", b"\n.\r", b"\r.\n", b"\r.\r", b"\n.\r\n", b"\r.\r\n", b"\r\n\0.\r\n",
+        b"\r\n.\r\r\n", b"\r\r\n.\r\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\n.\0\r\n",
+        b"\r\n .\r\n", b"\r\n.\t\r\n"]
 IDS = [repr(e)[2:-1].replace("\\", "") for e in ENDS]
 
 

@@ -58,4 +58,5 @@ def test_client_sends(world, client, tmp_path):
             real.CLIENTS[client](world, "clear", server.listener.port, "alice@client.example",
                                  "bob@backend.example", mail.marked(message, name), tmp_path)
             stored = server.store.wait(n + 1).octets
-            assert mail.below(stored.replace(b"\r\n", b"\n"), mail.marked(message, name)) is not None
+            sent = mail.marked(message, name)
+            assert mail.below(stored.replace(b"\r\n", b"\n"), sent) is not None

@@ -113,7 +113,7 @@ class Sealpost:
             self._changed.notify_all()
 
     def stop(self, how=signal.SIGTERM, seconds=None):
-        """Ends the daemon and returns its exit status; one that will not end is killed and named."""
+        """Ends the daemon, returns its exit status; one that will not end is killed and named."""
         if self.process is None or self.status is not None:
             return self.status
         if self.process.poll() is None:
@@ -150,7 +150,7 @@ class Sealpost:
 
     @property
     def slack(self):
-        """Octets that a sanitizer may add to what a test allows: it keeps what was freed for a while."""
+        """Octets that a sanitizer may add to what a test allows: it keeps what was freed."""
         sanitized = b"__asan_init" in pathlib.Path(program()).read_bytes()
         return 24 << 20 if sanitized else 0
 

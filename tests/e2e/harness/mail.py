@@ -53,7 +53,8 @@ def attachment(name, size):
 def eight_bit():
     return (head("8bit") + b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
             b"Content-Transfer-Encoding: 8bit\r\n\r\n"
-            + "Grüße aus Zürich — ½ € ™\r\nΚαλημέρα\r\n".encode() + bytes(range(128, 256)) + b"\r\n")
+            + "Grüße aus Zürich — ½ € ™\r\nΚαλημέρα\r\n".encode()
+            + bytes(range(128, 256)) + b"\r\n")
 
 
 def long_lines():

@@ -87,7 +87,8 @@ class Wire:
         try:
             octets = self.sock.recv(1 << 18)
         except TimeoutError:
-            raise Silence(f"{self.name}: nothing came; unread {bytes(self.unread[-200:])!r}") from None
+            unread = bytes(self.unread[-200:])
+            raise Silence(f"{self.name}: nothing came; unread {unread!r}") from None
         except (ConnectionError, ssl.SSLError) as e:
             self.was_reset = isinstance(e, ConnectionError)
             octets = b""

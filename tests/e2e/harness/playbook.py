@@ -14,7 +14,7 @@ _PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\", b"*"
 
 
 def beyond_tls(octets):
-    """What follows the TLS records that a broken handshake leaves on the wire: SMTP, if anything."""
+    """What follows the TLS records that a broken handshake leaves on the wire: SMTP or nothing."""
     while len(octets) > 5 and octets[0] in range(0x14, 0x18) and octets[1] == 3:
         octets = octets[5 + int.from_bytes(octets[3:5], "big"):]
     return octets

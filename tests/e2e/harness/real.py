@@ -71,9 +71,9 @@ class Server:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         self.output = open(self.folder / "output", "wb")
-        self.process = subprocess.Popen([SCRIPT, "enter", self.kind, str(self.folder), *self.command],
-                                        stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            [SCRIPT, "enter", self.kind, str(self.folder), *self.command],
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT)
         until(lambda: listening(self.port) or self.process.poll() is not None,
               f"{self.kind} listens", 30)
         assert self.process.poll() is None, (self.folder / "output").read_text()
@@ -332,9 +332,9 @@ def msmtp(world, mode, port, sender, recipient, message, folder):
 
 def s_client(world, mode, port, sender, recipient, message, folder):
     words = {"tls": ["-starttls", "smtp", "-name", "openssl.example"], "implicit": []}[mode]
-    done = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", *words],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, bufsize=0)
+    done = subprocess.Popen(
+        ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}", *words],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     with done:
         deadline = Deadline()
         unread = bytearray()
