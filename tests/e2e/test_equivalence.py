@@ -104,8 +104,8 @@ def random_session(rng):
     for _ in range(rng.randrange(3, 25)):
         octets, count = b"", 0
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
-            kind = rng.choice(("mail", "mail", "rcpt", "rcpt", "rcpt", "nobody", "rset", "noop", "bdat",
-                               "bdat", "data", "ehlo"))
+            kind = rng.choice(("mail", "mail", "rcpt", "rcpt", "rcpt", "nobody", "rset", "noop",
+                               "bdat", "bdat", "data", "ehlo"))
             if kind == "data":
                 if octets:
                     break
@@ -116,8 +116,8 @@ def random_session(rng):
                 continue
             if kind == "bdat":
                 size, last = rng.choice((0, 1, 7, 5000)), rng.random() < 0.5
-                octets += b"BDAT %d%s\r\n" % (size, b" LAST" if last else b"") + b"\r\n.\r\nRS"[:size] \
-                    + b"x" * max(0, size - 7)
+                octets += b"BDAT %d%s\r\n" % (size, b" LAST" if last else b"")
+                octets += b"\r\n.\r\nRS"[:size] + b"x" * max(0, size - 7)
                 in_mail = in_mail and not (last and recipients)
                 # a chunk that has begun, or was refused, ends all that may follow but RSET
                 octets += b"RSET\r\n"
