@@ -170,8 +170,8 @@ static bool begin_near_tls(struct session *s)
 		return false;
 	}
 	s->near_shaking = true;
-	s->near_readable =
-		false; /* ClientHello seldom is there yet; if it is, the poll says so */
+	/* A ClientHello is seldom there yet; if it is, the poll says so. */
+	s->near_readable = false;
 	count_handshake(s, true);
 	return true;
 }
