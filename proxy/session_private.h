@@ -50,23 +50,30 @@ struct session {
 static_assert(
 	sizeof(struct session) <= 1024, "idle, it costs its TLS state and little else");
 
-/* ---- session_legs.c: each returns whether anything moved ---- */
-
-/* Does what the dialogue asks for. */
-void session_obey(struct session *s, enum dialogue_want want);
-bool session_header(struct session *s); /* PHASE_HEADER: reads the PROXY header */
-bool session_read(struct session *s);
-bool session_write(struct session *s);
-void session_far_lost(struct session *s, const char *what, const char *reason);
-/* The deadline of what the dialogue waits for has passed. */
-void session_late(struct session *s);
-/* connect-timeout is over, and the backend has not said a word. */
-void session_connect_late(struct session *s);
-/* We have something to say to the backend before it greets: a PROXY header. */
-bool session_speaks_first(const struct session *s);
+/* ---- session_legs.c ---- */
 
 /* Near is known by its true address: the conversation begins. */
 void session_begin(struct session *s);
+
+/* Does what the dialogue asks for. */
+void session_obey(struct session *s, enum dialogue_want want);
+
+/* One round each, in PHASE_HEADER and in PHASE_TALK: whether anything moved. */
+bool session_header(struct session *s);
+bool session_read(struct session *s);
+bool session_write(struct session *s);
+
+/* We have something to say to the backend before it greets: a PROXY header. */
+bool session_speaks_first(const struct session *s);
+
+/* The deadline of what the dialogue waits for has passed. */
+void session_late(struct session *s);
+
+/* connect-timeout is over, and the backend has not said a word. */
+void session_connect_late(struct session *s);
+
+/* Far failed: logs it, and tells the dialogue. `reason` is a constant. */
+void session_far_lost(struct session *s, const char *what, const char *reason);
 
 /* Near cannot be told anything any more. `reason` is a constant. */
 void session_near_lost(struct session *s, enum dialogue_end end, const char *reason);
