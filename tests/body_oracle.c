@@ -72,8 +72,7 @@ static unsigned ends_at(const unsigned char *text, size_t n, size_t i)
 	return 0;
 }
 
-/* How often this receiver sees an end of data. NULs do not stop it: some receivers skip
- * them. */
+/* How often this receiver sees an end of data. NULs do not stop it: some skip them. */
 static unsigned count_ends(const struct receiver *r, const unsigned char *text, size_t n)
 {
 	unsigned count = 0;
@@ -85,8 +84,7 @@ static unsigned count_ends(const struct receiver *r, const unsigned char *text, 
 	return count;
 }
 
-/* A receiver of CRLF.CRLF alone sees the end where it must be, the others see none
- * elsewhere. */
+/* A receiver of CRLF.CRLF alone sees the end where it must be; all others only there. */
 static const char *complain_of_ends(const unsigned char *text, size_t n, bool whole)
 {
 	for (size_t i = 0; i < sizeof(receivers) / sizeof(*receivers); i++) {

@@ -28,8 +28,7 @@ void oracle_feed(struct framing *f, struct buf_pool *pool, const unsigned char *
 const char *oracle_complaint(
 	const struct framing *f, const unsigned char *octets, size_t n);
 
-/* What differs between two framings of the same octets; NULL when nothing that matters.
- */
+/* What differs between two framings of the same octets; NULL for nothing that matters. */
 const char *oracle_difference(const struct framing *f, const struct framing *g);
 
 #endif

@@ -43,8 +43,7 @@ struct side {
 };
 
 struct stage {
-	size_t piece; /* octets taken from a side at once; 0: all that there is room for
-		       */
+	size_t piece; /* octets taken from a side at once; 0: all there is room for */
 	bool far_refused, far_silent;
 	struct buf_pool pool;
 	struct stream stream;

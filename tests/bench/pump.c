@@ -68,8 +68,7 @@ static struct {
 	unsigned fetches; /* still to be had in this turn; epoll tells of what is left */
 } ahead;
 
-/* What GnuTLS sends piece by piece and one write carries: a handshake's flight, a ticket.
- */
+/* What GnuTLS sends in pieces and one write carries: a handshake's flight, a ticket. */
 static struct {
 	char octets[FLIGHT_SIZE];
 	size_t length;
@@ -154,8 +153,7 @@ static ssize_t collect(const giovec_t *pieces, int count)
 	return (ssize_t)total;
 }
 
-/* A flight is far smaller than a fresh socket's buffer: it goes whole or the session
- * ends. */
+/* A flight is far smaller than a fresh socket's buffer: it goes whole or not at all. */
 static ssize_t push(gnutls_transport_ptr_t tag, const giovec_t *given, int count)
 {
 	struct session *s = tag;
@@ -351,8 +349,7 @@ static void near_to_far(struct session *s)
 	}
 }
 
-/* Octets to the client that did not go wait in to_near; GnuTLS keeps its place in them.
- */
+/* Octets to the client that did not go are in to_near; GnuTLS keeps its place in them. */
 static void near_send(struct session *s, const char *octets, size_t length)
 {
 	if (s->ticket_due) {

@@ -72,9 +72,8 @@ static bool empty(const struct queue *q)
 
 struct client {
 	struct queue asked;
-	bool rude;  /* anything may have been sent: no books are kept */
-	bool waits; /* until all is answered: what it said last must come last in a group
-		     */
+	bool rude;	 /* anything may have been sent: no books are kept */
+	bool waits;	 /* until all is answered: it must come last in a group */
 	bool body, auth; /* the next octets are those of a message, of a response */
 	bool closing;	 /* was told 421 */
 	unsigned accepted;
@@ -100,8 +99,7 @@ struct play {
 	struct server server;
 };
 
-/* A verb that nobody knows: it stands in chunks and messages, and must be seen nowhere
- * else. */
+/* A verb that nobody knows: it stands in messages, and must be seen nowhere else. */
 static const char magic[] = "XMAGIC\r\n";
 enum { MAGIC = sizeof magic - 1 };
 

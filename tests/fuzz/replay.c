@@ -91,8 +91,7 @@ int main(int argc, char **argv)
 	} else if (name) {
 		snprintf(path, sizeof(path), "%s/tests/corpus/%s", srcdir ? srcdir : ".",
 			name + strlen("replay_"));
-		/* Said first: an input that crashes the target must show as a missing
-		 * result. */
+		/* Said first: a crash must show as a missing result. */
 		printf("1..1\n");
 		fflush(stdout);
 		fine = report(1, path);

@@ -326,8 +326,7 @@ static size_t make_mail(unsigned char *mail, unsigned stuffed)
 	return at + 3;
 }
 
-/* Feeds blocks of at most `block` octets; returns in how many of them `out` got the very
- * block. */
+/* Feeds blocks of at most `block` octets; returns how many of them went over uncopied. */
 static unsigned feed_blocks(const unsigned char *mail, size_t n, size_t block)
 {
 	unsigned swapped = 0;

@@ -137,8 +137,7 @@ static void test_no_verdict_on_half_a_message(void **state)
 	assert_int_equal(stage->stream.dialogue.transactions, 0);
 }
 
-/* Far's 250 was at hand before the end of the message was: it cannot be about the whole.
- */
+/* Far's 250 came before the end of the message did: it cannot be about the whole. */
 static void test_acceptance_that_crosses_the_end(void **state)
 {
 	struct stage *stage = *state;
@@ -284,8 +283,7 @@ static void test_room(void **state)
 	assert_int_equal(stream_near_room(&stage->stream), BUF_BLOCK);
 }
 
-/* A buffer that failed ends the session, and nothing of it is sent as if it were whole.
- */
+/* A buffer that failed ends the session: nothing of it is sent as if it were whole. */
 static void test_failure(void **state)
 {
 	struct stage *stage = *state;

@@ -302,8 +302,7 @@ static void test_transparent(void **state)
 	check_source("::1", "::1", true);
 	int listener = listen_on("127.0.0.1", &at);
 	assert_true(address_parse(&from, "192.0.2.1", 0));
-	/* An address that is nobody's here can be taken; the way back is not our affair.
-	 */
+	/* An address of nobody's can be taken; the way back is not our affair. */
 	assert_int_equal(leg_connect(&leg, &at, &from, true), LEG_AGAIN);
 	leg_close(&leg);
 	assert_int_equal(seteuid(NOBODY), 0);
@@ -332,8 +331,7 @@ static void test_tls(void **state)
 	couple_close(&c);
 }
 
-/* What came together with the end is heard before it, and the end without another event.
- */
+/* What came with the end is heard before it, and the end without another event. */
 static void test_last_words(void **state)
 {
 	struct couple c;

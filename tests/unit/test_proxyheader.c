@@ -91,8 +91,7 @@ static const struct row broken[] = {
 	{ OCTETS("\r\n\r\n\0\r\nQUIT\r"), NULL, NULL },
 	{ OCTETS(SIGNATURE "\x11"), NULL, NULL },
 	{ OCTETS(SIGNATURE "\x22"), NULL, NULL },
-	/* lengths that lie: too short for the addresses, beyond our limit, TLVs that run
-	   out */
+	/* lengths that lie: too short, beyond our limit, TLVs that run out */
 	{ OCTETS(SIGNATURE "\x21\x11\x00\x0b" V4), NULL, NULL },
 	{ OCTETS(SIGNATURE "\x21\x11\x00\x00"), NULL, NULL },
 	{ OCTETS(SIGNATURE "\x21\x21\x00\x0c" V4), NULL, NULL },

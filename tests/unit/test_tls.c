@@ -268,8 +268,7 @@ static void test_rejected_certificate(void **state)
 	odd_close(&o);
 }
 
-/* OpenSSL's way to say it, before it has keys: RFC 8446 knows only encrypted alerts here.
- */
+/* OpenSSL's way before it has keys: RFC 8446 knows only encrypted alerts here. */
 static void test_rejected_in_clear(void **state)
 {
 	static const char unknown_ca[] = { 0x15, 3, 3, 0, 2, 2, 48 };
