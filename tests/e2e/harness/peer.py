@@ -4,7 +4,6 @@
 """Raw peers that remember every octet: a connection, a client that dials, a server that accepts."""
 
 import contextlib
-import os
 import socket
 import ssl
 import struct
