@@ -227,28 +227,36 @@ static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue
 	return answer_refused_mail(io);
 }
 
-/* Synthesised: whether this RCPT may go now (READ), or what has to come before. */
-static enum dialogue_want decide(
-	struct dialogue *d, const struct smtp_path *path, const struct dialogue_io *io)
+/* Synthesised: whether this RCPT may go now. If not, *want is what comes before. */
+static bool decided(struct dialogue *d, const struct smtp_path *path,
+	const struct dialogue_io *io, enum dialogue_want *want)
 {
-	if (d->mail_refused)
-		return answer_refused_mail(io);
+	*want = DIALOGUE_HOLD;
+	if (d->mail_refused) {
+		*want = answer_refused_mail(io);
+		return false;
+	}
 	switch (d->policy) {
 	case POLICY_NONE:
 		d->policy = POLICY_ASKED;
 		d->asked = path->domain;
-		return DIALOGUE_ASK_POLICY;
-	case POLICY_ASKED: return DIALOGUE_HOLD;
+		*want = DIALOGUE_ASK_POLICY;
+		return false;
+	case POLICY_ASKED: return false;
 	case POLICY_REFUSED:
 		if (!drained(d))
-			return DIALOGUE_HOLD;
+			return false;
 		say(io, d->refusal);
 		d->policy = POLICY_NONE;
-		return DIALOGUE_READ;
+		*want = DIALOGUE_READ;
+		return false;
 	default:
 		if (!d->far_ready || !drained(d))
-			return DIALOGUE_HOLD;
-		return buf_length(io->held) > 0 ? release_mail(d, io) : DIALOGUE_BODY;
+			return false;
+		if (buf_length(io->held) == 0)
+			return true;
+		*want = release_mail(d, io);
+		return false;
 	}
 }
 
@@ -314,11 +322,9 @@ enum dialogue_want near_rcpt(
 		say(io, "452 4.5.3 Too many recipients");
 		return DIALOGUE_READ;
 	}
-	if (d->service->synthesised) {
-		enum dialogue_want want = decide(d, &path, io);
-		if (want != DIALOGUE_BODY)
-			return want;
-	}
+	enum dialogue_want want;
+	if (d->service->synthesised && !decided(d, &path, io, &want))
+		return want;
 	if (!may_forward(d))
 		return DIALOGUE_HOLD;
 	forward_rcpt(d, &path, rest, io);
