@@ -355,7 +355,7 @@ static const char *const fault_names[] = {
 	[BODY_BARE] = "bare CR or LF in the message",
 	[BODY_TOO_LONG] = "the message is longer than message-size",
 };
-static_assert(sizeof fault_names / sizeof *fault_names == BODY_FAULTS, "a name each");
+static_assert(sizeof(fault_names) / sizeof(*fault_names) == BODY_FAULTS, "a name each");
 
 const char *body_fault_name(enum body_fault fault)
 {

@@ -29,7 +29,7 @@ static const char *const want_names[] = {
 	[DIALOGUE_START_TLS_FAR] = "start-tls-far",
 	[DIALOGUE_CLOSE] = "close",
 };
-static_assert(sizeof want_names / sizeof *want_names == DIALOGUE_WANTS, "a name each");
+static_assert(sizeof(want_names) / sizeof(*want_names) == DIALOGUE_WANTS, "a name each");
 
 static const char *const wait_names[] = {
 	[DIALOGUE_WAIT_COMMAND] = "command",
@@ -43,7 +43,7 @@ static const char *const wait_names[] = {
 	[DIALOGUE_WAIT_DATA] = "data",
 	[DIALOGUE_WAIT_EOD] = "eod",
 };
-static_assert(sizeof wait_names / sizeof *wait_names == DIALOGUE_WAITS, "a name each");
+static_assert(sizeof(wait_names) / sizeof(*wait_names) == DIALOGUE_WAITS, "a name each");
 
 static const char *const end_names[] = {
 	[DIALOGUE_END_NONE] = "none",
@@ -55,7 +55,7 @@ static const char *const end_names[] = {
 	[DIALOGUE_END_TLS] = "tls",
 	[DIALOGUE_END_SHUTDOWN] = "shutdown",
 };
-static_assert(sizeof end_names / sizeof *end_names == DIALOGUE_ENDS, "a name each");
+static_assert(sizeof(end_names) / sizeof(*end_names) == DIALOGUE_ENDS, "a name each");
 
 const char *dialogue_want_name(enum dialogue_want want)
 {
@@ -138,7 +138,7 @@ enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_e
 	const char *reason, const struct dialogue_io *io)
 {
 	char line[512];
-	snprintf(line, sizeof line, "%s %s %s", code, d->service->hostname, reason);
+	snprintf(line, sizeof(line), "%s %s %s", code, d->service->hostname, reason);
 	return finish(d, line, end, reason, io);
 }
 
@@ -188,7 +188,7 @@ void far_drop(struct dialogue *d, const char *reason)
 void say_lost(const struct dialogue *d, const struct dialogue_io *io)
 {
 	char line[512];
-	snprintf(line, sizeof line, "451 4.4.2 %s %s", d->service->hostname, d->reason);
+	snprintf(line, sizeof(line), "451 4.4.2 %s %s", d->service->hostname, d->reason);
 	say(io, line);
 }
 
@@ -308,7 +308,7 @@ static enum dialogue_want far_unreachable(
 {
 	char line[512];
 	far_drop(d, reason);
-	snprintf(line, sizeof line, "421 4.4.1 %s Cannot reach the mail server: %s",
+	snprintf(line, sizeof(line), "421 4.4.1 %s Cannot reach the mail server: %s",
 		d->service->hostname, reason);
 	return finish(d, line, DIALOGUE_END_SERVER, reason, io);
 }
@@ -371,7 +371,7 @@ static const char *const fault_replies[] = {
 	[BODY_TOO_LONG] = "552 5.3.4 The message is too big",
 };
 static_assert(
-	sizeof fault_replies / sizeof *fault_replies == BODY_FAULTS, "a reply each");
+	sizeof(fault_replies) / sizeof(*fault_replies) == BODY_FAULTS, "a reply each");
 
 static void data_end(struct dialogue *d, int fault, const struct dialogue_io *io)
 {

@@ -266,8 +266,8 @@ static void write_xclient(const struct dialogue *d, const struct dialogue_io *io
 {
 	char client[ADDRESS_TEXT + 5], server[ADDRESS_TEXT + 5];
 	char client_port[12], server_port[12];
-	snprintf(client_port, sizeof client_port, "%u", io->trace->client->port);
-	snprintf(server_port, sizeof server_port, "%u", io->trace->server->port);
+	snprintf(client_port, sizeof(client_port), "%u", io->trace->client->port);
+	snprintf(server_port, sizeof(server_port), "%u", io->trace->server->port);
 	const char *const values[SMTP_XCLIENT_ATTRIBUTES] = {
 		[SMTP_XCLIENT_NAME] = "[UNAVAILABLE]",
 		[SMTP_XCLIENT_ADDR] = xclient_address(io->trace->client, client),
@@ -412,7 +412,7 @@ static const struct answer {
 	[EXPECT_OWN_CHUNK] = { swallow, USUAL, false },
 	[EXPECT_OWN_EOD] = { take_own_eod, USUAL, false },
 };
-static_assert(sizeof answers / sizeof *answers == EXPECTS, "an answer each");
+static_assert(sizeof(answers) / sizeof(*answers) == EXPECTS, "an answer each");
 
 /* 421 at any time: far is about to close. */
 static enum dialogue_want far_closes(struct dialogue *d, bool awaited,

@@ -34,7 +34,7 @@ static const struct parameter {
 
 static const struct parameter *parameter_find(struct span name, bool mail)
 {
-	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(*parameters); i++)
 		if (parameters[i].mail == mail && span_is(name, parameters[i].name))
 			return &parameters[i];
 	return NULL;

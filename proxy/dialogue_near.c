@@ -31,7 +31,7 @@ static enum dialogue_want hello(
 {
 	if (name.length == 0 || !printable(name))
 		return refuse(d, "501 5.5.4 A host name is needed", io);
-	snprintf(d->helo, sizeof d->helo, "%.*s", (int)name.length, name.at);
+	snprintf(d->helo, sizeof(d->helo), "%.*s", (int)name.length, name.at);
 	d->esmtp = esmtp;
 	d->near_keywords = 0;
 	if (d->service->synthesised) {
@@ -278,7 +278,7 @@ static const struct rule {
 	[SMTP_ETRN] = { near_refused, ANSWERED },
 	[SMTP_HTTP] = { near_http, 0 },
 };
-static_assert(sizeof rules / sizeof *rules == SMTP_VERBS, "a rule each");
+static_assert(sizeof(rules) / sizeof(*rules) == SMTP_VERBS, "a rule each");
 
 /* Whether the command must wait for far; our word on a fault waits for its turn too. */
 static bool must_wait(const struct dialogue *d, unsigned flags, bool fault)

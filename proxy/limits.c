@@ -27,7 +27,7 @@ struct limits {
 
 struct limits *limits_new(const struct limits_most *most)
 {
-	struct limits *limits = calloc(1, sizeof *limits);
+	struct limits *limits = calloc(1, sizeof(*limits));
 	if (!limits)
 		return NULL;
 	limits->most = *most;
@@ -94,7 +94,7 @@ enum limits_verdict limits_enter(struct limits *limits, const struct address *cl
 	if (*link && most != 0 && (*link)->connections >= most)
 		return LIMITS_TOO_MANY_FROM_ADDRESS;
 	if (!*link) {
-		*link = calloc(1, sizeof **link);
+		*link = calloc(1, sizeof(**link));
 		if (!*link)
 			return LIMITS_NO_MEMORY;
 		memcpy((*link)->key, key, 9);

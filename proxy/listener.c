@@ -45,11 +45,11 @@ static int bind_to(const struct address *address)
 	int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* The sockets that accept4() makes inherit it. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (address->family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&ss, size) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	int error = errno;
@@ -78,7 +78,7 @@ struct listener *listener_open(const struct service *service,
 	const struct address *address, char *reason, size_t size)
 {
 	char text[ADDRESS_TEXT];
-	struct listener *l = calloc(1, sizeof *l);
+	struct listener *l = calloc(1, sizeof(*l));
 	int fd = l ? bind_to(address) : -1;
 	if (fd < 0) {
 		int error = l ? errno : ENOMEM;
@@ -98,7 +98,7 @@ struct listener *listener_open(const struct service *service,
 static void turn_away(struct listener *l, int fd, const char *why)
 {
 	char line[512];
-	int n = snprintf(line, sizeof line, "421 4.3.2 %s %s\r\n",
+	int n = snprintf(line, sizeof(line), "421 4.3.2 %s %s\r\n",
 		l->worker->config->hostname, why);
 	if (l->service->config->tls != NEAR_TLS_IMPLICIT)
 		send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -138,7 +138,7 @@ static void out_of_descriptors(struct listener *l)
 static bool accept_one(struct listener *l)
 {
 	struct sockaddr_storage ss;
-	socklen_t size = sizeof ss;
+	socklen_t size = sizeof(ss);
 	int fd = accept4(
 		l->io.fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE))

@@ -296,7 +296,7 @@ static void serve(struct server *server)
 bool serve_config(const struct config *config, void (*ready)(void *context),
 	void *context, char reason[SERVE_REASON])
 {
-	struct server *server = calloc(1, sizeof *server);
+	struct server *server = calloc(1, sizeof(*server));
 	if (!server) {
 		snprintf(reason, SERVE_REASON, "out of memory");
 		return false;

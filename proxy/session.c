@@ -321,7 +321,7 @@ static void learn_server_address(struct session *s)
 {
 	enum config_client_address mode = s->service->config->client_address;
 	struct sockaddr_storage ss;
-	socklen_t size = sizeof ss;
+	socklen_t size = sizeof(ss);
 	if (mode == CLIENT_ADDRESS_NONE || mode == CLIENT_ADDRESS_TRANSPARENT)
 		return;
 	if (getsockname(s->near.fd, (struct sockaddr *)&ss, &size) == 0)
@@ -331,7 +331,7 @@ static void learn_server_address(struct session *s)
 void session_start(struct worker *worker, const struct service *service, int fd,
 	const struct address *client)
 {
-	struct session *s = calloc(1, sizeof *s);
+	struct session *s = calloc(1, sizeof(*s));
 	if (!s) {
 		close(fd);
 		limits_disconnect(worker->limits);

@@ -57,7 +57,7 @@ static void far_close(struct session *s)
 static void write_header_v2(struct session *s)
 {
 	struct facts facts = { .name = "" };
-	char version[sizeof facts.version + 1];
+	char version[sizeof(facts.version) + 1];
 	if (!s->stream.dialogue.near_tls) {
 		proxyheader_write_v2(
 			&s->stream.far_out, &s->client, &s->server, NULL, NULL, NULL);
@@ -65,7 +65,7 @@ static void write_header_v2(struct session *s)
 	}
 	tls_facts(s->near.tls, &facts);
 	/* "TLS1.3" is "TLSv1.3" there. */
-	snprintf(version, sizeof version, "TLSv%.8s", facts.version + strlen("TLS"));
+	snprintf(version, sizeof(version), "TLSv%.8s", facts.version + strlen("TLS"));
 	proxyheader_write_v2(&s->stream.far_out, &s->client, &s->server, version,
 		facts.cipher, facts.name[0] != '\0' ? facts.name : NULL);
 }

@@ -49,29 +49,29 @@ void session_log_end(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
-	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], far[80], number[4][32];
+	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], far[80], number[3][32];
 	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
-	snprintf(number[0], sizeof number[0], "%" PRIu32, d->transactions);
-	snprintf(number[1], sizeof number[1], "%" PRIu64, s->stream.octets);
-	snprintf(number[2], sizeof number[2], "%.3f", worker_clock() - s->started);
+	snprintf(number[0], sizeof(number[0]), "%" PRIu32, d->transactions);
+	snprintf(number[1], sizeof(number[1]), "%" PRIu64, s->stream.octets);
+	snprintf(number[2], sizeof(number[2]), "%.3f", worker_clock() - s->started);
 	bool mailed = d->to[0] != '\0' || d->from[0] != '\0';
 	const struct log_field fields[] = {
 		{ "session", trace_id(s->id, id) },
 		{ "service", s->service->config->name },
 		{ "client", address_text(&s->client, client) },
 		{ "helo", d->helo[0] ? d->helo : NULL },
-		{ "near", leg_text(&s->near, d->near_tls, near, sizeof near) },
-		{ "far", leg_text(&s->far, d->far_tls, far, sizeof far) },
+		{ "near", leg_text(&s->near, d->near_tls, near, sizeof(near)) },
+		{ "far", leg_text(&s->far, d->far_tls, far, sizeof(far)) },
 		{ "transactions", number[0] },
-		{ "from", path_text(d->from, mailed, from, sizeof from) },
-		{ "to", path_text(d->to, d->to[0] != '\0', to, sizeof to) },
+		{ "from", path_text(d->from, mailed, from, sizeof(from)) },
+		{ "to", path_text(d->to, d->to[0] != '\0', to, sizeof(to)) },
 		{ "repaired", s->stream.repaired ? "yes" : NULL },
 		{ "reason", d->reason && d->reason[0] ? d->reason : NULL },
 		{ "bytes", number[1] },
 		{ "seconds", number[2] },
 		{ "end", dialogue_end_name(d->end) },
 	};
-	log_fields(LOG_LEVEL_INFO, NULL, fields, sizeof fields / sizeof *fields);
+	log_fields(LOG_LEVEL_INFO, NULL, fields, sizeof(fields) / sizeof(*fields));
 }
 
 void session_warn_of_duplicate(struct session *s)
@@ -106,5 +106,5 @@ void session_log_failure(struct session *s, const char *what, const char *why)
 		{ "client", address_text(&s->client, client) },
 		{ "reason", why && why[0] ? why : NULL },
 	};
-	log_fields(LOG_LEVEL_WARNING, what, fields, sizeof fields / sizeof *fields);
+	log_fields(LOG_LEVEL_WARNING, what, fields, sizeof(fields) / sizeof(*fields));
 }
