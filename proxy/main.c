@@ -8,9 +8,11 @@
 #include "serve.h"
 #include "status.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc"
@@ -135,6 +137,18 @@ static int run(const struct command *command, int argc, char **argv)
 	return command->run(value);
 }
 
+/* Where one of the standard streams is closed, the next file or socket would be it. */
+static void have_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -143,6 +157,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 
+	have_streams();
 	opterr = 0;
 	switch (getopt_long(argc, argv, "+:hV", options, NULL)) {
 	case -1: break;

@@ -223,3 +223,15 @@ def test_a_log_whose_reader_is_gone_stops_no_mail(daemon, backend):
         greeted_and_gone(d.address)
     process.terminate()
     assert process.wait(15) == 0
+
+
+def test_without_standard_streams_no_socket_becomes_one(daemon, backend):
+    d = daemon(backend)
+    d.stop()
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", program(), "serve",
+                                "-c", str(d.config)])
+    until(lambda: listening(d.port), "a listener")
+    streams = [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in range(3)]
+    process.terminate()
+    assert process.wait(15) == 0
+    assert streams == ["/dev/null"] * 3
