@@ -5,11 +5,12 @@
 
 import random
 import re
+import select
 
 import pytest
 
 from harness import peer
-from harness.backend import Backend, Exchange2003
+from harness.backend import EXTENSIONS, Backend, Exchange2003
 
 MESSAGE = b"Subject: x\r\n\r\n.dot\r\n..\r\nbye\r\n"
 
@@ -139,11 +140,24 @@ def random_session(rng):
     return steps + [(b"QUIT\r\n", 1)]
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_sessions(daemon, tls, seed):
+class OneByOne(Backend):
+    """Does not offer PIPELINING, and holds everybody to it, as Exim and OpenSMTPD do."""
+
+    keywords = tuple(k for k in EXTENSIONS if k != "PIPELINING")
+
+    def say(self, wire, text, **names):
+        if wire.unread or select.select([wire.sock], [], [], 0)[0]:
+            early = bytes(wire.received[-200:])
+            self.errors.append(AssertionError(f"spoke before our reply: {early}"))
+        super().say(wire, text, **names)
+
+
+@pytest.mark.parametrize("kind", [Backend, OneByOne], ids=["pipelining", "one-by-one"])
+@pytest.mark.parametrize("seed", range(40))
+def test_random_sessions(daemon, tls, kind, seed):
     """The same codes in the same order, and the same messages."""
     rng = random.Random(seed)
-    with Backend() as straight, Backend() as behind:
+    with Backend() as straight, kind() as behind:
         d = daemon(behind, limits={"commands-out-of-order": 1000})
         for _ in range(8):
             session = random_session(rng)
@@ -154,4 +168,5 @@ def test_random_sessions(daemon, tls, seed):
             assert codes[0] == codes[1], (short, *zip(*codes))
         assert [(m.sender, m.recipients, without_trace(m.octets)) for m in behind.store.messages] \
             == [(m.sender, m.recipients, m.octets) for m in straight.store.messages]
+        assert not behind.errors
         d.healthy()

@@ -111,6 +111,23 @@ def test_client_to_server(gateways, client, mode, kind, tmp_path):
     gateway.daemon.healthy()
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("how", ["data", "bdat"])
+def test_exim_that_holds_everybody_to_one_command_at_a_time(daemon, world, tls, how):
+    """Without PIPELINING even the BDAT of our Received line is to be answered before the next."""
+    server = world.server("exim", pipelining_advertise_hosts="")
+    d = daemon(server.address)
+    mark = next(_marks)
+    message = mail.marked(mail.eight_bit(), mark)
+    with peer.Client(d.address) as c:
+        c.begin(tls)
+        c.send(b"MAIL FROM:<a@client.example>\r\nRCPT TO:<bob@backend.example>\r\n")
+        c.reply(250), c.reply(250)
+        c.data(message) if how == "data" else c.bdat(message, 100)
+        c.quit()
+    check(server.stored(mark.encode()), message, "tls")
+
+
 BIG = [("smtplib", "tls", "postfix"), ("bdat", "implicit", "exim"), ("curl", "tls", "opensmtpd"),
        ("postfix", "clear", "exchange-2010"), ("exim", "tls", "exchange-2016"),
        ("exim", "tlsdata", "postfix")]

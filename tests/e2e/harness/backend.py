@@ -139,8 +139,8 @@ class Backend:
             if verb in ("EHLO", "HELO"):
                 sender, recipients, chunks = None, [], None
                 lines = self.ehlo_lines(secure) if verb == "EHLO" else [self.host]
-                wire.send("".join(f"250{' ' if i + 1 == len(lines) else '-'}{text}\r\n"
-                                  for i, text in enumerate(lines)))
+                self.say(wire, "\r\n".join(f"250{' ' if i + 1 == len(lines) else '-'}{text}"
+                                           for i, text in enumerate(lines)))
             elif verb == "STARTTLS" and self.context and not secure:
                 self.say(wire, "220 2.0.0 go ahead")
                 wire.accept_tls(self.context)

@@ -195,6 +195,7 @@ class Exim(Server):
         modes = {"clear": "hosts_avoid_tls = *", "tls": "hosts_require_tls = *",
                  "implicit": "protocol = smtps\n  hosts_require_tls = *"}
         routes, transports = "", ""
+        more = "".join(f"{k} = {v}\n" for k, v in self.options.items())
         for mode, lines in modes.items() if self.relay else ():
             for way, chunking in (("", ""), ("data", "hosts_try_chunking =\n")):
                 name = mode + way
@@ -228,7 +229,7 @@ smtp_enforce_sync = true
 log_file_path = /srv/%slog
 keep_environment =
 prdr_enable = false
-begin routers
+{more}begin routers
 {routes}
 store:
   driver = accept
