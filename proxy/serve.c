@@ -167,8 +167,7 @@ static void raise_descriptors(const struct config *config)
 static bool prepare(struct server *server, const struct config *config, char *reason)
 {
 	raise_descriptors(config);
-	if (!make_worker(&server->worker, config, reason) ||
-		!load_tls(server, config, reason))
+	if (!load_tls(server, config, reason))
 		return false;
 	for (unsigned i = 0; i < config->inbound_count; i++)
 		if (!make_service(server, &config->inbound[i], reason) ||
@@ -278,13 +277,18 @@ static void tell_service(const struct config_inbound *inbound)
 			address_text(&inbound->backend[0].address, backend));
 }
 
-static void serve(struct server *server)
+/* Before there is a socket: whoever sees that we listen may tell us to stop. */
+static void watch_signals(struct server *server)
 {
-	server->worker.drained = drained;
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go: mail need not */
 	watch_signal(server, &server->terminate, SIGTERM, stop);
 	watch_signal(server, &server->interrupt, SIGINT, stop);
 	watch_signal(server, &server->reload, SIGHUP, reload);
+}
+
+static void serve(struct server *server)
+{
+	server->worker.drained = drained;
 	for (unsigned i = 0; i < server->listener_count; i++)
 		listener_start(server->listeners[i], &server->worker);
 	for (unsigned i = 0; i < server->service_count; i++)
@@ -302,7 +306,10 @@ bool serve_config(const struct config *config, void (*ready)(void *context),
 		return false;
 	}
 	log_open(config->log, config->log_level);
-	bool fine = prepare(server, config, reason);
+	bool fine = make_worker(&server->worker, config, reason);
+	if (fine)
+		watch_signals(server);
+	fine = fine && prepare(server, config, reason);
 	if (fine) {
 		if (ready)
 			ready(context);
