@@ -153,7 +153,7 @@ enum dialogue_want refuse(
 
 void transaction_clear(struct dialogue *d, const struct dialogue_io *io)
 {
-	d->mail = d->utf8 = d->binary = d->chunked = false;
+	d->mail = d->utf8 = d->binary = d->chunked = d->traced = false;
 	d->mail_refused = d->refusing = d->cut = false;
 	d->recipients = 0;
 	d->policy = POLICY_NONE;

@@ -125,7 +125,8 @@ struct dialogue {
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
-	bool cut; /* far spoke during the body: nothing more of it is passed on */
+	bool traced; /* the Received line of this transaction has gone, as a chunk */
+	bool cut;    /* far spoke during the body: nothing more of it is passed on */
 	bool mail_refused; /* by far; synthesised: its reply stands in io->held */
 	bool refusing;	   /* the chunks of this transaction are swallowed */
 	uint8_t fifo[DIALOGUE_FIFO]; /* a ring of enum expect */

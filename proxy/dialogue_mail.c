@@ -403,6 +403,7 @@ static const char *chunk_fault(const struct dialogue *d, uint64_t octets)
 static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 {
 	struct buf line;
+	d->traced = true;
 	buf_init(&line, io->far_out->pool);
 	write_received(d, io, &line);
 	io->far_out->failed |= line.failed;
@@ -417,18 +418,15 @@ static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 static enum dialogue_want begin_chunk(
 	struct dialogue *d, uint64_t octets, bool last, const struct dialogue_io *io)
 {
-	bool first = !d->chunked;
 	d->near = NEAR_CHUNK;
 	d->body_chunk = true;
-	d->body_first = first;
+	d->body_first = !d->chunked;
 	d->body_last = last;
 	d->body_octets = octets;
 	d->body_discard = d->refusing;
 	d->chunked = true;
 	if (d->refusing)
 		return DIALOGUE_BODY;
-	if (first)
-		insert_received(d, io);
 	d->message_octets += octets;
 	buf_printf(io->far_out, "BDAT %llu%s\r\n", (unsigned long long)octets,
 		last ? " LAST" : "");
@@ -457,5 +455,10 @@ enum dialogue_want near_bdat(
 		else if (fault)
 			swallow_chunks(d, fault);
 	}
+	if (!d->refusing && !d->traced)
+		insert_received(d, io);
+	/* Where far lacks PIPELINING, our own chunk must be answered first. */
+	if (!d->refusing && !may_forward(d))
+		return DIALOGUE_HOLD;
 	return begin_chunk(d, octets, last, io);
 }
