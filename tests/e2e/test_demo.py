@@ -3,6 +3,7 @@
 
 """`sealpost demo`: it shows one message, takes more, and leaves nothing behind but messages."""
 
+import contextlib
 import os
 import pathlib
 import queue
@@ -61,8 +62,9 @@ class Demo:
     def pids(self):
         found = [self.process.pid]
         for pid in found:
-            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            found += [int(child) for child in children.split()]
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # has just ended
+                children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+                found += [int(child) for child in children.split()]
         return found
 
     def end(self, how):
