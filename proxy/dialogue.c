@@ -396,7 +396,7 @@ static void data_end(struct dialogue *d, int fault, const struct dialogue_io *io
 static enum dialogue_want chunk_end(struct dialogue *d, const struct dialogue_io *io)
 {
 	const char *refusal = d->refusal;
-	d->near = d->body_last && !d->refusing ? NEAR_WAITING : NEAR_READY;
+	d->near = d->body_last && !d->refusing ? NEAR_WAITING : d->near_before;
 	if (!d->refusing)
 		return DIALOGUE_READ;
 	if (!refusal)

@@ -119,7 +119,8 @@ struct dialogue {
 
 	/* private; the enums stand in dialogue_private.h */
 	uint8_t near, far, policy;
-	uint8_t end; /* enum dialogue_end */
+	uint8_t near_before; /* what near was when its chunk began */
+	uint8_t end;	     /* enum dialogue_end */
 	bool near_tls, far_tls, far_ready, esmtp, authenticated;
 	bool far_knows; /* far has taken an EHLO or HELO */
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */

@@ -418,6 +418,7 @@ static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 static enum dialogue_want begin_chunk(
 	struct dialogue *d, uint64_t octets, bool last, const struct dialogue_io *io)
 {
+	d->near_before = d->near; /* perhaps nobody has said EHLO yet */
 	d->near = NEAR_CHUNK;
 	d->body_chunk = true;
 	d->body_first = !d->chunked;
