@@ -145,7 +145,7 @@ static enum leg_status fill_tls(struct leg *leg, struct buf *in, size_t want)
 	enum tls_status status = TLS_OK;
 	size_t total = 0;
 
-	while (total < want && status == TLS_OK) {
+	do {
 		void *room = buf_reserve(in, want - total);
 		if (!room)
 			return fail(leg, STEP_TALK, ENOMEM);
@@ -153,7 +153,7 @@ static enum leg_status fill_tls(struct leg *leg, struct buf *in, size_t want)
 		status = tls_read(leg->tls, room, buf_room(in), &got);
 		buf_commit(in, got);
 		total += got;
-	}
+	} while (total < want && status == TLS_OK && tls_more(leg->tls));
 	if (total == 0)
 		return from_tls(leg, status);
 	/* The end came together with the last octets: the next call will tell. */

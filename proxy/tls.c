@@ -148,6 +148,7 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 	ssize_t n;
 
 	*got = 0;
+	t->drained = false; /* the caller knows better by now, or it would not ask */
 	if (t->closed)
 		return t->failed && !t->eof ? TLS_FAILED : TLS_CLOSED;
 	do
@@ -165,6 +166,11 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 	if (n == GNUTLS_E_AGAIN)
 		return t->eof ? end(t, "read") : TLS_WANT_READ;
 	return fail(t, "read", (int)n);
+}
+
+bool tls_more(const struct tls *t)
+{
+	return !t->drained || tls_pending(t);
 }
 
 bool tls_pending(const struct tls *t)

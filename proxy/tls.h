@@ -97,6 +97,10 @@ enum tls_status tls_handshake(struct tls *t);
 enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got);
 bool tls_pending(const struct tls *t);
 
+/* Whether one more tls_read() may give something at once: false spares a call that would
+ * not. */
+bool tls_more(const struct tls *t);
+
 /*
  * Encrypts and sends; *put counts the octets taken, whatever the status. After WANT_WRITE
  * call again with the same octets or more of them at the same place in the stream.
