@@ -148,7 +148,8 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 	ssize_t n;
 
 	*got = 0;
-	t->drained = false; /* the caller knows better by now, or it would not ask */
+	if (buf_length(&t->ahead) == 0)
+		t->drained = false; /* whoever asks has been told by the descriptor */
 	if (t->closed)
 		return t->failed && !t->eof ? TLS_FAILED : TLS_CLOSED;
 	do
