@@ -265,6 +265,8 @@ static const char *read_rcpt(const struct dialogue *d, struct span argument,
 {
 	if (!d->mail)
 		return "503 5.5.1 Send MAIL first";
+	if (d->chunked)
+		return "503 5.5.1 BDAT has begun: no recipient can follow";
 	if (!argument.at)
 		return "501 5.5.4 RCPT takes TO:<path>";
 	struct mail_wishes ignored = { 0 };
