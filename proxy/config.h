@@ -25,6 +25,9 @@ enum {
 	CONFIG_NETWORK_MAX = 64,
 	CONFIG_PAIR_MAX = 16,
 	CONFIG_INBOUND_MAX = 16,
+	CONFIG_OUTBOUND_MAX = 16,
+	CONFIG_IDENTITY_MAX = 16,
+	CONFIG_STUB_MAX = 16,
 };
 
 enum config_near_tls {
@@ -60,6 +63,14 @@ enum config_bare_newline {
 	BARE_NEWLINE_MODES
 };
 
+enum config_route { ROUTE_INTERCEPT, ROUTE_SMARTHOST, ROUTE_RELAY, ROUTES };
+
+enum config_source { SOURCE_AUTO, SOURCE_TRANSPARENT, SOURCE_ADDRESS };
+
+enum config_relay_tls { RELAY_TLS_STARTTLS, RELAY_TLS_IMPLICIT, RELAY_TLS_MODES };
+
+enum config_helo { HELO_AUTO, HELO_CLIENT, HELO_HOSTNAME, HELO_MODES };
+
 /* Times in seconds, sizes in octets. */
 struct config_limits {
 	unsigned connections, connections_per_address;
@@ -70,6 +81,7 @@ struct config_limits {
 	unsigned session_time;
 	unsigned greeting_timeout, command_timeout, data_timeout, block_timeout;
 	unsigned eod_timeout, connect_timeout, tls_timeout, shutdown_timeout;
+	unsigned policy_timeout, rcpt_budget;
 };
 
 /*
@@ -98,6 +110,46 @@ struct config_inbound {
 	enum config_bare_newline bare_newline;
 };
 
+struct config_outbound {
+	char *name;
+	unsigned line;
+	struct address listen[CONFIG_LISTEN_MAX];
+	unsigned listen_count;
+	enum config_route route;
+	struct config_endpoint relay; /* ROUTE_RELAY; the policy process looks it up */
+	struct network backends[CONFIG_NETWORK_MAX]; /* who may send through us */
+	unsigned backends_count;
+	enum config_source source;
+	struct address source_address; /* SOURCE_ADDRESS */
+	enum config_near_tls tls;      /* off (the default) or offer */
+	enum config_relay_tls relay_tls;
+	char *credentials; /* a file: user and password, or NULL */
+	bool allow_private;
+	enum config_helo helo;
+	uint32_t offer; /* SMTP_KW bits of the synthesised EHLO */
+	enum config_received received; /* off by default, which auto means here */
+	enum config_bare_newline bare_newline;
+};
+
+struct config_identity {
+	char *name;
+	unsigned line;
+	struct tls_pair pair;
+};
+
+struct config_stub {
+	char *zone, *server; /* "lab.", "127.0.0.1@5353" */
+};
+
+struct config_policy {
+	char *directory;    /* default SYSCONFDIR/sealpost/policy.d */
+	char *resolver;	    /* "system", "recursive", ADDRESS[@PORT] */
+	char *trust_anchor; /* default /usr/share/dns/root.key */
+	char *ca;	    /* "system" or a file */
+	struct config_stub stubs[CONFIG_STUB_MAX]; /* stub = ZONE ADDRESS[@PORT] */
+	unsigned stub_count;
+};
+
 struct config {
 	char *path;
 	char *hostname; /* default: the machine's */
@@ -111,6 +163,11 @@ struct config {
 	char *min_version, *ticket_key, *priority;
 	struct config_inbound inbound[CONFIG_INBOUND_MAX];
 	unsigned inbound_count;
+	struct config_outbound outbound[CONFIG_OUTBOUND_MAX];
+	unsigned outbound_count;
+	struct config_identity identities[CONFIG_IDENTITY_MAX];
+	unsigned identity_count;
+	struct config_policy policy;
 };
 
 /*

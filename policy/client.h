@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_CLIENT_H
+#define SEALPOST_CLIENT_H
+
+/*
+ * The worker's side of the questions to the policy process. Answers are kept, shared and
+ * counted, until their lifetime or their generation ends, so that a busy domain is asked
+ * about once. Non-blocking; the descriptor is watched by the shell. Bounded: answers kept
+ * (1024), questions outstanding (policy_client_ask() says "unavailable" beyond).
+ */
+
+#include "message.h"
+
+#include <stdbool.h>
+
+struct policy_client;
+
+struct policy_client *policy_client_new(void); /* NULL without memory */
+void policy_client_free(struct policy_client *client);
+
+/*
+ * Takes over our end of a new process's SOCK_SEQPACKET pair (non-blocking), or -1: it is
+ * down. Questions under way are answered PEER_UNAVAILABLE, to be taken by _next().
+ */
+void policy_client_attach(struct policy_client *client, int fd);
+
+/*
+ * What `domain` demands. A known answer is returned at once, and so is PEER_UNAVAILABLE
+ * where nobody can be asked; else NULL, and policy_client_next() will return one for
+ * `waiter` (not NULL; one question each). Let go of answers by peer_release().
+ */
+struct peer *policy_client_ask(struct policy_client *client, enum direction direction,
+	const char *domain, void *waiter, double now);
+
+/* The waiter is gone: its answer is dropped when it comes. */
+void policy_client_cancel(struct policy_client *client, const void *waiter);
+
+/* Reads what has come. False: the process is gone, attach anew. */
+bool policy_client_receive(struct policy_client *client, double now);
+
+/* The next answer that is due, or NULL. */
+struct peer *policy_client_next(struct policy_client *client, void **waiter);
+
+/* What the process said of itself last, and a line for the log (false: none is left). */
+struct policy_state policy_client_state(const struct policy_client *client);
+bool policy_client_log(struct policy_client *client, struct message_log *log);
+
+struct peer *peer_hold(struct peer *peer);
+void peer_release(struct peer *peer); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_DIRECTORY_H
+#define SEALPOST_DIRECTORY_H
+
+/*
+ * The policy directory: which file speaks for a domain. A file that cannot be read keeps
+ * its last good version, loudly; where there is none it closes its own domain and no
+ * other.
+ */
+
+#include "policyfile.h"
+
+#include <sys/types.h>
+
+struct directory;
+
+/*
+ * Reads every file; faults go to `faults` as "path:line: message". `owner` may own files
+ * beside root (the user who runs `demo`); files that others can write are refused. NULL
+ * without memory. A directory that cannot be opened is a fault, and an empty one.
+ */
+struct directory *directory_open(const char *path, uid_t owner, FILE *faults);
+
+/* Reads it again. True when anything changed: the generation is then another. */
+bool directory_reload(struct directory *directory, FILE *faults);
+void directory_close(struct directory *directory); /* NULL is allowed */
+
+uint64_t directory_generation(const struct directory *directory);
+unsigned directory_faults(const struct directory *directory); /* of the last reading */
+
+/* Whether any file (default.policy included) demands something of clients that come in,
+ * or needs their certificates. */
+bool directory_demands_inbound(const struct directory *directory);
+bool directory_needs_client_certificates(const struct directory *directory);
+
+/*
+ * Exact name, then the nearest ancestor with `subdomains = yes`, then default; a file
+ * that has expired by `now` counts as absent. Fills domain, status (PEER_FINE or
+ * PEER_BROKEN), where, text, generation and demand; the CA is copied. False without
+ * memory.
+ */
+bool directory_find(const struct directory *directory, enum direction direction,
+	const char *domain, int64_t now, struct peer *peer);
+
+/* For `sealpost policy` and `check`: every file that was taken in. */
+unsigned directory_count(const struct directory *directory);
+const struct policyfile *directory_file(const struct directory *directory, unsigned i);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_JUDGE_H
+#define SEALPOST_JUDGE_H
+
+/*
+ * The judgement: a pure function of what is demanded, whom we are connected to, and what
+ * is known of the connection. A peer's demands are a list, and all of them must pass.
+ * tests/golden/judge.txt holds every cell of its truth table.
+ */
+
+#include "facts.h"
+#include "requirement.h"
+
+#include <stdbool.h>
+
+/* How a leg to a candidate begins. */
+enum encryption {
+	ENCRYPTION_NONE, /* TLS is not tried */
+	ENCRYPTION_MAY,	 /* tried, and done without where it fails */
+	ENCRYPTION_MUST, /* or nothing is said at all */
+};
+
+/* What the TLS layer must find out about the peer's chain before it can be judged. */
+enum {
+	ASK_LEAF = 1,	      /* digests and names */
+	ASK_PUBLIC_CHAIN = 2, /* verification to [policy] ca */
+	ASK_OWN_CHAIN = 4,    /* verification to demand.ca */
+	ASK_DANE = 8,
+};
+
+/* `candidate` may be NULL: the host is not among the domain's candidates, or (inbound)
+ * there are none. */
+enum encryption judge_encryption(
+	const struct peer *peer, const struct candidate *candidate);
+unsigned judge_asks(const struct peer *peer, const struct candidate *candidate);
+
+/* Whether MX hosts matter: without, an intercepted destination is served without DNS. */
+bool judge_needs_candidates(const struct peer *peer);
+
+enum verdict {
+	VERDICT_PASS,
+	VERDICT_NO_TLS,	     /* it is in clear: 4.7.4 */
+	VERDICT_PROTOCOL,    /* TLS is too old for `protocols` */
+	VERDICT_MX,	     /* the host is not one of `mx` */
+	VERDICT_CHAIN,	     /* not trusted, expired, ... */
+	VERDICT_NAME,	     /* trusted, and bears no name that is allowed */
+	VERDICT_FINGERPRINT,
+	VERDICT_NO_CERTIFICATE, /* inbound: none was shown */
+	VERDICT_DANE,
+	VERDICT_NOT_AVAILABLE,	/* the level needs what this build lacks: 451 4.3.5 */
+	VERDICT_LITERAL, /* the level means nothing for an address literal */
+	VERDICTS
+};
+
+/* A name for the log ("chain"), and its enhanced status code ("4.7.5"). */
+const char *verdict_name(enum verdict verdict);
+const char *verdict_code(enum verdict verdict);
+
+/*
+ * `reason` (REQUIREMENT_TEXT octets) says in plain words why it is no pass, names what
+ * was seen and what was demanded, and is "" for a pass. `facts` of a leg in clear has
+ * protocol PROTOCOL_CLEAR. What judge_asks() wants must have been asked for: what was not
+ * never passes.
+ */
+enum verdict judge(const struct peer *peer, const struct candidate *candidate,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
+
+/* Whether the requirement can never be met whatever host is reached (dane without its
+ * DNS, a literal under secure, postmaster under more than encrypt): asked before any
+ * connection is made. */
+enum verdict judge_before(const struct peer *peer, char reason[REQUIREMENT_TEXT]);
+
+/* Whether a certificate's name (which may begin with "*.") covers a host name
+ * (RFC 6125 §6.4.3: the wildcard is one whole label, and two follow it). */
+bool judge_name_matches(const char *certificate_name, const char *host);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_MESSAGE_H
+#define SEALPOST_MESSAGE_H
+
+/*
+ * What passes between a worker and the policy process: one message a packet
+ * (SOCK_SEQPACKET). Pure. Each side takes the other's octets as hostile: a worker talks
+ * to the Internet.
+ */
+
+#include "requirement.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	MESSAGE_MAX = 160 * 1024, /* octets of any message */
+	MESSAGE_QUESTION_MAX = 512,
+	MESSAGE_PATH = 4096,
+	MESSAGE_STUBS = 16,
+};
+
+enum message_type {
+	MESSAGE_SETTINGS = 1, /* to the policy process, once, first */
+	MESSAGE_QUESTION,
+	MESSAGE_RELOAD,	      /* read the policy files again */
+	MESSAGE_ANSWER,	      /* to the worker */
+	MESSAGE_STATE,	      /* to the worker, first and after each change */
+	MESSAGE_LOG,	      /* to the worker, who has the log */
+	MESSAGE_TYPES
+};
+
+/* [policy], as the policy process needs it. */
+struct settings {
+	char directory[MESSAGE_PATH]; /* "": no files */
+	uint32_t owner; /* may own policy files beside root */
+	char resolver[128];		 /* "system", "recursive", "192.0.2.1@53" */
+	char trust_anchor[MESSAGE_PATH]; /* "": no validation */
+	uint8_t stub_count;
+	struct {
+		char zone[REQUIREMENT_NAME];
+		char server[64]; /* ADDRESS[@PORT] */
+	} stubs[MESSAGE_STUBS];
+	uint32_t timeout; /* seconds for one question */
+};
+
+struct question {
+	uint32_t id;
+	uint8_t direction;	       /* enum direction */
+	char domain[REQUIREMENT_NAME]; /* or "[192.0.2.1]", "[IPv6:…]", or a host */
+};
+
+struct policy_state {
+	uint64_t generation;
+	bool inbound_demands;	  /* ask at MAIL */
+	bool client_certificates; /* ask clients for theirs */
+};
+
+struct message_log {
+	uint8_t level; /* 0 error, 1 warning, 2 info, 3 debug */
+	char text[1024];
+};
+
+/* Writers: octets written to `to` of `size`, or 0 where it does not fit. */
+size_t message_write_settings(uint8_t *to, size_t size, const struct settings *settings);
+size_t message_write_question(uint8_t *to, size_t size, const struct question *question);
+size_t message_write_reload(uint8_t *to, size_t size);
+size_t message_write_answer(
+	uint8_t *to, size_t size, uint32_t id, const struct peer *peer);
+size_t message_write_state(uint8_t *to, size_t size, const struct policy_state *state);
+size_t message_write_log(uint8_t *to, size_t size, const struct message_log *log);
+
+/* Of a packet; 0 for none of them. */
+enum message_type message_type(const uint8_t *at, size_t length);
+
+/* Readers: false for anything that is not exactly one such message. */
+bool message_read_settings(const uint8_t *at, size_t length, struct settings *settings);
+bool message_read_question(const uint8_t *at, size_t length, struct question *question);
+/* A new peer, to be freed by peer_free(); NULL for a bad message or without memory. */
+struct peer *message_read_answer(const uint8_t *at, size_t length, uint32_t *id);
+bool message_read_state(const uint8_t *at, size_t length, struct policy_state *state);
+bool message_read_log(const uint8_t *at, size_t length, struct message_log *log);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_POLICYFILE_H
+#define SEALPOST_POLICYFILE_H
+
+/*
+ * One policy file as plain data: sealpost.policy(5). Reads an open file and nothing else;
+ * inih does the lines. directory.c decides which files there are, whose they are, and
+ * reads what they name.
+ */
+
+#include "requirement.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct policyfile {
+	char domain[REQUIREMENT_NAME]; /* "default", "usbank.com", "[192.0.2.1]" */
+	char *path;
+	bool subdomains;
+	int64_t expires; /* first second (UTC) after the last day; 0: never */
+	char *note;	 /* or NULL */
+	struct demand outbound, inbound;
+	bool has_outbound, has_inbound;
+	/* Lines that decided, 0: the default did. */
+	unsigned outbound_line, inbound_line;
+	char *outbound_ca, *inbound_ca; /* paths, or NULL; read by directory.c */
+	unsigned outbound_ca_line, inbound_ca_line;
+};
+
+/* What a domain demands that no file speaks of: outbound and inbound `may`. */
+extern const struct demand demand_default;
+
+/*
+ * The domain that a file name stands for ("usbank.com.policy"), or false: not ending in
+ * .policy, no lower-case A-label name, no address literal, "default" being one.
+ */
+bool policyfile_domain(const char *file_name, char domain[REQUIREMENT_NAME]);
+
+/*
+ * Every fault goes to `faults` as "path:line: message", all of them, not the first alone.
+ * NULL when there was one, or without memory.
+ */
+struct policyfile *policyfile_read(
+	FILE *in, const char *path, const char *domain, FILE *faults);
+void policyfile_free(struct policyfile *file); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_POLICY_SERVICE_H
+#define SEALPOST_POLICY_SERVICE_H
+
+/*
+ * The policy process: policy files and DNS, asked over a socket pair. It never sees an
+ * octet of mail. Killed, it is started again by whoever started it, and nothing is lost.
+ */
+
+#include "message.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Serves on `fd` (SOCK_SEQPACKET; settings come first) until it is closed: exit status. */
+int policy_service_run(int fd);
+
+/*
+ * `sealpost policy`: the same answer without a process, in plain words: which file and
+ * line decided what, which hosts, with their addresses, what the result is. An exit status of the
+ * program: 0, 1 (not to be reached or not to be satisfied), 3 (could not ask).
+ */
+int policy_explain(const struct settings *settings, const char *const *domains,
+	unsigned count, FILE *out);
+
+/*
+ * For `sealpost check`: every fault of the policy files, and whether the resolver
+ * validates (RFC 7672 needs it); warnings likewise. Returns the number of faults.
+ */
+unsigned policy_check(const struct settings *settings, FILE *out);
+
+#endif
