@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "requirement.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const level_names[] = {
+	[LEVEL_NONE] = "none",
+	[LEVEL_MAY] = "may",
+	[LEVEL_ENCRYPT] = "encrypt",
+	[LEVEL_DANE] = "dane",
+	[LEVEL_DANE_ONLY] = "dane-only",
+	[LEVEL_VERIFY] = "verify",
+	[LEVEL_SECURE] = "secure",
+	[LEVEL_FINGERPRINT] = "fingerprint",
+};
+static_assert(
+	sizeof(level_names) / sizeof(*level_names) == LEVELS, "a name for every level");
+
+const char *level_name(enum level level)
+{
+	return level_names[level];
+}
+
+bool level_find(const char *name, enum level *level)
+{
+	for (enum level l = 0; l < LEVELS; l++)
+		if (strcmp(level_names[l], name) == 0) {
+			*level = l;
+			return true;
+		}
+	return false;
+}
+
+void peer_free(struct peer *peer)
+{
+	if (peer)
+		free(peer->demand.ca);
+	free(peer);
+}
