@@ -16,8 +16,8 @@ struct dns;
 struct dns_query;
 
 /* NULL with a reason. The settings' trust anchor, resolver and stubs are used. */
-struct dns *dns_new(struct ev_loop *loop, const struct settings *settings, char *reason,
-	size_t size);
+struct dns *dns_new(
+	struct ev_loop *loop, const struct settings *settings, char *reason, size_t size);
 void dns_free(struct dns *dns);
 
 /*
@@ -30,7 +30,8 @@ struct dns_query *dns_find(struct dns *dns, struct peer *peer,
 	void (*done)(struct peer *peer, void *context), void *context);
 void dns_cancel(struct dns_query *query);
 
-/* Whether the root's keys validate through this resolver: blocks for at most `seconds`. */
+/* Whether the root's keys validate through this resolver: blocks for at most `seconds`.
+ */
 enum dns_validation { DNS_VALIDATES, DNS_DOES_NOT, DNS_NO_ANCHOR, DNS_NO_ANSWER };
 enum dns_validation dns_validates(struct dns *dns, unsigned seconds);
 

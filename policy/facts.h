@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-	FACTS_CHAIN = 10,	   /* certificates of a chain that are looked at */
+	FACTS_CHAIN = 10,	 /* certificates of a chain that are looked at */
 	FACTS_NAMES = 16 * 1024, /* octets of the leaf's names, all NULs included */
 	FACTS_REASON = 128,
 };
@@ -27,13 +27,13 @@ enum protocol {
 enum chain_verdict {
 	CHAIN_NOT_ASKED,
 	CHAIN_VALID,
-	CHAIN_UNTRUSTED,    /* ends in no anchor: self-signed, unknown CA, link missing */
+	CHAIN_UNTRUSTED, /* ends in no anchor: self-signed, unknown CA, link missing */
 	CHAIN_EXPIRED,
 	CHAIN_NOT_YET_VALID,
-	CHAIN_WEAK,	    /* a key or a signature that is too weak (SHA-1, RSA-1024) */
-	CHAIN_PURPOSE,	    /* not for TLS (extended key usage) */
-	CHAIN_CONSTRAINED,  /* a CA was not allowed to issue this name */
-	CHAIN_BROKEN,	    /* a signature or an encoding is wrong */
+	CHAIN_WEAK,	   /* a key or a signature that is too weak (SHA-1, RSA-1024) */
+	CHAIN_PURPOSE,	   /* not for TLS (extended key usage) */
+	CHAIN_CONSTRAINED, /* a CA was not allowed to issue this name */
+	CHAIN_BROKEN,	   /* a signature or an encoding is wrong */
 	CHAIN_VERDICTS
 };
 
@@ -56,9 +56,9 @@ struct chain_facts {
 	unsigned count; /* 0: it showed none */
 	struct certificate_facts certificates[FACTS_CHAIN];
 	/*
-	 * The DNS names of the leaf, lower case, A-labels, each with its NUL; an empty one
-	 * ends them. The subject's CN where there is no DNS name at all. A name that holds
-	 * a NUL or an octet beyond ASCII is left out.
+	 * The DNS names of the leaf, lower case, A-labels, each with its NUL; an empty
+	 * one ends them. The subject's CN where there is no DNS name at all. A name that
+	 * holds a NUL or an octet beyond ASCII is left out.
 	 */
 	char names[FACTS_NAMES];
 	bool names_cut;		   /* more than there is room for */
@@ -73,7 +73,7 @@ struct facts {
 	char cipher[48];  /* IANA's name, "TLS_AES_256_GCM_SHA384" */
 	char name[256];	  /* the SNI: what the client asked for; empty where it did not */
 	bool resumed;
-	uint16_t protocol; /* enum protocol */
+	uint16_t protocol;		 /* enum protocol */
 	const struct chain_facts *chain; /* NULL: in clear, or nobody asked for it */
 };
 

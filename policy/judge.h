@@ -40,16 +40,16 @@ bool judge_needs_candidates(const struct peer *peer);
 
 enum verdict {
 	VERDICT_PASS,
-	VERDICT_NO_TLS,	     /* it is in clear: 4.7.4 */
-	VERDICT_PROTOCOL,    /* TLS is too old for `protocols` */
-	VERDICT_MX,	     /* the host is not one of `mx` */
-	VERDICT_CHAIN,	     /* not trusted, expired, ... */
-	VERDICT_NAME,	     /* trusted, and bears no name that is allowed */
+	VERDICT_NO_TLS,	  /* it is in clear: 4.7.4 */
+	VERDICT_PROTOCOL, /* TLS is too old for `protocols` */
+	VERDICT_MX,	  /* the host is not one of `mx` */
+	VERDICT_CHAIN,	  /* not trusted, expired, ... */
+	VERDICT_NAME,	  /* trusted, and bears no name that is allowed */
 	VERDICT_FINGERPRINT,
 	VERDICT_NO_CERTIFICATE, /* inbound: none was shown */
 	VERDICT_DANE,
-	VERDICT_NOT_AVAILABLE,	/* the level needs what this build lacks: 451 4.3.5 */
-	VERDICT_LITERAL, /* the level means nothing for an address literal */
+	VERDICT_NOT_AVAILABLE, /* the level needs what this build lacks: 451 4.3.5 */
+	VERDICT_LITERAL,       /* the level means nothing for an address literal */
 	VERDICTS
 };
 

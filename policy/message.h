@@ -25,17 +25,17 @@ enum {
 enum message_type {
 	MESSAGE_SETTINGS = 1, /* to the policy process, once, first */
 	MESSAGE_QUESTION,
-	MESSAGE_RELOAD,	      /* read the policy files again */
-	MESSAGE_ANSWER,	      /* to the worker */
-	MESSAGE_STATE,	      /* to the worker, first and after each change */
-	MESSAGE_LOG,	      /* to the worker, who has the log */
+	MESSAGE_RELOAD, /* read the policy files again */
+	MESSAGE_ANSWER, /* to the worker */
+	MESSAGE_STATE,	/* to the worker, first and after each change */
+	MESSAGE_LOG,	/* to the worker, who has the log */
 	MESSAGE_TYPES
 };
 
 /* [policy], as the policy process needs it. */
 struct settings {
-	char directory[MESSAGE_PATH]; /* "": no files */
-	uint32_t owner; /* may own policy files beside root */
+	char directory[MESSAGE_PATH];	 /* "": no files */
+	uint32_t owner;			 /* may own policy files beside root */
 	char resolver[128];		 /* "system", "recursive", "192.0.2.1@53" */
 	char trust_anchor[MESSAGE_PATH]; /* "": no validation */
 	uint8_t stub_count;

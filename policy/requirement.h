@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 enum {
-	REQUIREMENT_NAME = 256,	     /* octets of a name, its NUL included */
-	REQUIREMENT_WHERE = 320,     /* "/etc/sealpost/policy.d/usbank.com.policy:4" */
-	REQUIREMENT_TEXT = 400,	     /* a reason for people, one line */
-	REQUIREMENT_PATTERNS = 16,   /* match, and mx */
+	REQUIREMENT_NAME = 256,	   /* octets of a name, its NUL included */
+	REQUIREMENT_WHERE = 320,   /* "/etc/sealpost/policy.d/usbank.com.policy:4" */
+	REQUIREMENT_TEXT = 400,	   /* a reason for people, one line */
+	REQUIREMENT_PATTERNS = 16, /* match, and mx */
 	REQUIREMENT_FINGERPRINTS = 8,
 	REQUIREMENT_CANDIDATES = 16,
-	REQUIREMENT_ADDRESSES = 12,  /* of one candidate */
-	REQUIREMENT_CA = 64 * 1024,  /* octets of a peer's own CA file at most */
+	REQUIREMENT_ADDRESSES = 12, /* of one candidate */
+	REQUIREMENT_CA = 64 * 1024, /* octets of a peer's own CA file at most */
 	REQUIREMENT_IDENTITY = 64,
 };
 
@@ -43,7 +43,12 @@ const char *level_name(enum level level);
 bool level_find(const char *name, enum level *level);
 
 /* `protocols` of a policy file. */
-enum protocols { PROTOCOLS_TLS_1_2, PROTOCOLS_TLS_1_3, PROTOCOLS_LEGACY, PROTOCOLS_COUNT };
+enum protocols {
+	PROTOCOLS_TLS_1_2,
+	PROTOCOLS_TLS_1_3,
+	PROTOCOLS_LEGACY,
+	PROTOCOLS_COUNT
+};
 
 enum fingerprint_of { FINGERPRINT_CERTIFICATE, FINGERPRINT_SPKI };
 
@@ -53,24 +58,25 @@ struct fingerprint {
 	uint8_t octets[64];
 };
 
-/* One section of a policy file, [outbound] or [inbound]; a default where there is none. */
+/* One section of a policy file, [outbound] or [inbound]; a default where there is none.
+ */
 struct demand {
 	uint8_t level;	   /* enum level */
 	uint8_t protocols; /* enum protocols */
 	bool bounce;	   /* on-failure = bounce */
 	bool dane, mta_sts;
 	/*
-	 * Patterns: "mx" (the candidate's name), "domain" (the peer domain or a name below
-	 * it), ".example.net" (any name below), "mail.example.net" (that name alone).
-	 * In `mx` also "*.example.net" (one label more).
+	 * Patterns: "mx" (the candidate's name), "domain" (the peer domain or a name
+	 * below it), ".example.net" (any name below), "mail.example.net" (that name
+	 * alone). In `mx` also "*.example.net" (one label more).
 	 */
 	uint8_t match_count, mx_count, fingerprint_count;
 	char match[REQUIREMENT_PATTERNS][REQUIREMENT_NAME];
 	char mx[REQUIREMENT_PATTERNS][REQUIREMENT_NAME];
 	struct fingerprint fingerprints[REQUIREMENT_FINGERPRINTS];
 	char identity[REQUIREMENT_IDENTITY]; /* a client certificate of ours, or "" */
-	size_t ca_length; /* 0: the public CAs */
-	uint8_t *ca;	  /* PEM, owned by what holds this demand */
+	size_t ca_length;		     /* 0: the public CAs */
+	uint8_t *ca;			     /* PEM, owned by what holds this demand */
 };
 
 enum family { FAMILY_NONE, FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };

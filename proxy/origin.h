@@ -20,7 +20,8 @@ enum origin_verdict {
 
 /*
  * REDIRECT leaves the destination with conntrack (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST),
- * TPROXY in the socket's own name. `fd` is an accepted connection. ORIGIN_FINE or _UNKNOWN.
+ * TPROXY in the socket's own name. `fd` is an accepted connection. ORIGIN_FINE or
+ * _UNKNOWN.
  */
 enum origin_verdict origin_find(int fd, struct address *destination);
 

@@ -17,8 +17,7 @@
 struct policylink;
 
 /* Starts the process. NULL with a reason. Call after privileges were dropped. */
-struct policylink *policylink_start(
-	struct worker *worker, char *reason, size_t size);
+struct policylink *policylink_start(struct worker *worker, char *reason, size_t size);
 
 /* Ends it: closes our end of the pair, upon which it exits. NULL is allowed. */
 void policylink_stop(struct policylink *link);
