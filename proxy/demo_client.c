@@ -110,11 +110,12 @@ static bool hear(struct client *c, unsigned code)
 
 static bool start_tls(struct client *c)
 {
+	const struct tls_target target = { .protocols = TLS_PROTOCOLS_1_2 };
 	enum leg_status status;
 
 	if (buf_length(&c->in) > 0)
 		return failed(c, "TLS", "something in clear came behind the 220");
-	if (!leg_connect_tls(&c->leg, c->tls, NULL, &c->pool))
+	if (!leg_connect_tls(&c->leg, c->tls, &target, &c->pool))
 		return failed(c, "TLS", "out of memory");
 	while ((status = leg_handshake(&c->leg)) == LEG_AGAIN) {
 		short events = c->leg.want_write_to_read ? POLLOUT : POLLIN;
@@ -177,7 +178,7 @@ bool demo_client_send(const struct address *to, char reason[DEMO_REASON])
 	buf_pool_init(&c.pool, 0);
 	buf_init(&c.in, &c.pool);
 	buf_init(&c.out, &c.pool);
-	c.tls = tls_client_new(false, reason);
+	c.tls = tls_client_new(&(struct tls_client_options){ NULL }, reason);
 	if (c.tls != NULL && connected(&c, to)) {
 		sent = converse(&c);
 		leg_shutdown(&c.leg);

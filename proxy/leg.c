@@ -231,10 +231,10 @@ bool leg_accept_tls(struct leg *leg, struct tls_server *server, struct buf_pool 
 	return leg->tls;
 }
 
-bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *name,
-	struct buf_pool *pool)
+bool leg_connect_tls(struct leg *leg, struct tls_client *client,
+	const struct tls_target *target, struct buf_pool *pool)
 {
-	leg->tls = tls_connect(client, leg->fd, name, pool);
+	leg->tls = tls_connect(client, leg->fd, target, pool);
 	return leg->tls;
 }
 

@@ -76,8 +76,8 @@ enum leg_status leg_flush(struct leg *leg, struct buf *out);
 
 /* Begins TLS: nothing of the clear conversation may be unread. False without memory. */
 bool leg_accept_tls(struct leg *leg, struct tls_server *server, struct buf_pool *pool);
-bool leg_connect_tls(struct leg *leg, struct tls_client *client, const char *name,
-	struct buf_pool *pool);
+bool leg_connect_tls(struct leg *leg, struct tls_client *client,
+	const struct tls_target *target, struct buf_pool *pool);
 
 /* LEG_OK when done, LEG_AGAIN, LEG_EOF (the peer closed), LEG_FAILED. */
 enum leg_status leg_handshake(struct leg *leg);

@@ -93,8 +93,7 @@ static bool make_service(
 	service->server = inbound->tls == NEAR_TLS_OFF ? NULL : server->tls;
 	if (inbound->backend_tls == BACKEND_TLS_NONE)
 		return true;
-	service->client =
-		tls_client_new(inbound->backend_tls == BACKEND_TLS_LEGACY, reason);
+	service->client = tls_client_new(&(struct tls_client_options){ NULL }, reason);
 	return service->client;
 }
 

@@ -178,8 +178,13 @@ static bool begin_near_tls(struct session *s)
 
 static bool begin_far_tls(struct session *s)
 {
+	const struct tls_target target = {
+		.protocols = s->service->config->backend_tls == BACKEND_TLS_LEGACY
+				     ? TLS_PROTOCOLS_LEGACY
+				     : TLS_PROTOCOLS_1_2,
+	};
 	s->start_far_tls = false;
-	if (!leg_connect_tls(&s->far, s->service->client, NULL, &s->worker->pool)) {
+	if (!leg_connect_tls(&s->far, s->service->client, &target, &s->worker->pool)) {
 		session_far_lost(s, "cannot start TLS with the backend", "out of memory");
 		return true;
 	}

@@ -273,6 +273,17 @@ const char *tls_cipher(const struct tls *t)
 	return t->cipher;
 }
 
+static enum protocol protocol_of(gnutls_protocol_t version)
+{
+	switch (version) {
+	case GNUTLS_TLS1_3: return PROTOCOL_TLS_1_3;
+	case GNUTLS_TLS1_2: return PROTOCOL_TLS_1_2;
+	case GNUTLS_TLS1_1: return PROTOCOL_TLS_1_1;
+	case GNUTLS_TLS1_0: return PROTOCOL_TLS_1_0;
+	default: return PROTOCOL_CLEAR; /* none is shaken, or one that nobody wants */
+	}
+}
+
 static void copy_name(char *to, size_t size, const char *from)
 {
 	size_t length = strnlen(from, size - 1);
@@ -286,6 +297,7 @@ void tls_facts(const struct tls *t, struct facts *facts)
 	*facts = (struct facts){ .version = "" };
 	copy_name(facts->version, sizeof(facts->version), tls_version(t));
 	copy_name(facts->cipher, sizeof(facts->cipher), tls_cipher(t));
+	facts->protocol = (uint16_t)protocol_of(gnutls_protocol_get_version(t->session));
 	facts->resumed = gnutls_session_is_resumed(t->session) != 0;
 	if (!t->server)
 		return;

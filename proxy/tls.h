@@ -62,12 +62,46 @@ bool tls_pair_check(const struct tls_pair *pair, char reason[TLS_REASON]);
 bool tls_selfsign(const char *name, const char *certificate, const char *key,
 	char reason[TLS_REASON]);
 
-/* Towards servers: no credentials of ours, no verification (a backend in the house). */
+/* ---- towards servers ---- */
+
+enum tls_protocols { TLS_PROTOCOLS_1_2, TLS_PROTOCOLS_1_3, TLS_PROTOCOLS_LEGACY };
+
+/* A client certificate of ours, named by policy files. */
+struct tls_identity {
+	const char *name;
+	struct tls_pair pair;
+};
+
+struct tls_client_options {
+	const char *ca; /* the public CAs: "system", a PEM file, or NULL for none */
+	const struct tls_identity *identities;
+	size_t identity_count;
+};
+
+/*
+ * What all legs of a worker towards servers share: credentials, public CAs, verdicts on
+ * chains (kept by chain, anchors and name, an hour at most and never past an expiry) and
+ * session tickets.
+ */
 struct tls_client;
 
-/* `legacy` allows TLS 1.0 and 1.1 and their ciphers as well, for an old backend. */
-struct tls_client *tls_client_new(bool legacy, char reason[TLS_REASON]);
+struct tls_client *tls_client_new(
+	const struct tls_client_options *options, char reason[TLS_REASON]);
 void tls_client_free(struct tls_client *client);
+
+/* One leg. Strings are copied. */
+struct tls_target {
+	const char *name; /* the SNI; NULL or an address: none is sent */
+	enum tls_protocols protocols;
+	const char
+		*identity; /* NULL or "": none. An unknown one fails in tls_connect() */
+	/*
+	 * Sessions are resumed only with the same key: host, SNI, and all that was
+	 * demanded. 0: neither resumed nor kept. A resumed session is judged like a new
+	 * one, by the chain that was shown when it began.
+	 */
+	uint64_t ticket;
+};
 
 /* ---- one connection ---- */
 
@@ -76,11 +110,11 @@ struct tls;
 /*
  * Starts the server's or client's side on a connected, non-blocking descriptor, which
  * stays the caller's. `pool` lends the memory for records under way; none is held while
- * idle. NULL without memory. `name` is the SNI (NULL or an address: none is sent).
+ * idle. NULL without memory.
  */
 struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool);
-struct tls *tls_connect(
-	struct tls_client *client, int fd, const char *name, struct buf_pool *pool);
+struct tls *tls_connect(struct tls_client *client, int fd,
+	const struct tls_target *target, struct buf_pool *pool);
 
 /* Frees the state; sends nothing. NULL is allowed. */
 void tls_free(struct tls *t);
@@ -130,6 +164,7 @@ const char *tls_reason(const struct tls *t);
 const char *tls_version(const struct tls *t);
 const char *tls_cipher(const struct tls *t);
 
+/* All but the chain, which is NULL. */
 void tls_facts(const struct tls *t, struct facts *facts);
 
 #endif

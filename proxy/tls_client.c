@@ -22,9 +22,9 @@
 #define GROUPS                                                                           \
 	":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1"              \
 	":+GROUP-FFDHE2048:+GROUP-FFDHE3072"
-#define MODERN                                                                           \
-	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA" CIPHERS GROUPS \
-	":+SIGN-ALL"
+#define KEYS	    ":+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA"
+#define VERSION_1_3 "NONE:+VERS-TLS1.3" KEYS CIPHERS GROUPS ":+SIGN-ALL"
+#define VERSION_1_2 "NONE:+VERS-TLS1.3:+VERS-TLS1.2" KEYS CIPHERS GROUPS ":+SIGN-ALL"
 
 /*
  * For servers that nobody can upgrade. Exchange 2000 and 2003 look at the first 64 suites
@@ -37,30 +37,35 @@
 	":+SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:%COMPAT:%UNSAFE_RENEGOTIATION"       \
 	":%PROFILE_VERY_WEAK"
 
+static const char *const priorities[] = {
+	[TLS_PROTOCOLS_1_2] = VERSION_1_2,
+	[TLS_PROTOCOLS_1_3] = VERSION_1_3,
+	[TLS_PROTOCOLS_LEGACY] = LEGACY,
+};
+
 enum {
+	PRIORITIES = sizeof(priorities) / sizeof(*priorities),
 	LEGACY_DH_BITS = 512, /* in one's own house weak is better than clear */
 };
 
 struct tls_client {
 	gnutls_certificate_credentials_t credentials;
-	gnutls_priority_t priority;
-	bool legacy;
+	gnutls_priority_t priorities[PRIORITIES];
 };
 
-struct tls_client *tls_client_new(bool legacy, char reason[TLS_REASON])
+struct tls_client *tls_client_new(
+	const struct tls_client_options *options, char reason[TLS_REASON])
 {
 	struct tls_client *client = calloc(1, sizeof(*client));
 	int code = client ? gnutls_certificate_allocate_credentials(&client->credentials)
 			  : GNUTLS_E_MEMORY_ERROR;
 
+	(void)options;
 	reason[0] = '\0';
+	for (unsigned i = 0; code >= 0 && i < PRIORITIES; i++)
+		code = gnutls_priority_init(&client->priorities[i], priorities[i], NULL);
 	if (code >= 0)
-		code = gnutls_priority_init(
-			&client->priority, legacy ? LEGACY : MODERN, NULL);
-	if (code >= 0) {
-		client->legacy = legacy;
 		return client;
-	}
 	snprintf(reason, TLS_REASON, "TLS towards servers: %s", gnutls_strerror(code));
 	tls_client_free(client);
 	return NULL;
@@ -72,8 +77,9 @@ void tls_client_free(struct tls_client *client)
 		return;
 	if (client->credentials)
 		gnutls_certificate_free_credentials(client->credentials);
-	if (client->priority)
-		gnutls_priority_deinit(client->priority);
+	for (unsigned i = 0; i < PRIORITIES; i++)
+		if (client->priorities[i])
+			gnutls_priority_deinit(client->priorities[i]);
 	free(client);
 }
 
@@ -97,18 +103,18 @@ static int set_name(struct tls *t, const char *name)
 		       : 0;
 }
 
-struct tls *tls_connect(
-	struct tls_client *client, int fd, const char *name, struct buf_pool *pool)
+struct tls *tls_connect(struct tls_client *client, int fd,
+	const struct tls_target *target, struct buf_pool *pool)
 {
-	struct tls *t =
-		tls_start(GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_TICKETS,
-			client->priority, client->credentials, fd, pool);
+	struct tls *t = tls_start(
+		GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_TICKETS,
+		client->priorities[target->protocols], client->credentials, fd, pool);
 
 	if (!t)
 		return NULL;
-	if (client->legacy)
+	if (target->protocols == TLS_PROTOCOLS_LEGACY)
 		gnutls_dh_set_prime_bits(t->session, LEGACY_DH_BITS);
-	if (set_name(t, name) < 0) {
+	if (set_name(t, target->name) < 0) {
 		tls_free(t);
 		return NULL;
 	}

@@ -99,10 +99,11 @@ static void couple_close(struct couple *c)
 
 static void couple_shake(struct couple *c, struct world *w)
 {
+	const struct tls_target target = { .name = "mail.example.com" };
 	enum leg_status near, far;
 
 	assert_true(leg_accept_tls(&c->near, w->server, &w->pool));
-	assert_true(leg_connect_tls(&c->far, w->client, "mail.example.com", &w->pool));
+	assert_true(leg_connect_tls(&c->far, w->client, &target, &w->pool));
 	do {
 		far = leg_handshake(&c->far);
 		near = leg_handshake(&c->near);

@@ -433,7 +433,7 @@ static void try_legacy(struct world *w, const char *priority, enum tls_status ex
 	struct odd o;
 	struct facts facts;
 
-	odd_open_server(&o, w, w->legacy, priority);
+	odd_open_server(&o, w, TLS_PROTOCOLS_LEGACY, priority);
 	assert_int_equal(odd_shake(&o), expected);
 	if (expected == TLS_OK) {
 		tls_facts(o.tls, &facts);

@@ -167,10 +167,8 @@ int world_setup(void **state)
 	make_pairs(w);
 	buf_pool_init(&w->pool, 4);
 	w->server = world_server(w, "1.2", NULL);
-	w->client = tls_client_new(false, reason);
+	w->client = tls_client_new(&(struct tls_client_options){ NULL }, reason);
 	assert_non_null(w->client);
-	w->legacy = tls_client_new(true, reason);
-	assert_non_null(w->legacy);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&w->nobody), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&w->rsa), 0);
 	assert_int_equal(
@@ -188,7 +186,6 @@ int world_teardown(void **state)
 
 	tls_server_free(w->server);
 	tls_client_free(w->client);
-	tls_client_free(w->legacy);
 	gnutls_certificate_free_credentials(w->nobody);
 	gnutls_certificate_free_credentials(w->rsa);
 	for (unsigned i = 0; i < WORLD_PAIRS; i++)
@@ -219,7 +216,8 @@ void ends_open(struct ends *e, struct world *w, struct tls_server *server,
 		assert_non_null(e->server);
 	}
 	if (client) {
-		e->client = tls_connect(client, e->fds[1], name, &w->pool);
+		const struct tls_target target = { .name = name };
+		e->client = tls_connect(client, e->fds[1], &target, &w->pool);
 		assert_non_null(e->client);
 	}
 }
@@ -302,12 +300,14 @@ void odd_open(
 	odd_start(o, GNUTLS_CLIENT, w->nobody, priority);
 }
 
-void odd_open_server(
-	struct odd *o, struct world *w, struct tls_client *client, const char *priority)
+void odd_open_server(struct odd *o, struct world *w, enum tls_protocols protocols,
+	const char *priority)
 {
+	const struct tls_target target = { .protocols = protocols };
+
 	*o = (struct odd){ .code = GNUTLS_E_AGAIN };
 	world_socketpair(o->fds);
-	o->tls = tls_connect(client, o->fds[0], NULL, &w->pool);
+	o->tls = tls_connect(w->client, o->fds[0], &target, &w->pool);
 	assert_non_null(o->tls);
 	odd_start(o, GNUTLS_SERVER, w->rsa, priority);
 }

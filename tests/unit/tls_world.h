@@ -27,7 +27,7 @@ struct world {
 	struct tls_pair pairs[WORLD_PAIRS];
 	struct buf_pool pool;
 	struct tls_server *server;
-	struct tls_client *client, *legacy;
+	struct tls_client *client;
 	gnutls_certificate_credentials_t nobody; /* for odd clients */
 	gnutls_certificate_credentials_t rsa;	 /* for odd servers */
 };
@@ -78,8 +78,8 @@ struct odd {
 
 void odd_open(
 	struct odd *o, struct world *w, struct tls_server *server, const char *priority);
-void odd_open_server(
-	struct odd *o, struct world *w, struct tls_client *client, const char *priority);
+void odd_open_server(struct odd *o, struct world *w, enum tls_protocols protocols,
+	const char *priority);
 enum tls_status odd_shake(struct odd *o);
 void odd_hears(struct odd *o, const char *text);	       /* from ours */
 bool odd_sees(struct odd *o, const char *name, int algorithm); /* our certificate */
