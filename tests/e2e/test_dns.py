@@ -5,11 +5,13 @@
 
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
 
 from harness import dns as world
+from harness import nsd
 from harness.net import Deadline
 from harness.peer import Ended, Silence, dial
 
@@ -95,3 +97,30 @@ def test_misbehaviour():
         dns.misbehave("*", world.SERVFAIL, "AAAA")
         assert ask(dns, "a.example", "A")[3] == 1 and ask(dns, "b.example", "AAAA")[1] == 2
         assert not dns.errors
+
+
+ZONE = """@ MX 10 mx
+mx A 127.0.0.1
+other A 127.0.0.2
+"""
+KINDS = {"good.lab": ("secure", "secure"), "plain.lab": ("insecure", "insecure"),
+         "broken.lab": ("bogus", "BOGUS"), "late.lab": ("expired", "BOGUS")}
+
+
+@pytest.mark.skipif(nsd.missing() is not None, reason=str(nsd.missing()))
+def test_a_signed_world(tmp_path):
+    """What a validating resolver makes of each of its zones."""
+    with nsd.SignedWorld(tmp_path, {n: (k, ZONE) for n, (k, _) in KINDS.items()}) as signed:
+        config = tmp_path / "unbound.conf"
+        config.write_text(f'server:\n do-not-query-localhost: no\n chroot: ""\n'
+                          f' trust-anchor-file: "{signed.anchor}"\n'
+                          f'forward-zone:\n name: "."\n forward-addr: {signed.resolver}\n')
+
+        def seen(name, type_):
+            return subprocess.run(["unbound-host", "-C", str(config), "-v", "-t", type_, name],
+                                  capture_output=True, text=True).stdout
+
+        for name, (_, expected) in KINDS.items():
+            assert f"({expected}" in seen(name, "MX"), seen(name, "MX")
+        assert "(secure)" in seen("other.broken.lab", "A"), "only its MX is broken"
+        assert "(secure)" in seen("none.lab", "A")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""
+A signed world: nsd with a root of our own, `lab.` below it, and zones below that which are
+secure, insecure, bogus or expired. Needs the packages nsd and ldnsutils.
+"""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from .net import free_port, isolated, until
+
+SECURE, INSECURE, BOGUS, EXPIRED = "secure", "insecure", "bogus", "expired"
+
+_DAY = 86400
+
+
+def missing():
+    """Why there can be no signed world here, or None."""
+    for tool in ("nsd", "ldns-keygen", "ldns-signzone", "ldns-key2ds"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    return None
+
+
+class SignedWorld:
+    """
+    `zones` maps a name below lab. to (kind, lines of a zone file); ("bogus", lines, "A") breaks the
+    signatures of that type alone, by default those of MX. `resolver` and `anchor` are for
+    [policy] of sealpost.conf.
+    """
+
+    def __init__(self, folder, zones, host="127.0.0.1"):
+        self.folder, self.host = folder, host
+        self.port = self._port(host)
+        self.resolver = f"{host}@{self.port}"
+        self.anchor = folder / "root.key"
+        self._process = None
+        delegations, served = "", {".": None, "lab": None}
+        for name, (kind, lines, *broken) in zones.items():
+            delegations += f"{name}. NS ns.lab.\n"
+            served[name] = self._file(name, lines)
+            if kind != INSECURE:
+                served[name], ds = self._sign(name, served[name], expired=kind == EXPIRED)
+                delegations += ds
+            if kind == BOGUS:
+                break_signatures(served[name], broken[0] if broken else "MX")
+        served["lab"], ds = self._sign("lab", self._file("lab", delegations))
+        served["."], _ = self._sign(".", self._file(".", f"lab. NS ns.lab.\n{ds}"))
+        self._configure(served)
+
+    @staticmethod
+    def _port(host):
+        if isolated():
+            return free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind((host, 0))
+            return s.getsockname()[1]
+
+    def _run(self, *words):
+        return subprocess.run(words, cwd=self.folder, check=True, capture_output=True,
+                              text=True).stdout
+
+    def _file(self, name, lines):
+        file = self.folder / f"{name.strip('.') or 'root'}.zone"
+        origin = "." if name == "." else f"{name}."
+        glue = f"ns.lab. A {self.host}\n" if name in (".", "lab") else ""
+        file.write_text(f"$ORIGIN {origin}\n$TTL 300\n"
+                        f"@ SOA ns.lab. hostmaster.lab. 1 3600 600 864000 60\n@ NS ns.lab.\n"
+                        f"{glue}{lines}\n")
+        return file
+
+    def _sign(self, name, file, expired=False):
+        """(the signed zone's file, the DS record for its parent)"""
+        key = self._run("ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom",
+                        name).strip()
+        now = int(time.time())
+        ends = now - _DAY if expired else now + 30 * _DAY
+        signed = file.with_suffix(".signed")
+        self._run("ldns-signzone", "-o", name, "-i", str(now - 60 * _DAY), "-e", str(ends),
+                  "-f", str(signed), str(file), key)
+        if name == ".":
+            shutil.copy(self.folder / f"{key}.key", self.anchor)
+        return signed, self._run("ldns-key2ds", "-n", "-2", f"{key}.key")
+
+    def _configure(self, served):
+        zones = "".join(f'zone:\n  name: "{name}"\n  zonefile: "{file}"\n'
+                        for name, file in served.items())
+        self.config = self.folder / "nsd.conf"
+        self.config.write_text(f"""server:
+  ip-address: {self.host}@{self.port}
+  username: ""
+  chroot: ""
+  zonesdir: "{self.folder}"
+  database: ""
+  pidfile: ""
+  xfrdfile: "{self.folder}/xfrd.state"
+  xfrdir: "{self.folder}"
+  zonelistfile: "{self.folder}/zone.list"
+  server-count: 1
+remote-control:
+  control-enable: no
+{zones}""")
+
+    def __enter__(self):
+        self._output = open(self.folder / "nsd.log", "wb")
+        self._process = subprocess.Popen(["nsd", "-d", "-c", str(self.config)],
+                                         stdin=subprocess.DEVNULL, stdout=self._output,
+                                         stderr=subprocess.STDOUT)
+        until(lambda: self._answers() or self._process.poll() is not None, "nsd answers")
+        assert self._process.poll() is None, (self.folder / "nsd.log").read_text()
+        return self
+
+    def _answers(self):
+        """Whether it knows the root's SOA by now."""
+        question = b"\0\1\0\0\0\1\0\0\0\0\0\0\0\0\6\0\1"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(0.05)
+            try:
+                s.connect((self.host, self.port))
+                s.send(question)
+                return s.recv(4096)[6:8] == b"\0\1"
+            except OSError:
+                return False
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.wait(15)
+        self._output.close()
+
+
+def break_signatures(file, type_):
+    """Each RRSIG over this type no longer fits."""
+    def other(match):
+        middle = match.group(2)
+        return match.group(1) + ("B" if middle == "A" else "A") + match.group(3)
+    text, count = re.subn(rf"(\sRRSIG\s+{type_}\s.*\s[A-Za-z0-9+/]{{20}})(.)([A-Za-z0-9+/=]+\s*$)",
+                          other, file.read_text(), flags=re.M)
+    assert count, f"{file} has no signature of {type_}"
+    file.write_text(text)
