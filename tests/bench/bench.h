@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -40,11 +41,17 @@ static inline void bench_raise_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static inline struct sockaddr_in bench_loopback(in_port_t port)
+/* "PORT" of loopback, or "ADDRESS:PORT". */
+static inline struct sockaddr_in bench_address(const char *text)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	const char *colon = strchr(text, ':');
+	char address[INET_ADDRSTRLEN] = "127.0.0.1";
 
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (colon != NULL)
+		snprintf(address, sizeof(address), "%.*s", (int)(colon - text), text);
+	die_unless(inet_pton(AF_INET, address, &sin.sin_addr) == 1, text);
+	sin.sin_port = htons((in_port_t)atoi(colon != NULL ? colon + 1 : text));
 	return sin;
 }
 
@@ -53,14 +60,15 @@ static inline void bench_nodelay(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 }
 
-/* Listens on a port of the kernel's choice and prints it as "port N". */
-static inline int bench_listen(void)
+/* Listens there and prints "port N": port 0 is one of the kernel's choice. */
+static inline int bench_listen(const char *address)
 {
-	struct sockaddr_in sin = bench_loopback(0);
+	struct sockaddr_in sin = bench_address(address);
 	socklen_t size = sizeof(sin);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	die_unless(fd >= 0, "socket");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
 	die_unless(bind(fd, (struct sockaddr *)&sin, size) == 0, "bind");
 	die_unless(listen(fd, 4096) == 0, "listen");
 	getsockname(fd, (struct sockaddr *)&sin, &size);
@@ -78,15 +86,14 @@ static inline int bench_accept(int listener)
 	return fd;
 }
 
-/* A connection under way; -1 when there is none to be had. */
-static inline int bench_connect(in_port_t port)
+/* A connection under way. */
+static inline int bench_connect(const struct sockaddr_in *to)
 {
-	struct sockaddr_in sin = bench_loopback(port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	die_unless(fd >= 0, "socket");
 	bench_nodelay(fd);
-	connect(fd, (struct sockaddr *)&sin, sizeof(sin));
+	connect(fd, (const struct sockaddr *)to, sizeof(*to));
 	return fd;
 }
 

@@ -13,6 +13,8 @@
  *     -r resume by ticket         -R take RSA certificates only
  *     -P MAIL, RCPT and DATA in one write                  -i TLS from the first octet on
  *     -H hold n sessions after their messages; prints "held N", ends with stdin
+ *     -c stay in clear: towards a smart host
+ *     -d the recipients' domain   -u one below it for every session
  */
 
 #include "bench.h"
@@ -27,6 +29,7 @@ enum {
 	LINE = 76,
 	OPENING = 32, /* sessions opened side by side in hold mode */
 	CODE = 4,     /* "250 " */
+	ENVELOPE = 256,
 	READ_SIZE = 16 * 1024,
 };
 
@@ -59,6 +62,8 @@ struct client {
 	const char *out; /* what is still to be sent, in static memory */
 	size_t left;
 	uint32_t events;
+	char envelope[ENVELOPE]; /* MAIL, RCPT and DATA */
+	size_t envelope_length;
 	char code[CODE]; /* of the reply line under way */
 	unsigned column;
 	unsigned messages;
@@ -68,10 +73,16 @@ struct client {
 static struct {
 	unsigned clients, sessions, messages, octets;
 	double seconds;
-	bool resume, rsa, pipeline, implicit, hold;
-	in_port_t port;
+	bool resume, rsa, pipeline, implicit, hold, clear, unique;
+	const char *domain;
+	struct sockaddr_in server;
 } options = {
-	.clients = 1, .sessions = 1, .messages = 1, .octets = 10000, .seconds = 1e9
+	.clients = 1,
+	.sessions = 1,
+	.messages = 1,
+	.octets = 10000,
+	.seconds = 1e9,
+	.domain = "example.org",
 };
 
 static struct {
@@ -83,16 +94,13 @@ static struct {
 	struct client *clients;
 	double *latencies;
 	double deadline;
-	unsigned warm, started, done, resumed;
+	unsigned warm, started, done, resumed, addressed;
 } load;
 
 static const char ehlo[] = "EHLO client.example.net\r\n";
 static const char starttls[] = "STARTTLS\r\n";
 static const char mail[] = "MAIL FROM:<sender@example.net>\r\n";
-static const char rcpt[] = "RCPT TO:<recipient@example.org>\r\n";
 static const char data[] = "DATA\r\n";
-static const char envelope[] = "MAIL FROM:<sender@example.net>\r\n"
-			       "RCPT TO:<recipient@example.org>\r\nDATA\r\n";
 static const char quit[] = "QUIT\r\n";
 
 static void client_begin(struct client *c);
@@ -189,6 +197,15 @@ static void keep_ticket(struct client *c)
 	gnutls_session_get_data2(c->tls, &c->ticket);
 }
 
+static void end_tls(struct client *c)
+{
+	if (c->warm)
+		load.resumed += (unsigned)gnutls_session_is_resumed(c->tls);
+	keep_ticket(c);
+	gnutls_bye(c->tls, GNUTLS_SHUT_WR);
+	gnutls_deinit(c->tls);
+}
+
 static void all_warm(void)
 {
 	char line[16];
@@ -204,13 +221,10 @@ static void all_warm(void)
 
 static void client_end(struct client *c)
 {
-	if (c->warm) {
+	if (c->warm)
 		load.latencies[load.done++] = now() - c->began;
-		load.resumed += (unsigned)gnutls_session_is_resumed(c->tls);
-	}
-	keep_ticket(c);
-	gnutls_bye(c->tls, GNUTLS_SHUT_WR);
-	gnutls_deinit(c->tls);
+	if (c->tls != NULL)
+		end_tls(c);
 	close(c->fd);
 	if (c->warm) {
 		client_begin(c);
@@ -243,7 +257,7 @@ static void next_message(struct client *c)
 	if (c->messages < options.messages) {
 		c->messages++;
 		if (options.pipeline)
-			say(c, STEP_MAIL, envelope, sizeof(envelope) - 1);
+			say(c, STEP_MAIL, c->envelope, c->envelope_length);
 		else
 			say(c, STEP_MAIL, mail, sizeof(mail) - 1);
 	} else if (options.hold) {
@@ -258,7 +272,7 @@ static void advance(struct client *c)
 {
 	switch (c->step) {
 	case STEP_GREETING:
-		say(c, c->tls != NULL ? STEP_EHLO_TLS : STEP_EHLO, ehlo,
+		say(c, c->tls != NULL || options.clear ? STEP_EHLO_TLS : STEP_EHLO, ehlo,
 			sizeof(ehlo) - 1);
 		break;
 	case STEP_EHLO: say(c, STEP_STARTTLS, starttls, sizeof(starttls) - 1); break;
@@ -270,7 +284,9 @@ static void advance(struct client *c)
 		if (options.pipeline)
 			c->step = STEP_RCPT;
 		else
-			say(c, STEP_RCPT, rcpt, sizeof(rcpt) - 1);
+			say(c, STEP_RCPT, c->envelope + sizeof(mail) - 1,
+				c->envelope_length - (sizeof(mail) - 1) -
+					(sizeof(data) - 1));
 		break;
 	case STEP_RCPT:
 		if (options.pipeline)
@@ -333,6 +349,19 @@ static void client_event(struct client *c, uint32_t events)
 	take(c, octets, (size_t)got);
 }
 
+static void address_envelope(struct client *c)
+{
+	char below[32] = "";
+
+	if (options.unique)
+		snprintf(below, sizeof(below), "d%u-%d.", load.addressed++, getpid());
+	int n = snprintf(c->envelope, ENVELOPE, "%sRCPT TO:<recipient@%s%s>\r\n%s", mail,
+		below, options.domain, data);
+
+	die_unless(n < ENVELOPE, "a domain that is too long");
+	c->envelope_length = (size_t)n;
+}
+
 static void client_begin(struct client *c)
 {
 	if (c->warm && (load.started >= options.sessions || now() > load.deadline)) {
@@ -342,11 +371,12 @@ static void client_begin(struct client *c)
 	if (c->warm || options.hold)
 		load.started++;
 	c->began = now();
-	c->fd = bench_connect(options.port);
+	c->fd = bench_connect(&options.server);
 	c->events = options.implicit ? EPOLLIN | EPOLLOUT : EPOLLIN;
 	c->tls = NULL;
 	c->step = STEP_GREETING;
 	c->messages = 0;
+	address_envelope(c);
 	bench_watch(load.epoll, EPOLL_CTL_ADD, c->fd, c->events, c);
 	if (options.implicit)
 		begin_tls(c);
@@ -412,7 +442,7 @@ static void print_result(void)
 
 static void parse_options(int argc, char **argv)
 {
-	for (int option; (option = getopt(argc, argv, "n:s:t:k:b:rRPiH")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "n:s:t:k:b:d:rRPiHcu")) != -1;) {
 		unsigned number =
 			optarg != NULL ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 
@@ -427,14 +457,19 @@ static void parse_options(int argc, char **argv)
 		case 'P': options.pipeline = true; break;
 		case 'i': options.implicit = true; break;
 		case 'H': options.hold = true; break;
+		case 'c': options.clear = true; break;
+		case 'd': options.domain = optarg; break;
+		case 'u': options.unique = true; break;
 		default: exit(2);
 		}
 	}
 	if (optind + 1 != argc || options.clients == 0 || options.sessions == 0) {
-		fputs("usage: load [-nstkb NUMBER] [-rRPiH] PORT\n", stderr);
+		fputs("usage: load [-nstkb NUMBER] [-d DOMAIN] [-rRPiHcu] "
+		      "[ADDRESS:]PORT\n",
+			stderr);
 		exit(2);
 	}
-	options.port = (in_port_t)atoi(argv[optind]);
+	options.server = bench_address(argv[optind]);
 }
 
 int main(int argc, char **argv)

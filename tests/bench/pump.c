@@ -6,9 +6,11 @@
  * preamble, shakes hands with the daemon's own settings, then copies octets both ways and
  * knows no SMTP. The daemon is measured against it, so it leaves out nothing that makes a
  * pump fast: one epoll, shared buffers, a read-ahead that fetches a burst of records by
- * one recv(), one send() a flight, no memory held while idle.
+ * one recv(), one send() a flight, no memory held while idle. As a client it verifies
+ * nothing, and resumes whenever it can.
  *
  *     pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY [CERTIFICATE KEY]...
+ *     pump -c [-p PRIORITY] [ADDRESS:]PORT            from clear to a server's STARTTLS
  *
  * Prints "port N"; ends with stdin.
  */
@@ -51,13 +53,14 @@ struct rest {
 };
 
 struct session {
-	struct end near, far;
+	struct end wire, clear; /* with TLS, and without */
 	enum phase phase;
 	bool greeted;	 /* the backend's greeting was swallowed */
 	bool ticket_due; /* a session ticket goes out with our first words */
+	unsigned asked;	 /* of `questions` */
 	gnutls_session_t tls;
-	struct rest to_near, to_far;
-	struct rest unread; /* fetched from near, not yet given to GnuTLS */
+	struct rest to_wire, to_clear;
+	struct rest unread; /* fetched, not yet given to GnuTLS */
 	struct session *next_dead;
 };
 
@@ -77,17 +80,29 @@ static struct {
 
 static struct {
 	int epoll;
-	in_port_t backend;
+	bool client;
+	struct sockaddr_in server; /* the backend, or who offers STARTTLS */
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
-	gnutls_datum_t ticket_key;
+	gnutls_datum_t ticket_key; /* as a server's */
+	gnutls_datum_t ticket;	   /* as a client, the first that came */
 	struct session *dead;
 } pump;
 
 static char record[RECORD];
+static const char greeting[] = "220 pump ESMTP\r\n";
 
-/* The daemon's own, see tls_server.c. */
-static const char default_priority[] =
+/* What a client says before TLS; each reply comes in one piece. */
+static const char *const questions[] = { "EHLO pump.example.net\r\n", "STARTTLS\r\n" };
+
+/* The daemon's own, see tls_client.c. */
+static const char client_priority[] =
+	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA"
+	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"
+	":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1:+SIGN-ALL";
+
+/* And tls_server.c. */
+static const char server_priority[] =
 	"NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA"
 	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"
 	":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1"
@@ -124,7 +139,7 @@ static ssize_t pull(gnutls_transport_ptr_t tag, void *to, size_t size)
 			gnutls_transport_set_errno(s->tls, EAGAIN);
 			return -1;
 		}
-		ssize_t got = recv(s->near.fd, ahead.octets, AHEAD_SIZE, 0);
+		ssize_t got = recv(s->wire.fd, ahead.octets, AHEAD_SIZE, 0);
 		if (got <= 0)
 			return got;
 		ahead.start = 0;
@@ -169,7 +184,7 @@ static ssize_t push(gnutls_transport_ptr_t tag, const giovec_t *given, int count
 		message.msg_iovlen--;
 	}
 	flight.length = 0;
-	ssize_t put = sendmsg(s->near.fd, &message, MSG_NOSIGNAL);
+	ssize_t put = sendmsg(s->wire.fd, &message, MSG_NOSIGNAL);
 	return put >= 0 ? put - (ssize_t)first : put;
 }
 
@@ -192,19 +207,30 @@ static void ahead_close(struct session *s)
 
 /* ---- a session's life ---- */
 
+static void keep_ticket(struct session *s)
+{
+	unsigned flags = gnutls_session_get_flags(s->tls);
+
+	if (pump.ticket.size == 0 && (flags & GNUTLS_SFLAGS_SESSION_TICKET) != 0)
+		gnutls_session_get_data2(s->tls, &pump.ticket);
+}
+
 static void session_end(struct session *s)
 {
 	if (s->phase == PHASE_DEAD)
 		return;
 	if (s->phase == PHASE_COPY)
 		gnutls_bye(s->tls, GNUTLS_SHUT_WR);
+	if (s->phase == PHASE_COPY && pump.client)
+		keep_ticket(s);
 	if (s->tls != NULL)
 		gnutls_deinit(s->tls);
-	close(s->near.fd);
-	if (s->far.fd >= 0)
-		close(s->far.fd);
-	rest_set(&s->to_near, NULL, 0);
-	rest_set(&s->to_far, NULL, 0);
+	if (s->wire.fd >= 0)
+		close(s->wire.fd);
+	if (s->clear.fd >= 0)
+		close(s->clear.fd);
+	rest_set(&s->to_wire, NULL, 0);
+	rest_set(&s->to_clear, NULL, 0);
 	rest_set(&s->unread, NULL, 0);
 	s->phase = PHASE_DEAD;
 	s->next_dead = pump.dead;
@@ -233,30 +259,35 @@ static void want(struct end *end, uint32_t events)
 static void session_rearm(struct session *s)
 {
 	bool copying = s->phase == PHASE_COPY;
-	bool near_out = s->to_near.length > 0;
+	bool wire_out = s->to_wire.length > 0;
 
 	if (s->phase == PHASE_DEAD)
 		return;
-	want(&s->near, (s->to_far.length == 0 ? EPOLLIN : 0) | (near_out ? EPOLLOUT : 0));
-	want(&s->far, (copying && s->to_near.length == 0 ? EPOLLIN : 0) |
-			      (s->to_far.length > 0 ? EPOLLOUT : 0));
+	want(&s->wire,
+		(s->to_clear.length == 0 ? EPOLLIN : 0) | (wire_out ? EPOLLOUT : 0));
+	want(&s->clear, (copying && s->to_wire.length == 0 ? EPOLLIN : 0) |
+				(s->to_clear.length > 0 ? EPOLLOUT : 0));
 }
 
-static void near_write(struct session *s, const char *text)
+static void wire_write(struct session *s, const char *text)
 {
-	if (write(s->near.fd, text, strlen(text)) < 0)
+	if (write(s->wire.fd, text, strlen(text)) < 0)
 		session_end(s);
 }
 
 static void begin_tls(struct session *s)
 {
-	unsigned flags = GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-			 GNUTLS_NO_AUTO_SEND_TICKET;
+	unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
 
+	flags |= pump.client ? GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP
+			     : GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET;
 	die_unless(gnutls_init(&s->tls, flags) == 0, "gnutls_init");
 	gnutls_priority_set(s->tls, pump.priority);
 	gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, pump.credentials);
-	gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
+	if (!pump.client)
+		gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
+	else if (pump.ticket.size > 0)
+		gnutls_session_set_data(s->tls, pump.ticket.data, pump.ticket.size);
 	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
 	gnutls_transport_set_ptr(s->tls, s);
 	gnutls_transport_set_pull_function(s->tls, pull);
@@ -264,20 +295,24 @@ static void begin_tls(struct session *s)
 	s->phase = PHASE_HANDSHAKE;
 }
 
-/* Each read is one command: the load generator awaits every reply. */
+/* Each read is one command or one reply: either side awaits the other. */
 static void preamble(struct session *s)
 {
-	ssize_t got = recv(s->near.fd, record, sizeof(record), 0);
+	ssize_t got = recv(s->wire.fd, record, sizeof(record), 0);
 
 	if (got < 0 && errno == EAGAIN)
 		return;
 	if (got <= 0) {
 		session_end(s);
+	} else if (pump.client && s->asked < sizeof(questions) / sizeof(*questions)) {
+		wire_write(s, questions[s->asked++]);
+	} else if (pump.client) {
+		begin_tls(s);
 	} else if (record[0] == 'E') {
-		near_write(s, "250-pump\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
+		wire_write(s, "250-pump\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n"
 			      "250-8BITMIME\r\n250 STARTTLS\r\n");
 	} else if (record[0] == 'S') {
-		near_write(s, "220 go on\r\n");
+		wire_write(s, "220 go on\r\n");
 		if (s->phase == PHASE_PREAMBLE)
 			begin_tls(s);
 	} else {
@@ -285,12 +320,19 @@ static void preamble(struct session *s)
 	}
 }
 
-static void open_far(struct session *s)
+static void end_open(struct end *end, int fd, uint32_t events)
 {
-	s->far.fd = bench_connect(pump.backend);
-	s->far.events = EPOLLIN;
-	bench_watch(pump.epoll, EPOLL_CTL_ADD, s->far.fd, EPOLLIN, &s->far);
+	end->fd = fd;
+	end->events = events;
+	bench_watch(pump.epoll, EPOLL_CTL_ADD, fd, events, end);
+}
+
+static void begin_copying(struct session *s)
+{
 	s->phase = PHASE_COPY;
+	if (pump.client)
+		return;
+	end_open(&s->clear, bench_connect(&pump.server), EPOLLIN);
 	s->ticket_due = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
 }
 
@@ -300,7 +342,7 @@ static bool flush_flight(struct session *s)
 
 	flight.length = 0;
 	return length == 0 ||
-	       send(s->near.fd, flight.octets, (size_t)length, MSG_NOSIGNAL) == length;
+	       send(s->wire.fd, flight.octets, (size_t)length, MSG_NOSIGNAL) == length;
 }
 
 static void handshake(struct session *s)
@@ -315,29 +357,29 @@ static void handshake(struct session *s)
 	if (!flush_flight(s) || (status < 0 && status != GNUTLS_E_AGAIN))
 		session_end(s);
 	else if (status == 0)
-		open_far(s);
+		begin_copying(s);
 }
 
-/* Octets to the backend that did not go at once wait in to_far. */
-static void far_send(struct session *s, const char *octets, size_t length)
+/* Octets in clear that did not go at once wait in to_clear. */
+static void clear_send(struct session *s, const char *octets, size_t length)
 {
-	ssize_t put = send(s->far.fd, octets, length, MSG_NOSIGNAL);
+	ssize_t put = send(s->clear.fd, octets, length, MSG_NOSIGNAL);
 
 	if (put < 0 && errno != EAGAIN && errno != ENOTCONN) {
 		session_end(s);
 		return;
 	}
 	size_t done = put > 0 ? (size_t)put : 0;
-	rest_set(&s->to_far, octets + done, length - done);
+	rest_set(&s->to_clear, octets + done, length - done);
 }
 
-static void near_to_far(struct session *s)
+static void wire_to_clear(struct session *s)
 {
-	while (s->to_far.length == 0) {
+	while (s->to_clear.length == 0) {
 		ssize_t got = gnutls_record_recv(s->tls, record, sizeof(record));
 
 		if (got > 0)
-			far_send(s, record, (size_t)got);
+			clear_send(s, record, (size_t)got);
 		else if (got == GNUTLS_E_AGAIN && ahead.start < ahead.end)
 			continue;
 		else if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED)
@@ -349,8 +391,8 @@ static void near_to_far(struct session *s)
 	}
 }
 
-/* Octets to the client that did not go are in to_near; GnuTLS keeps its place in them. */
-static void near_send(struct session *s, const char *octets, size_t length)
+/* Octets under TLS that did not go are in to_wire; GnuTLS keeps its place in them. */
+static void wire_send(struct session *s, const char *octets, size_t length)
 {
 	if (s->ticket_due) {
 		flight.collecting = true;
@@ -365,12 +407,12 @@ static void near_send(struct session *s, const char *octets, size_t length)
 		return;
 	}
 	size_t done = put > 0 ? (size_t)put : 0;
-	rest_set(&s->to_near, octets + done, length - done);
+	rest_set(&s->to_wire, octets + done, length - done);
 }
 
-static void far_to_near(struct session *s)
+static void clear_to_wire(struct session *s)
 {
-	ssize_t got = recv(s->far.fd, record, sizeof(record), 0);
+	ssize_t got = recv(s->clear.fd, record, sizeof(record), 0);
 	const char *from = record;
 
 	if (got < 0 && errno == EAGAIN)
@@ -388,37 +430,38 @@ static void far_to_near(struct session *s)
 		from = line + 1;
 	}
 	if (from < record + got)
-		near_send(s, from, (size_t)(record + got - from));
+		wire_send(s, from, (size_t)(record + got - from));
 }
 
-static void near_event(struct session *s, uint32_t events)
+static void wire_event(struct session *s, uint32_t events)
 {
 	if (s->phase == PHASE_PREAMBLE) {
 		preamble(s);
-		return;
+		if (s->phase != PHASE_HANDSHAKE || !pump.client)
+			return; /* the client's is the first word */
 	}
-	if ((events & EPOLLOUT) && s->to_near.length > 0)
-		near_send(s, s->to_near.octets, s->to_near.length);
+	if ((events & EPOLLOUT) && s->to_wire.length > 0)
+		wire_send(s, s->to_wire.octets, s->to_wire.length);
 	if (s->phase == PHASE_DEAD)
 		return;
 	ahead_open(s);
 	if (s->phase == PHASE_HANDSHAKE)
 		handshake(s);
 	if (s->phase == PHASE_COPY)
-		near_to_far(s);
+		wire_to_clear(s);
 	if (s->phase != PHASE_DEAD)
 		ahead_close(s);
 }
 
-static void far_event(struct session *s, uint32_t events)
+static void clear_event(struct session *s, uint32_t events)
 {
-	if ((events & EPOLLOUT) && s->to_far.length > 0) {
-		far_send(s, s->to_far.octets, s->to_far.length);
+	if ((events & EPOLLOUT) && s->to_clear.length > 0) {
+		clear_send(s, s->to_clear.octets, s->to_clear.length);
 		if (s->phase == PHASE_COPY && s->unread.length > 0)
-			near_event(s, EPOLLIN);
+			wire_event(s, EPOLLIN);
 	}
 	if (s->phase == PHASE_COPY && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-		far_to_near(s);
+		clear_to_wire(s);
 }
 
 static void welcome(int listener)
@@ -429,10 +472,15 @@ static void welcome(int listener)
 		struct session *s = calloc(1, sizeof(*s));
 
 		die_unless(s != NULL, "calloc");
-		s->near = (struct end){ .session = s, .fd = fd, .events = EPOLLIN };
-		s->far = (struct end){ .session = s, .fd = -1 };
-		bench_watch(pump.epoll, EPOLL_CTL_ADD, fd, EPOLLIN, &s->near);
-		near_write(s, "220 pump ESMTP\r\n");
+		s->wire = (struct end){ .session = s, .fd = -1 };
+		s->clear = (struct end){ .session = s, .fd = -1 };
+		s->greeted = pump.client;
+		end_open(pump.client ? &s->clear : &s->wire, fd,
+			pump.client ? 0 : EPOLLIN);
+		if (pump.client)
+			end_open(&s->wire, bench_connect(&pump.server), EPOLLIN);
+		if (write(fd, greeting, sizeof(greeting) - 1) < 0)
+			session_end(s);
 	}
 }
 
@@ -443,10 +491,10 @@ static void dispatch(struct epoll_event *event)
 
 	if (s->phase == PHASE_DEAD)
 		return;
-	if (end == &s->near)
-		near_event(s, event->events);
+	if (end == &s->wire)
+		wire_event(s, event->events);
 	else
-		far_event(s, event->events);
+		clear_event(s, event->events);
 	session_rearm(s);
 }
 
@@ -464,26 +512,38 @@ static void load_credentials(int argc, char **argv, const char *priority)
 	die_unless(gnutls_session_ticket_key_generate(&pump.ticket_key) == 0, "gnutls");
 }
 
+static void parse_options(int argc, char **argv)
+{
+	const char *priority = NULL;
+
+	for (int option; (option = getopt(argc, argv, "cp:")) != -1;) {
+		if (option == 'c')
+			pump.client = true;
+		else if (option == 'p')
+			priority = optarg;
+		else
+			exit(2);
+	}
+	if (argc - optind < (pump.client ? 1 : 3)) {
+		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n"
+		      "       pump -c [-p PRIORITY] [ADDRESS:]PORT\n",
+			stderr);
+		exit(2);
+	}
+	if (priority == NULL)
+		priority = pump.client ? client_priority : server_priority;
+	pump.server = bench_address(argv[optind]);
+	load_credentials(argc - optind - 1, argv + optind + 1, priority);
+}
+
 int main(int argc, char **argv)
 {
 	static char listener_tag, stdin_tag;
 	struct epoll_event events[EVENTS];
-	const char *priority = default_priority;
 
-	for (int option; (option = getopt(argc, argv, "p:")) != -1;) {
-		if (option != 'p')
-			return 2;
-		priority = optarg;
-	}
-	if (argc - optind < 3) {
-		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n",
-			stderr);
-		return 2;
-	}
+	parse_options(argc, argv);
 	bench_raise_files();
-	pump.backend = (in_port_t)atoi(argv[optind]);
-	load_credentials(argc - optind - 1, argv + optind + 1, priority);
-	int listener = bench_listen();
+	int listener = bench_listen("0");
 	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
 	bench_watch(pump.epoll, EPOLL_CTL_ADD, listener, EPOLLIN, &listener_tag);
 	bench_watch(pump.epoll, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, &stdin_tag);
