@@ -18,6 +18,7 @@ enum { NEEDED_MAX = 1 };
 struct needed {
 	cap_value_t list[NEEDED_MAX];
 	int count;
+	const char *key; /* the setting that asks for it */
 };
 
 static bool cannot(const char *what, char *reason, size_t size)
@@ -26,16 +27,24 @@ static bool cannot(const char *what, char *reason, size_t size)
 	return false;
 }
 
+/* The setting that makes us connect from another's address, NULL where none does. */
+static const char *spoofing(const struct config *config)
+{
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		if (config->inbound[i].client_address == CLIENT_ADDRESS_TRANSPARENT)
+			return "client-address = transparent";
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		if (config->outbound[i].source == SOURCE_TRANSPARENT)
+			return "source = transparent";
+	return NULL;
+}
+
 static void needed_by(const struct config *config, struct needed *needed)
 {
-	needed->count = 0;
-	for (unsigned i = 0; i < config->inbound_count; i++) {
-		if (config->inbound[i].client_address != CLIENT_ADDRESS_TRANSPARENT)
-			continue;
-		/* for IP_TRANSPARENT: to connect from the client's own address */
+	*needed = (struct needed){ .key = spoofing(config) };
+	/* for IP_TRANSPARENT: to connect from the client's own address */
+	if (needed->key != NULL)
 		needed->list[needed->count++] = CAP_NET_RAW;
-		return;
-	}
 }
 
 /* Exactly what is needed, of what we have. */
@@ -50,11 +59,11 @@ static bool keep_needed(const struct needed *needed, char *reason, size_t size)
 		       cap_set_flag(caps, CAP_EFFECTIVE, needed->count, needed->list,
 			       CAP_SET) == 0;
 	done = done && cap_set_proc(caps) == 0;
-	if (!done && errno == EPERM)
+	if (!done && errno == EPERM && needed->key != NULL)
 		snprintf(reason, size,
-			"client-address = transparent needs CAP_NET_RAW, which this "
-			"process does not have: start it as root, or by a unit with "
-			"AmbientCapabilities=CAP_NET_RAW");
+			"%s needs CAP_NET_RAW, which this process does not have: start "
+			"it as root, or by a unit with AmbientCapabilities=CAP_NET_RAW",
+			needed->key);
 	else if (!done)
 		cannot("cannot set capabilities", reason, size);
 	if (caps != NULL)
