@@ -13,8 +13,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import net  # noqa: E402
 from harness.backend import Backend  # noqa: E402
-from harness.certs import Certificates  # noqa: E402
+from harness.certs import Certificates, Zoo  # noqa: E402
 from harness.daemon import Sealpost, program  # noqa: E402
+from harness.internet import Internet, policy_section  # noqa: E402
 from harness.peer import client_context  # noqa: E402
 
 _not_isolated = None
@@ -26,6 +27,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "world: the tests' own world, without the daemon")
     config.addinivalue_line("markers", "namespaces: needs to make network namespaces")
     config.addinivalue_line("markers", "heavy: moves much, takes seconds")
+    config.addinivalue_line("filterwarnings", "ignore:SHA1 signatures")
     _not_isolated = net.isolate()
 
 
@@ -84,6 +86,31 @@ def daemon(built, tmp_path, certs):
     for d in started:
         d.stop()
         d.unblemished()
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory):
+    return Zoo(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture
+def internet(zoo):
+    """Name server and mail servers, at port 25 of addresses that only a namespace has."""
+    with Internet(zoo) as i:
+        yield i
+        i.no_errors()
+
+
+@pytest.fixture
+def smarthost(daemon, internet):
+    """Starts a daemon that sends to the test's Internet: smarthost(outbound={...}, …)."""
+    def start(outbound=None, policy=None, limits=None, **options):
+        keys = {"route": "smarthost", **(outbound or {})}
+        return daemon([], outbound=keys, policy={**policy_section(internet), **(policy or {})},
+                      limits={"connect-timeout": "2s", "tls-timeout": "2s",
+                              "greeting-timeout": "2s", "policy-timeout": "5s",
+                              "connections-per-address": 1000, **(limits or {})}, **options)
+    return start
 
 
 @pytest.fixture

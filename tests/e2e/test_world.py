@@ -6,6 +6,7 @@
 import pytest
 
 from harness import mail, peer, real
+from harness import destination as far
 from harness.backend import EXCHANGES, Backend
 
 pytestmark = pytest.mark.world
@@ -60,3 +61,53 @@ def test_client_sends(world, client, tmp_path):
             stored = server.store.wait(n + 1).octets
             sent = mail.marked(message, name)
             assert mail.below(stored.replace(b"\r\n", b"\n"), sent) is not None
+
+
+def test_a_destination_records_what_was_on_the_wire(zoo):
+    with far.Destination(pair=zoo.pair("mx.peer.example"), name="mx.peer.example") as server:
+        for context in (None, peer.client_context(zoo.ca)):
+            with peer.Client(server.listener.address) as c:
+                c.reply(220)
+                assert b"250 STARTTLS" in c.hello()
+                if context:
+                    c.secure(context, "mx.peer.example")
+                    assert b"250 STARTTLS" not in c.hello()
+                    server.wires.pop(0)
+                c.envelope()
+                c.data(b"Subject: x\r\n\r\n" + mail.noise(3000).hex().encode())
+                c.quit()
+            if context:
+                server.saw_nothing_in_clear()
+            else:
+                with pytest.raises(AssertionError):
+                    server.saw_nothing_in_clear()
+        clear, secure = server.store.messages
+        assert clear.octets == secure.octets and not clear.secure
+        assert secure.secure and secure.server_name == "mx.peer.example"
+        assert far.clear_part(bytes(server.wires[0].raw)).endswith(b"STARTTLS\r\n")
+        assert not server.errors
+
+
+@pytest.mark.parametrize("phase,action", [
+    ("greeting", far.CLOSE), ("ehlo", "421 no"), ("starttls", "454 4.7.0 no"),
+    ("starttls", far.REPLY_THEN_CLOSE), ("starttls", far.EXTRA), ("hello", far.GARBAGE),
+    ("hello", far.ALERT), ("hello", far.RESET), ("ehlo-tls", far.CLOSE), ("mail", "550 no"),
+    ("rcpt", far.RESET), ("data", "451 no"), ("body", far.CLOSE), ("eod", "452 full")])
+def test_a_destination_goes_wrong_where_it_should(zoo, phase, action):
+    with far.Destination(pair=zoo.pair("mx.peer.example"), name="mx.peer.example",
+                         script={phase: (action, 1)}) as server:
+        for attempt in range(2):
+            try:
+                with peer.Client(server.listener.address) as c:
+                    c.reply(220)
+                    c.hello()
+                    c.secure(peer.client_context(zoo.ca), "mx.peer.example")
+                    c.hello()
+                    c.envelope()
+                    c.data(b"Subject: x\r\n\r\n")
+                    c.quit()
+                assert attempt == 1, "it goes well"
+            except (AssertionError, OSError):
+                assert attempt == 0
+        assert server.log == [(phase, action)] and len(server.store.messages) == 1
+        assert not server.errors

@@ -128,23 +128,37 @@ class Backend:
             lines.append(self.last_keyword)
         return lines
 
-    def session(self, wire):
+    def greet(self, wire):
         self.say(wire, self.greeting)
+
+    def scripted(self, wire, verb, rest):
+        """A place for a kind of server to do something else: True where it has."""
+        return False
+
+    def secure(self, wire):
+        """Answers STARTTLS; True where TLS is up thereafter."""
+        self.say(wire, "220 2.0.0 go ahead")
+        wire.accept_tls(self.context)
+        return True
+
+    def session(self, wire):
+        self.greet(wire)
         secure = False
         sender, recipients, chunks = None, [], None
         while True:
             line = wire.line(3600)
             verb, _, rest = line.decode("latin-1").partition(" ")
             verb = verb.upper()
+            if self.scripted(wire, verb, rest):
+                continue
             if verb in ("EHLO", "HELO"):
                 sender, recipients, chunks = None, [], None
                 lines = self.ehlo_lines(secure) if verb == "EHLO" else [self.host]
                 self.say(wire, "\r\n".join(f"250{' ' if i + 1 == len(lines) else '-'}{text}"
                                            for i, text in enumerate(lines)))
             elif verb == "STARTTLS" and self.context and not secure:
-                self.say(wire, "220 2.0.0 go ahead")
-                wire.accept_tls(self.context)
-                secure, sender, recipients, chunks = True, None, [], None
+                secure = self.secure(wire)
+                sender, recipients, chunks = None, [], None
             elif verb == "MAIL" and sender is not None:
                 self.say(wire, "503 5.5.1 Sender already specified")
             elif verb == "MAIL":

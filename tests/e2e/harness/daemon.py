@@ -44,14 +44,19 @@ class Sealpost:
     """One daemon. Everything that its standard error said is in `lines`."""
 
     def __init__(self, folder, certs, backends, inbound=None, limits=None, server=None,
-                 tls=None, listen="127.0.0.1", pairs=None, more="", rlimits=None, network=None):
+                 tls=None, listen="127.0.0.1", pairs=None, more="", rlimits=None, network=None,
+                 outbound=None, policy=None):
+        """With `outbound` (and no backends) the service at `address` is [outbound]."""
         self.folder = folder
         self.port = free_port()
         hosts = [listen] if isinstance(listen, str) else listen
         self.address = (hosts[0].strip("[]"), self.port)
-        keys = {"listen": " ".join(f"{h}:{self.port}" for h in hosts),
-                "backend": " ".join(backends), "tls": "offer", "received": "on"}
-        keys.update(inbound or {})
+        keys = {"listen": " ".join(f"{h}:{self.port}" for h in hosts)}
+        if outbound is None:
+            keys.update({"backend": " ".join(backends), "tls": "offer", "received": "on"})
+        else:
+            keys.update({"backends": "127.0.0.0/8"})
+        keys.update((inbound if outbound is None else outbound) or {})
         main = {"hostname": "proxy.example", "user": "nobody", "log": "stderr",
                 "log-level": "debug"}
         main.update(server or {})
@@ -61,7 +66,8 @@ class Sealpost:
             text += f"certificate = {certificate}\nkey = {key}\n"
         text += "".join(f"{k} = {v}\n" for k, v in (tls or {}).items())
         text += section("limits", limits or {})
-        text += section("inbound", keys) + more
+        text += section("inbound" if outbound is None else "outbound", keys)
+        text += (section("policy", policy) if policy else "") + more
         self.config = folder / f"sealpost-{self.port}.conf"
         self.config.write_text(text)
         self.lines = []
@@ -211,6 +217,35 @@ class Sealpost:
             return ("session" in record and "end" in record
                     and all(record.get(k.replace("_", "-")) == v for k, v in pairs.items()))
         return self.logged(fits, after)
+
+
+class Policies:
+    """
+    A folder of policy files below `folder`, and what they name: where the policy process, which is
+    no longer root, can read.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder / "policy.d"
+        self.folder.mkdir(mode=0o755)
+        self.folder.chmod(0o755)
+
+    def file(self, domain):
+        return self.folder / f"{domain}.policy"
+
+    def put(self, domain, outbound="", inbound="", head=""):
+        """Lines of each section; empty ones are left out. The file appears whole."""
+        text = head + "\n"
+        text += f"[outbound]\n{outbound}\n" if outbound else ""
+        text += f"[inbound]\n{inbound}\n" if inbound else ""
+        new = self.folder / f".{domain}.new"
+        new.write_text(text)
+        new.chmod(0o644)
+        new.rename(self.file(domain))
+        return self.file(domain)
+
+    def remove(self, domain):
+        self.file(domain).unlink()
 
 
 def section(name, pairs):

@@ -30,6 +30,9 @@ def isolate():
         return os.strerror(ctypes.get_errno())
     _outside = outside
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["ip", "address", "add", "198.51.100.1/24", "dev", "lo"], check=True)
+    subprocess.run(["ip", "-force", "-batch", "-"], capture_output=True, text=True, input="".join(
+        f"address add 2001:db8:25::{n:x}/128 dev lo nodad\n" for n in range(1, 32)))
     with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
         f.write("20000 65000")
     return None

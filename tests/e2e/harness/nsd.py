@@ -79,7 +79,7 @@ class SignedWorld:
         key = self._run("ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom",
                         name).strip()
         now = int(time.time())
-        ends = now - _DAY if expired else now + 30 * _DAY
+        ends = now - 10 * _DAY if expired else now + 30 * _DAY
         signed = file.with_suffix(".signed")
         self._run("ldns-signzone", "-o", name, "-i", str(now - 60 * _DAY), "-e", str(ends),
                   "-f", str(signed), str(file), key)
