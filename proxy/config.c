@@ -21,7 +21,6 @@
 enum {
 	LINE_MAX_TEXT = INI_MAX_LINE - 3, /* inih cuts a longer line in two */
 	HEADER_MAX = 49,		  /* inih cuts a longer name of a section */
-	SECTION_MAX = 32,		  /* octets of the NAME of [inbound NAME] */
 	HOST_MAX = 256,
 };
 
@@ -40,240 +39,6 @@ void config_fault(struct config_reader *reader, unsigned line, const char *forma
 	fputc('\n', reader->to);
 }
 
-/* ---- values ---- */
-
-static void value_fault(struct config_reader *reader, const struct config_key *key,
-	const char *value, enum config_value_status status)
-{
-	char text[CONFIG_TEXT];
-
-	config_fault(reader, reader->line, "%s = %s: %s", key->name, value,
-		config_value_wanted(key, status, text));
-}
-
-static void value_set(struct config_reader *reader, const struct config_key *key,
-	void *base, const char *value)
-{
-	enum config_value_status status = config_value_set(key, base, value);
-
-	if (status != VALUE_OK)
-		value_fault(reader, key, value, status);
-}
-
-/* Each of the values of a line. */
-static void values_set(struct config_reader *reader, const struct config_key *key,
-	void *base, const char *values)
-{
-	char copy[INI_MAX_LINE], *rest = copy;
-
-	snprintf(copy, sizeof(copy), "%s", values);
-	for (char *value; (value = strtok_r(rest, " \t", &rest)) != NULL;)
-		value_set(reader, key, base, value);
-}
-
-/* Sets the defaults: of [inbound] where `inbound` is given, else of all other ones. */
-static void defaults_set(struct config_reader *reader, struct config_inbound *inbound)
-{
-	for (size_t i = 0; i < CONFIG_KEYS; i++) {
-		const struct config_key *key = &config_keys[i];
-
-		if (key->fallback == NULL ||
-			(key->section == SECTION_INBOUND) != (inbound != NULL))
-			continue;
-		value_set(reader, key, inbound != NULL ? (void *)inbound : reader->config,
-			key->fallback);
-	}
-}
-
-/* ---- sections ---- */
-
-/* Sections of later releases: their keys are no slips of the pen. */
-static bool section_planned(const char *name)
-{
-	static const char *const planned[] = { "outbound", "policy", "identity" };
-	size_t length = strcspn(name, " \t");
-
-	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++) {
-		if (strlen(planned[i]) == length &&
-			strncmp(planned[i], name, length) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void section_unknown(struct config_reader *reader, const char *name)
-{
-	const char *nearest = config_section_nearest(name);
-
-	reader->section = SECTION_UNKNOWN;
-	if (section_planned(name))
-		config_fault(reader, reader->line,
-			"[%s]: this release has no such section yet", name);
-	else if (nearest != NULL)
-		config_fault(reader, reader->line, "unknown section [%s]: is [%s] meant?",
-			name, nearest);
-	else
-		config_fault(reader, reader->line,
-			"unknown section [%s]: there are [server], [tls], [limits], "
-			"[inbound] and [inbound NAME]",
-			name);
-}
-
-static bool service_name_valid(const char *name)
-{
-	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz"
-				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-
-	return length > 0 && length <= SECTION_MAX && name[length] == '\0';
-}
-
-static const struct config_inbound *inbound_find(
-	const struct config *config, const char *name)
-{
-	for (unsigned i = 0; i < config->inbound_count; i++) {
-		if (strcmp(config->inbound[i].name, name) == 0)
-			return &config->inbound[i];
-	}
-	return NULL;
-}
-
-static void inbound_begin(struct config_reader *reader, const char *name)
-{
-	struct config *config = reader->config;
-	const struct config_inbound *same = inbound_find(config, name);
-
-	reader->section = SECTION_UNKNOWN;
-	if (!service_name_valid(name)) {
-		config_fault(reader, reader->line,
-			"[inbound %s]: a name is 1 to %d letters, digits, '-', '_' or "
-			"'.'",
-			name, SECTION_MAX);
-		return;
-	}
-	if (same != NULL) {
-		config_fault(reader, reader->line,
-			"a second service named %s: the first is on line %u; give each "
-			"its own [inbound NAME]",
-			name, same->line);
-		return;
-	}
-	if (config->inbound_count == CONFIG_INBOUND_MAX) {
-		config_fault(reader, reader->line,
-			"[inbound %s]: there is room for %d services", name,
-			CONFIG_INBOUND_MAX);
-		return;
-	}
-	struct config_inbound *inbound = &config->inbound[config->inbound_count];
-
-	inbound->name = strdup(name);
-	if (inbound->name == NULL) {
-		config_fault(reader, reader->line, "out of memory");
-		return;
-	}
-	inbound->line = reader->line;
-	config->inbound_count++;
-	reader->section = SECTION_INBOUND;
-	defaults_set(reader, inbound);
-}
-
-static void section_begin(struct config_reader *reader, const char *name)
-{
-	static const char inbound[] = "inbound";
-	size_t prefix = sizeof(inbound) - 1;
-
-	if (strncmp(name, inbound, prefix) == 0 && strchr(" \t", name[prefix]) != NULL) {
-		name += prefix;
-		name += strspn(name, " \t");
-		inbound_begin(reader, *name != '\0' ? name : inbound);
-		return;
-	}
-	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
-		if (strcmp(config_section_names[s], name) != 0)
-			continue;
-		reader->section = s;
-		if (reader->section_lines[s] > 0)
-			config_fault(reader, reader->line,
-				"[%s] again: it began on line %u; write its keys there",
-				name, reader->section_lines[s]);
-		else
-			reader->section_lines[s] = reader->line;
-		return;
-	}
-	section_unknown(reader, name);
-}
-
-/* ---- keys ---- */
-
-static void key_unknown(struct config_reader *reader, const char *name)
-{
-	const char *section = config_section_names[reader->section];
-	const char *nearest = config_key_nearest(reader->section, name);
-
-	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
-		if (config_key_find(s, name) != NULL) {
-			config_fault(reader, reader->line,
-				"unknown key %s in [%s]: it belongs in [%s]", name,
-				section, config_section_names[s]);
-			return;
-		}
-	}
-	if (nearest != NULL)
-		config_fault(reader, reader->line, "unknown key %s in [%s]: is %s meant?",
-			name, section, nearest);
-	else
-		config_fault(reader, reader->line,
-			"unknown key %s in [%s]: see sealpost.conf(5) for those there "
-			"are",
-			name, section);
-}
-
-/* Notes that the key stands here; false, with a fault, where it may not stand again. */
-static bool key_note(struct config_reader *reader, const struct config_key *key)
-{
-	unsigned row =
-		key->section == SECTION_INBOUND ? reader->config->inbound_count : 0;
-	unsigned *seen = &reader->seen[row][key - config_keys];
-
-	if (*seen > 0 && key->type < TYPE_CERTIFICATE) {
-		config_fault(reader, reader->line,
-			"%s again: it stands on line %u already", key->name, *seen);
-		return false;
-	}
-	if (*seen == 0)
-		*seen = reader->line;
-	return true;
-}
-
-static void key_set(struct config_reader *reader, const char *name, const char *value)
-{
-	struct config *config = reader->config;
-	const struct config_key *key = config_key_find(reader->section, name);
-
-	if (key == NULL) {
-		key_unknown(reader, name);
-		return;
-	}
-	if (!key_note(reader, key))
-		return;
-	if (*value == '\0') {
-		/* as though it were not there: the default stands */
-		if (key->mandatory || key->type == TYPE_CERTIFICATE ||
-			key->type == TYPE_KEY)
-			config_fault(reader, reader->line, "%s is empty", name);
-		return;
-	}
-	void *base = config;
-
-	if (key->section == SECTION_INBOUND)
-		base = &config->inbound[config->inbound_count - 1];
-	if (key->type == TYPE_CERTIFICATE && config->pair_count < CONFIG_PAIR_MAX)
-		config->pair_lines[config->pair_count] = reader->line;
-	if (key->type >= TYPE_LISTEN)
-		values_set(reader, key, base, value);
-	else
-		value_set(reader, key, base, value);
-}
-
 /* ---- lines ---- */
 
 /* inih's handler. An empty name comes from section_line(), once for each section. */
@@ -283,7 +48,7 @@ static int line_heard(
 	struct config_reader *reader = user;
 
 	if (*name == '\0' && *section != '\0')
-		section_begin(reader, section);
+		config_section_begin(reader, section);
 	else if (*name == '\0')
 		config_fault(
 			reader, reader->line, "a value without a key: write key = value");
@@ -293,7 +58,7 @@ static int line_heard(
 			"above it",
 			name);
 	else if (reader->section != SECTION_UNKNOWN)
-		key_set(reader, name, value);
+		config_key_set(reader, name, value);
 	return 1;
 }
 
@@ -323,7 +88,7 @@ static void section_line(struct config_reader *reader, const char *line)
 	}
 	if (end - name > HEADER_MAX) {
 		config_fault(reader, reader->line,
-			"a section's name is at most %d octets", SECTION_MAX);
+			"a section's name is at most %d octets", CONFIG_NAME_MAX);
 		return;
 	}
 	snprintf(alone, sizeof(alone), "[%.*s]\n=\n", (int)(end - name), name);
@@ -417,6 +182,7 @@ static void hostname_default(struct config_reader *reader)
 	const struct config_key *key = config_key_find(SECTION_SERVER, "hostname");
 	char name[HOST_MAX] = "";
 
+	/* a faulty one has been told of */
 	if (config->hostname != NULL || reader->seen[0][key - config_keys] > 0)
 		return;
 	if (gethostname(name, sizeof(name) - 1) != 0 ||
@@ -442,7 +208,10 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 		config_fault(&reader, 0, "cannot be read: %s", strerror(errno));
 		return NULL;
 	}
-	defaults_set(&reader, NULL);
+	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
+		if (config_sections[s].what == NULL)
+			config_defaults_set(&reader, s, 0);
+	}
 	bool text = lines_read(&reader, in);
 
 	if (ferror(in)) {
@@ -486,16 +255,46 @@ static void inbound_free(struct config_inbound *inbound)
 		free(inbound->backend[i].host);
 }
 
+static void outbound_free(struct config_outbound *outbound)
+{
+	free(outbound->name);
+	free(outbound->relay.host);
+	free(outbound->credentials);
+}
+
+static void pair_free(struct tls_pair *pair)
+{
+	free((char *)pair->certificate);
+	free((char *)pair->key);
+}
+
+static void policy_free(struct config_policy *policy)
+{
+	free(policy->directory);
+	free(policy->resolver);
+	free(policy->trust_anchor);
+	free(policy->ca);
+	for (unsigned i = 0; i < policy->stub_count; i++) {
+		free(policy->stubs[i].zone);
+		free(policy->stubs[i].server);
+	}
+}
+
 void config_free(struct config *config)
 {
 	if (config == NULL)
 		return;
 	for (unsigned i = 0; i < config->inbound_count; i++)
 		inbound_free(&config->inbound[i]);
-	for (unsigned i = 0; i < config->pair_count; i++) {
-		free((char *)config->pairs[i].certificate);
-		free((char *)config->pairs[i].key);
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		outbound_free(&config->outbound[i]);
+	for (unsigned i = 0; i < config->identity_count; i++) {
+		free(config->identities[i].name);
+		pair_free(&config->identities[i].pair);
 	}
+	for (unsigned i = 0; i < config->pair_count; i++)
+		pair_free(&config->pairs[i]);
+	policy_free(&config->policy);
 	free(config->path);
 	free(config->hostname);
 	free(config->user);

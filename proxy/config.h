@@ -31,10 +31,10 @@ enum {
 };
 
 enum config_near_tls {
+	NEAR_TLS_OFF,
 	NEAR_TLS_OFFER,
 	NEAR_TLS_REQUIRE,
 	NEAR_TLS_IMPLICIT,
-	NEAR_TLS_OFF,
 	NEAR_TLS_MODES
 };
 
@@ -126,7 +126,7 @@ struct config_outbound {
 	char *credentials; /* a file: user and password, or NULL */
 	bool allow_private;
 	enum config_helo helo;
-	uint32_t offer; /* SMTP_KW bits of the synthesised EHLO */
+	uint32_t offer;		       /* SMTP_KW bits of the synthesised EHLO */
 	enum config_received received; /* off by default, which auto means here */
 	enum config_bare_newline bare_newline;
 };
@@ -148,6 +148,8 @@ struct config_policy {
 	char *ca;	    /* "system" or a file */
 	struct config_stub stubs[CONFIG_STUB_MAX]; /* stub = ZONE ADDRESS[@PORT] */
 	unsigned stub_count;
+	/* Where they stand, 0: the defaults. The default directory need not exist. */
+	unsigned directory_line, ca_line;
 };
 
 struct config {

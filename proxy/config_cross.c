@@ -7,20 +7,30 @@
 
 #include <string.h>
 
-/* The line of a key's first value, 0 for none; row as in struct config_reader. */
-static unsigned key_line(const struct config_reader *reader, unsigned row,
-	enum config_section section, const char *name)
+enum { SMTP_PORT = 25, SMTPS_PORT = 465 };
+
+/* The line of a key's first value in the i-th section of its kind, 0 for none. */
+static unsigned key_line(const struct config_reader *reader, enum config_section section,
+	unsigned i, const char *name)
 {
-	return reader->seen[row][config_key_find(section, name) - config_keys];
+	return reader->seen[i][config_key_find(section, name) - config_keys];
 }
 
 /* Where a key of inbound[i] stands; where it does not, its section. */
 static unsigned inbound_line(
 	const struct config_reader *reader, unsigned i, const char *name)
 {
-	unsigned line = key_line(reader, i + 1, SECTION_INBOUND, name);
+	unsigned line = key_line(reader, SECTION_INBOUND, i, name);
 
 	return line > 0 ? line : reader->config->inbound[i].line;
+}
+
+static unsigned outbound_line(
+	const struct config_reader *reader, unsigned i, const char *name)
+{
+	unsigned line = key_line(reader, SECTION_OUTBOUND, i, name);
+
+	return line > 0 ? line : reader->config->outbound[i].line;
 }
 
 static const char *word(const char *name, unsigned value)
@@ -33,7 +43,7 @@ static void check_log(struct config_reader *reader)
 	enum log_target target = reader->config->log;
 
 	if (!log_can(target))
-		config_fault(reader, key_line(reader, 0, SECTION_SERVER, "log"),
+		config_fault(reader, key_line(reader, SECTION_SERVER, 0, "log"),
 			"log = %s: this build of sealpost has no libsystemd; use stderr "
 			"or syslog",
 			log_target_names[target]);
@@ -49,15 +59,17 @@ static void check_pairs(struct config_reader *reader)
 			config->pairs[config->pair_count - 1].certificate);
 }
 
-static void check_mandatory(struct config_reader *reader, unsigned i)
+static void check_mandatory(struct config_reader *reader, const struct config_key *key)
 {
-	for (size_t k = 0; k < CONFIG_KEYS; k++) {
-		const struct config_key *key = &config_keys[k];
+	const struct config_section_kind *kind = &config_sections[key->section];
+	unsigned count = config_section_count(reader->config, key->section);
 
-		if (key->section == SECTION_INBOUND && key->mandatory &&
-			reader->seen[i + 1][k] == 0)
-			config_fault(reader, reader->config->inbound[i].line,
-				"this [inbound] lacks its %s", key->name);
+	for (unsigned i = 0; i < count; i++) {
+		const char *at = config_section_at(reader->config, key->section, i);
+
+		if (reader->seen[i][key - config_keys] == 0)
+			config_fault(reader, *(const unsigned *)(at + kind->own_line),
+				"this [%s] lacks its %s", kind->name, key->name);
 	}
 }
 
@@ -126,45 +138,91 @@ static bool same_socket(const struct address *a, const struct address *b)
 	       address_same_host(a, b);
 }
 
-/* Address n of inbound[i] against all that stand before it. */
-static void check_listen(struct config_reader *reader, unsigned i, unsigned n)
+/* Where a service listens: inbound ones first, then outbound ones. */
+struct listening {
+	const struct address *at;
+	unsigned count, line;
+};
+
+static struct listening listening(const struct config_reader *reader, unsigned i)
 {
 	const struct config *config = reader->config;
-	const struct address *a = &config->inbound[i].listen[n];
-	char ours[ADDRESS_TEXT], theirs[ADDRESS_TEXT];
+
+	if (i < config->inbound_count) {
+		const struct config_inbound *inbound = &config->inbound[i];
+
+		return (struct listening){ inbound->listen, inbound->listen_count,
+			inbound_line(reader, i, "listen") };
+	}
+	i -= config->inbound_count;
+	const struct config_outbound *outbound = &config->outbound[i];
+
+	return (struct listening){ outbound->listen, outbound->listen_count,
+		outbound_line(reader, i, "listen") };
+}
+
+/* Address n of the i-th service against all that stand before it. */
+static void check_listen(struct config_reader *reader, unsigned i, unsigned n)
+{
+	struct listening ours = listening(reader, i);
+	char our_text[ADDRESS_TEXT], their_text[ADDRESS_TEXT];
 
 	for (unsigned j = 0; j <= i; j++) {
-		const struct config_inbound *other = &config->inbound[j];
-		unsigned count = j == i ? n : other->listen_count;
+		struct listening theirs = listening(reader, j);
+		unsigned count = j == i ? n : theirs.count;
 
 		for (unsigned m = 0; m < count; m++) {
-			if (!same_socket(a, &other->listen[m]))
+			if (!same_socket(&ours.at[n], &theirs.at[m]))
 				continue;
-			config_fault(reader, inbound_line(reader, i, "listen"),
+			config_fault(reader, ours.line,
 				"listen = %s: taken by listen = %s on line %u",
-				address_text(a, ours),
-				address_text(&other->listen[m], theirs),
-				inbound_line(reader, j, "listen"));
+				address_text(&ours.at[n], our_text),
+				address_text(&theirs.at[m], their_text), theirs.line);
 			return;
 		}
+	}
+}
+
+/* What a value depends on that stands elsewhere in the file. */
+static void complete(struct config_reader *reader)
+{
+	struct config *config = reader->config;
+	struct config_policy *policy = &config->policy;
+
+	policy->directory_line = key_line(reader, SECTION_POLICY, 0, "directory");
+	policy->ca_line = key_line(reader, SECTION_POLICY, 0, "ca");
+	for (unsigned i = 0; i < config->outbound_count; i++) {
+		struct config_outbound *outbound = &config->outbound[i];
+
+		if (outbound->route == ROUTE_RELAY && outbound->relay.address.port == 0)
+			outbound->relay.address.port =
+				outbound->relay_tls == RELAY_TLS_IMPLICIT ? SMTPS_PORT
+									  : SMTP_PORT;
 	}
 }
 
 void config_cross_check(struct config_reader *reader)
 {
 	const struct config *config = reader->config;
+	unsigned services = config->inbound_count + config->outbound_count;
 
+	complete(reader);
 	check_log(reader);
 	check_pairs(reader);
-	if (config->inbound_count == 0)
+	if (services == 0)
 		config_fault(reader, 0,
-			"no [inbound]: there is nothing to serve; give it a listen and "
-			"a backend");
+			"no [inbound] and no [outbound]: there is nothing to serve; give "
+			"it a listen and a backend");
+	for (size_t k = 0; k < CONFIG_KEYS; k++) {
+		if (config_keys[k].mandatory)
+			check_mandatory(reader, &config_keys[k]);
+	}
 	for (unsigned i = 0; i < config->inbound_count; i++) {
-		check_mandatory(reader, i);
 		check_tls(reader, i);
 		check_transparent(reader, i);
-		for (unsigned n = 0; n < config->inbound[i].listen_count; n++)
+	}
+	for (unsigned i = 0; i < services; i++) {
+		for (unsigned n = 0; n < listening(reader, i).count; n++)
 			check_listen(reader, i, n);
 	}
 }

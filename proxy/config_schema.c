@@ -18,11 +18,50 @@ enum {
 	DAY = 24 * HOUR,
 };
 
-const char *const config_section_names[CONFIG_SECTIONS + 1] = { "server", "tls", "limits",
-	"inbound", NULL };
+#define SEVERAL(type, member, number)                                                    \
+	.array = offsetof(struct config, member), .size = sizeof(struct type),           \
+	.count = offsetof(struct config, number),                                        \
+	.own_name = offsetof(struct type, name), .own_line = offsetof(struct type, line)
 
-static const char *const near_tls_words[] = { "offer", "require", "implicit", "off",
+const struct config_section_kind config_sections[CONFIG_SECTIONS] = {
+	[SECTION_SERVER] = { .name = "server" },
+	[SECTION_TLS] = { .name = "tls" },
+	[SECTION_LIMITS] = { .name = "limits" },
+	[SECTION_POLICY] = { .name = "policy" },
+	[SECTION_INBOUND] = { .name = "inbound",
+		.what = "service",
+		SEVERAL(config_inbound, inbound, inbound_count) },
+	[SECTION_OUTBOUND] = { .name = "outbound",
+		.what = "service",
+		SEVERAL(config_outbound, outbound, outbound_count) },
+	[SECTION_IDENTITY] = { .name = "identity",
+		.what = "identity",
+		.named = true,
+		SEVERAL(config_identity, identities, identity_count) },
+};
+static_assert((int)CONFIG_INBOUND_MAX == CONFIG_SECTION_ROOM &&
+		      (int)CONFIG_OUTBOUND_MAX == CONFIG_SECTION_ROOM &&
+		      (int)CONFIG_IDENTITY_MAX == CONFIG_SECTION_ROOM,
+	"the same room for each");
+
+/* Keys of later releases: they are no slips of the pen. */
+static const struct {
+	enum config_section section;
+	const char *name;
+} planned[] = {
+	{ SECTION_POLICY, "dane" },
+	{ SECTION_POLICY, "mta-sts" },
+	{ SECTION_POLICY, "cache" },
+};
+
+static const char *const near_tls_words[] = { "off", "offer", "require", "implicit",
 	NULL };
+static const char *const outbound_tls_words[] = { "off", "offer", NULL };
+static const char *const relay_tls_words[] = { "starttls", "implicit", NULL };
+static const char *const helo_words[] = { "auto", "client", "hostname", NULL };
+static const char *const no_yes_words[] = { "no", "yes", NULL };
+static const char *const offer_words[] = { "PIPELINING", "SIZE", "8BITMIME", "DSN",
+	"ENHANCEDSTATUSCODES", "SMTPUTF8", "CHUNKING", "LIMITS", NULL };
 static const char *const backend_tls_words[] = { "none", "may", "encrypt", "legacy",
 	NULL };
 static const char *const client_address_words[] = { "none", "transparent", "xclient",
@@ -37,6 +76,8 @@ static const char *const version_words[] = { "1.2", "1.3", NULL };
 WORDS_MATCH(near_tls_words, NEAR_TLS_MODES);
 WORDS_MATCH(backend_tls_words, BACKEND_TLS_MODES);
 WORDS_MATCH(client_address_words, CLIENT_ADDRESS_MODES);
+WORDS_MATCH(relay_tls_words, RELAY_TLS_MODES);
+WORDS_MATCH(helo_words, HELO_MODES);
 WORDS_MATCH(received_words, RECEIVED_MODES);
 WORDS_MATCH(bare_newline_words, BARE_NEWLINE_MODES);
 WORDS_MATCH(log_target_names, LOG_TARGETS);
@@ -54,9 +95,21 @@ static_assert(
 	{                                                                                \
 		.section = SECTION_TLS, .name = key, __VA_ARGS__                         \
 	}
+#define POLICY(key, ...)                                                                 \
+	{                                                                                \
+		.section = SECTION_POLICY, .name = key, __VA_ARGS__                      \
+	}
 #define INBOUND(key, ...)                                                                \
 	{                                                                                \
 		.section = SECTION_INBOUND, .name = key, __VA_ARGS__                     \
+	}
+#define OUTBOUND(key, ...)                                                               \
+	{                                                                                \
+		.section = SECTION_OUTBOUND, .name = key, __VA_ARGS__                    \
+	}
+#define IDENTITY(key, ...)                                                               \
+	{                                                                                \
+		.section = SECTION_IDENTITY, .name = key, __VA_ARGS__                    \
 	}
 #define LIMIT(key, kind, member, lowest, highest, standard)                              \
 	{                                                                                \
@@ -64,8 +117,13 @@ static_assert(
 		PLACE(struct config, limits.member), .low = lowest, .high = highest,     \
 		.fallback = standard                                                     \
 	}
-#define OF_CONFIG(kind, member)	 .type = kind, PLACE(struct config, member)
-#define OF_INBOUND(kind, member) .type = kind, PLACE(struct config_inbound, member)
+#define OF_CONFIG(kind, member)	  .type = kind, PLACE(struct config, member)
+#define OF_INBOUND(kind, member)  .type = kind, PLACE(struct config_inbound, member)
+#define OF_OUTBOUND(kind, member) .type = kind, PLACE(struct config_outbound, member)
+#define OF_IDENTITY(kind, member) .type = kind, PLACE(struct config_identity, member)
+#define COUNT_CONFIG(member)	  .count = offsetof(struct config, member)
+#define COUNT_INBOUND(member)	  .count = offsetof(struct config_inbound, member)
+#define COUNT_OUTBOUND(member)	  .count = offsetof(struct config_outbound, member)
 
 const struct config_key config_keys[CONFIG_KEYS] = {
 	SERVER("hostname", OF_CONFIG(TYPE_DOMAIN, hostname)),
@@ -76,8 +134,8 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 	SERVER("log-level", OF_CONFIG(TYPE_WORD, log_level), .words = log_level_names,
 		.fallback = "info"),
 
-	TLS("certificate", OF_CONFIG(TYPE_CERTIFICATE, pairs)),
-	TLS("key", OF_CONFIG(TYPE_KEY, pairs)),
+	TLS("certificate", OF_CONFIG(TYPE_CERTIFICATE, pairs), COUNT_CONFIG(pair_count)),
+	TLS("key", OF_CONFIG(TYPE_KEY, pairs), COUNT_CONFIG(pair_count)),
 	TLS("min-version", OF_CONFIG(TYPE_WORD_TEXT, min_version), .words = version_words,
 		.fallback = "1.2"),
 	TLS("ticket-key", OF_CONFIG(TYPE_TEXT, ticket_key)),
@@ -105,25 +163,86 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 	LIMIT("eod-timeout", TYPE_TIME, eod_timeout, 1, HOUR, "10m"),
 	LIMIT("connect-timeout", TYPE_TIME, connect_timeout, 1, HOUR, "30s"),
 	LIMIT("tls-timeout", TYPE_TIME, tls_timeout, 1, HOUR, "30s"),
+	LIMIT("policy-timeout", TYPE_TIME, policy_timeout, 1, HOUR, "60s"),
+	LIMIT("rcpt-budget", TYPE_TIME, rcpt_budget, 1, HOUR, "240s"),
 	LIMIT("shutdown-timeout", TYPE_TIME, shutdown_timeout, 1, HOUR, "60s"),
 
-	INBOUND("listen", OF_INBOUND(TYPE_LISTEN, listen), .mandatory = true,
-		.restart = true),
+	POLICY("directory", OF_CONFIG(TYPE_TEXT, policy.directory),
+		.fallback = SYSCONFDIR "/sealpost/policy.d"),
+	POLICY("resolver", OF_CONFIG(TYPE_RESOLVER, policy.resolver),
+		.fallback = "system"),
+	POLICY("trust-anchor", OF_CONFIG(TYPE_TEXT, policy.trust_anchor),
+		.fallback = "/usr/share/dns/root.key"),
+	POLICY("stub", OF_CONFIG(TYPE_STUB, policy.stubs),
+		COUNT_CONFIG(policy.stub_count)),
+	POLICY("ca", OF_CONFIG(TYPE_TEXT, policy.ca), .fallback = "system"),
+
+	INBOUND("listen", OF_INBOUND(TYPE_LISTEN, listen), COUNT_INBOUND(listen_count),
+		.mandatory = true, .restart = true),
 	INBOUND("tls", OF_INBOUND(TYPE_WORD, tls), .words = near_tls_words,
 		.fallback = "offer"),
-	INBOUND("backend", OF_INBOUND(TYPE_BACKEND, backend), .mandatory = true),
+	INBOUND("backend", OF_INBOUND(TYPE_BACKEND, backend),
+		COUNT_INBOUND(backend_count), .mandatory = true),
 	INBOUND("backend-tls", OF_INBOUND(TYPE_WORD, backend_tls),
 		.words = backend_tls_words, .fallback = "none"),
 	/* transparent needs a capability that start gives up where nobody needs it */
 	INBOUND("client-address", OF_INBOUND(TYPE_WORD, client_address),
 		.words = client_address_words, .fallback = "none", .restart = true),
-	INBOUND("accept-proxy-from", OF_INBOUND(TYPE_NETWORK, accept_proxy_from)),
+	INBOUND("accept-proxy-from", OF_INBOUND(TYPE_NETWORK, accept_proxy_from),
+		COUNT_INBOUND(accept_proxy_count)),
 	INBOUND("auth", OF_INBOUND(TYPE_MECHANISM, auth)),
 	INBOUND("received", OF_INBOUND(TYPE_WORD, received), .words = received_words,
 		.fallback = "auto"),
 	INBOUND("bare-newline", OF_INBOUND(TYPE_WORD, bare_newline),
 		.words = bare_newline_words, .fallback = "normalize"),
+
+	OUTBOUND("listen", OF_OUTBOUND(TYPE_LISTEN, listen), COUNT_OUTBOUND(listen_count),
+		.mandatory = true, .restart = true),
+	/* interception by TPROXY needs a capability, and so does a source that is not
+	   ours */
+	OUTBOUND("route", OF_OUTBOUND(TYPE_ROUTE, route), .fallback = "smarthost",
+		.restart = true),
+	OUTBOUND("backends", OF_OUTBOUND(TYPE_NETWORK, backends),
+		COUNT_OUTBOUND(backends_count), .mandatory = true),
+	OUTBOUND("source", OF_OUTBOUND(TYPE_SOURCE, source), .fallback = "auto",
+		.restart = true),
+	OUTBOUND("tls", OF_OUTBOUND(TYPE_WORD, tls), .words = outbound_tls_words,
+		.fallback = "off"),
+	OUTBOUND("relay-tls", OF_OUTBOUND(TYPE_WORD, relay_tls), .words = relay_tls_words,
+		.fallback = "starttls"),
+	OUTBOUND("credentials", OF_OUTBOUND(TYPE_TEXT, credentials)),
+	OUTBOUND("allow-private", OF_OUTBOUND(TYPE_WORD, allow_private),
+		.words = no_yes_words, .fallback = "no"),
+	OUTBOUND("helo", OF_OUTBOUND(TYPE_WORD, helo), .words = helo_words,
+		.fallback = "auto"),
+	OUTBOUND("offer", OF_OUTBOUND(TYPE_KEYWORD, offer), .words = offer_words,
+		.fallback = "PIPELINING SIZE 8BITMIME DSN ENHANCEDSTATUSCODES SMTPUTF8 "
+			    "CHUNKING LIMITS"),
+	OUTBOUND("received", OF_OUTBOUND(TYPE_WORD, received), .words = received_words,
+		.fallback = "off"),
+	OUTBOUND("bare-newline", OF_OUTBOUND(TYPE_WORD, bare_newline),
+		.words = bare_newline_words, .fallback = "normalize"),
+
+	IDENTITY("certificate", OF_IDENTITY(TYPE_TEXT, pair.certificate),
+		.mandatory = true),
+	IDENTITY("key", OF_IDENTITY(TYPE_TEXT, pair.key), .mandatory = true),
 };
+
+unsigned config_section_count(const struct config *config, enum config_section section)
+{
+	const struct config_section_kind *kind = &config_sections[section];
+
+	if (kind->what == NULL)
+		return 1;
+	return *(const unsigned *)((const char *)config + kind->count);
+}
+
+void *config_section_at(struct config *config, enum config_section section, unsigned i)
+{
+	const struct config_section_kind *kind = &config_sections[section];
+
+	return (char *)config + kind->array + i * kind->size;
+}
 
 const struct config_key *config_key_find(enum config_section section, const char *name)
 {
@@ -133,6 +252,15 @@ const struct config_key *config_key_find(enum config_section section, const char
 			return &config_keys[i];
 	}
 	return NULL;
+}
+
+bool config_key_planned(enum config_section section, const char *name)
+{
+	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++) {
+		if (planned[i].section == section && strcmp(planned[i].name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static unsigned least(unsigned a, unsigned b)
@@ -190,14 +318,14 @@ const char *config_key_nearest(enum config_section section, const char *name)
 	return found;
 }
 
-const char *config_section_nearest(const char *name)
+const struct config_section_kind *config_section_nearest(const char *name)
 {
 	unsigned best = NAME_MAX_COMPARED;
-	const char *found = NULL;
+	const struct config_section_kind *found = NULL;
 
 	for (size_t i = 0; i < CONFIG_SECTIONS; i++) {
-		if (nearer(name, config_section_names[i], &best))
-			found = config_section_names[i];
+		if (nearer(name, config_sections[i].name, &best))
+			found = &config_sections[i];
 	}
 	return found;
 }

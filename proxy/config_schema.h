@@ -5,8 +5,9 @@
 
 /*
  * What the files config*.c share: the schema table (config_schema.c), the parsers of
- * values (config_value.c), the state of a reading (config.c) and the checks that need the
- * whole file (config_cross.c). Everybody else includes config.h.
+ * values (config_value.c, config_address.c), the state of a reading (config.c), what each
+ * line does to it (config_section.c) and the checks that need the whole file
+ * (config_cross.c). Everybody else includes config.h.
  */
 
 #include "config.h"
@@ -17,18 +18,37 @@
 #include <stdio.h>
 
 enum {
-	CONFIG_KEYS = 38,
-	CONFIG_TEXT = 512, /* octets that the description of a fault may need */
+	CONFIG_KEYS = 59,
+	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
+	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
+	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */
+	CONFIG_DOMAIN_MAX = 253,  /* octets, RFC 1035 §2.3.4 less the root's */
 };
 
 enum config_section {
 	SECTION_SERVER,
 	SECTION_TLS,
 	SECTION_LIMITS,
+	SECTION_POLICY,
 	SECTION_INBOUND,
+	SECTION_OUTBOUND,
+	SECTION_IDENTITY,
 	CONFIG_SECTIONS,
 	SECTION_NONE,	 /* before the first header */
 	SECTION_UNKNOWN, /* its header was a fault: its keys are passed over */
+};
+
+/*
+ * A kind of section. Where `what` is set there may be several, [name NAME], and each is
+ * an element of an array in struct config, with a name and a line of its own; else its
+ * keys are members of struct config.
+ */
+struct config_section_kind {
+	const char *name;
+	const char *what;	   /* "service": no two of these share a NAME */
+	bool named;		   /* there is no [name] without a NAME */
+	size_t array, size, count; /* offsets of array and number; octets of an element */
+	size_t own_name, own_line; /* offsets in an element */
 };
 
 enum config_type {
@@ -39,12 +59,17 @@ enum config_type {
 	TYPE_SIZE,	/* octets; or with K, M, G for 1024 of the smaller one */
 	TYPE_DOMAIN,
 	TYPE_TEXT,
+	TYPE_ROUTE,
+	TYPE_SOURCE,
+	TYPE_RESOLVER,
 	TYPE_CERTIFICATE, /* begins a pair; from here on a key may be repeated */
 	TYPE_KEY,	  /* ends a pair */
-	TYPE_LISTEN,	  /* from here on several values stand in a line, too */
+	TYPE_STUB,
+	TYPE_LISTEN, /* from here on several values stand in a line, too */
 	TYPE_BACKEND,
 	TYPE_NETWORK,
 	TYPE_MECHANISM,
+	TYPE_KEYWORD,
 	CONFIG_TYPES
 };
 
@@ -52,8 +77,9 @@ struct config_key {
 	enum config_section section;
 	const char *name;
 	enum config_type type;
-	size_t offset; /* of its place in struct config or, [inbound], config_inbound */
-	size_t width;  /* of that place: numbers are unsigned or uint64_t */
+	size_t offset;	    /* of its place in what config_section_at() returns */
+	size_t width;	    /* of that place: numbers are unsigned or uint64_t */
+	size_t count;	    /* lists: offset of the number of values, an unsigned */
 	uint64_t low, high; /* numbers, times and sizes: the range, both ends allowed */
 	const char *const *words; /* the last is NULL */
 	const char *fallback;	  /* the default as it would be written; NULL: none */
@@ -62,14 +88,23 @@ struct config_key {
 };
 
 extern const struct config_key config_keys[CONFIG_KEYS];
-extern const char *const config_section_names[CONFIG_SECTIONS + 1];
+extern const struct config_section_kind config_sections[CONFIG_SECTIONS];
+
+/* How many sections of the kind there are: 1 where there cannot be several. */
+unsigned config_section_count(const struct config *config, enum config_section section);
+
+/* Where the keys of the i-th one are kept. */
+void *config_section_at(struct config *config, enum config_section section, unsigned i);
 
 /* The key of that name in the section, or NULL. */
 const struct config_key *config_key_find(enum config_section section, const char *name);
 
+/* Whether a later release will have it. */
+bool config_key_planned(enum config_section section, const char *name);
+
 /* The key of the section, or the section, that `name` was probably meant for, or NULL. */
 const char *config_key_nearest(enum config_section section, const char *name);
-const char *config_section_nearest(const char *name);
+const struct config_section_kind *config_section_nearest(const char *name);
 
 enum config_value_status {
 	VALUE_OK,
@@ -80,13 +115,29 @@ enum config_value_status {
 	VALUE_NO_MEMORY,
 };
 
-/* Sets the key in `base` (struct config or, for [inbound], config_inbound) to a value. */
+/* Sets the key, kept in `base` (see config_section_at()), to a value; adds to a list. */
 enum config_value_status config_value_set(
 	const struct config_key *key, void *base, const char *value);
 
 /* What would have been right, as the end of a sentence: "not a number from 1 to 9". */
 const char *config_value_wanted(const struct config_key *key,
 	enum config_value_status status, char text[CONFIG_TEXT]);
+
+/* A parser of values; those of config_address.c, and what they share with the others. */
+typedef enum config_value_status config_setter(
+	const struct config_key *key, void *base, const char *value);
+
+config_setter config_set_text, config_set_listen, config_set_backend, config_set_network,
+	config_set_route, config_set_source, config_set_resolver, config_set_stub;
+
+/* Where the key is kept; of a list: the number of values, the first free place or NULL.
+ */
+void *config_place(const struct config_key *key, void *base);
+unsigned *config_count(const struct config_key *key, void *base);
+void *config_element(const struct config_key *key, void *base, size_t size);
+
+/* The index of the word, or -1. */
+int config_word_find(const char *const *words, const char *value);
 
 /* Letters, digits and hyphens between dots, and no address (RFC 1123 §2.1). */
 bool config_domain_valid(const char *name);
@@ -99,15 +150,24 @@ struct config_reader {
 	unsigned fault_count;
 	unsigned line; /* now being read, from 1 */
 	enum config_section section;
-	/* Where each section began, 0: it has not. [inbound NAME] keeps its own line. */
+	unsigned nth; /* of several sections of this kind, from 0 */
+	/* Where each section began, 0: it has not. Of several each keeps its own line. */
 	unsigned section_lines[CONFIG_SECTIONS];
-	/* Line of a key's first value, 0: none. Row 1 + i: inbound[i]; row 0: others. */
-	unsigned seen[1 + CONFIG_INBOUND_MAX][CONFIG_KEYS];
+	/* Line of a key's first value in the n-th section of its kind, 0: none. */
+	unsigned seen[CONFIG_SECTION_ROOM][CONFIG_KEYS];
 };
 
 /* Prints "path:line: message", without the line where it is 0, and counts. */
 void config_fault(struct config_reader *reader, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* A line's [header], without brackets, and key = value; faults are told. */
+void config_section_begin(struct config_reader *reader, const char *header);
+void config_key_set(struct config_reader *reader, const char *name, const char *value);
+
+/* Gives the i-th section of the kind its defaults. */
+void config_defaults_set(
+	struct config_reader *reader, enum config_section section, unsigned i);
 
 /* What only the whole file shows: keys that are missing or contradict each other. */
 void config_cross_check(struct config_reader *reader);

@@ -11,35 +11,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	SMTP_PORT = 25,
-	DOMAIN_MAX = 253, /* octets, RFC 1035 §2.3.4 less the root's */
-	LABEL_MAX = 63,
-};
+enum { LABEL_MAX = 63 };
 
-typedef enum config_value_status setter(
-	const struct config_key *key, void *base, const char *value);
-
-static void *place(const struct config_key *key, void *base)
+void *config_place(const struct config_key *key, void *base)
 {
 	return (char *)base + key->offset;
 }
 
-static enum config_value_status set_text(
+unsigned *config_count(const struct config_key *key, void *base)
+{
+	return (unsigned *)((char *)base + key->count);
+}
+
+/* The first free element of a list, or NULL. */
+void *config_element(const struct config_key *key, void *base, size_t size)
+{
+	unsigned count = *config_count(key, base);
+
+	return count < key->width / size ? (char *)config_place(key, base) + count * size
+					 : NULL;
+}
+
+enum config_value_status config_set_text(
 	const struct config_key *key, void *base, const char *value)
 {
-	char *copy = strdup(value);
+	char *copy = strdup(value), *old;
 
 	if (copy == NULL)
 		return VALUE_NO_MEMORY;
-	char **text = place(key, base);
-
-	free(*text);
-	*text = copy;
+	/* the place may be one of a pointer to const */
+	memcpy(&old, config_place(key, base), sizeof(old));
+	free(old);
+	memcpy(config_place(key, base), &copy, sizeof(copy));
 	return VALUE_OK;
 }
 
-static int word_find(const char *const *words, const char *value)
+int config_word_find(const char *const *words, const char *value)
 {
 	for (int i = 0; words[i] != NULL; i++) {
 		if (strcmp(words[i], value) == 0)
@@ -51,20 +58,26 @@ static int word_find(const char *const *words, const char *value)
 static enum config_value_status set_word(
 	const struct config_key *key, void *base, const char *value)
 {
-	int found = word_find(key->words, value);
+	int found = config_word_find(key->words, value);
 
 	if (found < 0)
 		return VALUE_BAD;
+	if (key->width == sizeof(bool)) {
+		*(bool *)config_place(key, base) = found != 0;
+		return VALUE_OK;
+	}
 	unsigned word = (unsigned)found;
 
-	memcpy(place(key, base), &word, sizeof(word));
+	memcpy(config_place(key, base), &word, sizeof(word));
 	return VALUE_OK;
 }
 
 static enum config_value_status set_word_text(
 	const struct config_key *key, void *base, const char *value)
 {
-	return word_find(key->words, value) < 0 ? VALUE_BAD : set_text(key, base, value);
+	return config_word_find(key->words, value) < 0
+		       ? VALUE_BAD
+		       : config_set_text(key, base, value);
 }
 
 struct unit {
@@ -105,9 +118,9 @@ static enum config_value_status set_units(const struct config_key *key, void *ba
 		number > key->high)
 		return VALUE_BAD;
 	if (key->width == sizeof(uint64_t))
-		*(uint64_t *)place(key, base) = number;
+		*(uint64_t *)config_place(key, base) = number;
 	else
-		*(unsigned *)place(key, base) = (unsigned)number;
+		*(unsigned *)config_place(key, base) = (unsigned)number;
 	return VALUE_OK;
 }
 
@@ -145,7 +158,7 @@ static bool label_valid(const char *label, size_t length)
 
 bool config_domain_valid(const char *name)
 {
-	if (strlen(name) > DOMAIN_MAX)
+	if (strlen(name) > CONFIG_DOMAIN_MAX)
 		return false;
 	for (;;) {
 		size_t length = strcspn(name, ".");
@@ -163,7 +176,7 @@ bool config_domain_valid(const char *name)
 static enum config_value_status set_domain(
 	const struct config_key *key, void *base, const char *value)
 {
-	return config_domain_valid(value) ? set_text(key, base, value) : VALUE_BAD;
+	return config_domain_valid(value) ? config_set_text(key, base, value) : VALUE_BAD;
 }
 
 static enum config_value_status set_certificate(
@@ -200,101 +213,37 @@ static enum config_value_status set_key(
 	return VALUE_OK;
 }
 
-static enum config_value_status set_listen(
-	const struct config_key *key, void *base, const char *value)
-{
-	struct config_inbound *inbound = base;
-
-	(void)key;
-	if (inbound->listen_count == CONFIG_LISTEN_MAX)
-		return VALUE_FULL;
-	if (!address_parse(&inbound->listen[inbound->listen_count], value, SMTP_PORT))
-		return VALUE_BAD;
-	inbound->listen_count++;
-	return VALUE_OK;
-}
-
-/* "HOST" or "HOST:PORT", HOST being a name. */
-static enum config_value_status endpoint_read(
-	struct config_endpoint *endpoint, const char *value)
-{
-	size_t length = strcspn(value, ":");
-	uint64_t port = SMTP_PORT;
-
-	if (value[length] == ':' && !number_read(value + length + 1, no_units, &port))
-		return VALUE_BAD;
-	if (port > UINT16_MAX)
-		return VALUE_BAD;
-	char *host = strndup(value, length);
-
-	if (host == NULL)
-		return VALUE_NO_MEMORY;
-	if (!config_domain_valid(host)) {
-		free(host);
-		return VALUE_BAD;
-	}
-	endpoint->address =
-		(struct address){ .family = AF_UNSPEC, .port = (in_port_t)port };
-	endpoint->host = host;
-	return VALUE_OK;
-}
-
-static enum config_value_status set_backend(
-	const struct config_key *key, void *base, const char *value)
-{
-	struct config_inbound *inbound = base;
-	struct config_endpoint endpoint = { .host = NULL };
-
-	(void)key;
-	if (inbound->backend_count == CONFIG_BACKEND_MAX)
-		return VALUE_FULL;
-	if (!address_parse(&endpoint.address, value, SMTP_PORT)) {
-		enum config_value_status status = endpoint_read(&endpoint, value);
-
-		if (status != VALUE_OK)
-			return status;
-	}
-	if (endpoint.address.port == 0) {
-		free(endpoint.host);
-		return VALUE_BAD;
-	}
-	inbound->backend[inbound->backend_count++] = endpoint;
-	return VALUE_OK;
-}
-
-static enum config_value_status set_network(
-	const struct config_key *key, void *base, const char *value)
-{
-	struct config_inbound *inbound = base;
-
-	(void)key;
-	if (inbound->accept_proxy_count == CONFIG_NETWORK_MAX)
-		return VALUE_FULL;
-	if (!network_parse(
-		    &inbound->accept_proxy_from[inbound->accept_proxy_count], value))
-		return VALUE_BAD;
-	inbound->accept_proxy_count++;
-	return VALUE_OK;
-}
-
 static enum config_value_status set_mechanism(
 	const struct config_key *key, void *base, const char *value)
 {
-	struct config_inbound *inbound = base;
 	int mechanism = smtp_mechanism_find((struct span){ value, strlen(value) });
 
-	(void)key;
 	if (mechanism < 0)
 		return VALUE_BAD;
-	inbound->auth |= UINT32_C(1) << mechanism;
+	*(uint32_t *)config_place(key, base) |= UINT32_C(1) << mechanism;
 	return VALUE_OK;
 }
 
-/* `room` is what a list holds at most, for the fault of one value more. */
+static enum config_value_status set_keyword(
+	const struct config_key *key, void *base, const char *value)
+{
+	struct span name = { value, strlen(value) };
+
+	for (size_t i = 0; key->words[i] != NULL; i++) {
+		if (!span_is(name, key->words[i]))
+			continue;
+		*(uint32_t *)config_place(key, base) |= UINT32_C(1)
+							<< smtp_keyword_find(name);
+		return VALUE_OK;
+	}
+	return VALUE_BAD;
+}
+
+/* `size` is that of a list's element, for the fault of one value more. */
 static const struct {
-	setter *set;
+	config_setter *set;
 	const char *wanted;
-	unsigned room;
+	size_t size;
 } types[] = {
 	[TYPE_WORD] = { set_word, NULL, 0 },
 	[TYPE_WORD_TEXT] = { set_word_text, NULL, 0 },
@@ -302,20 +251,33 @@ static const struct {
 	[TYPE_TIME] = { set_time, NULL, 0 },
 	[TYPE_SIZE] = { set_size, NULL, 0 },
 	[TYPE_DOMAIN] = { set_domain, "not a domain name such as mail.example.com", 0 },
-	[TYPE_TEXT] = { set_text, "not a text", 0 },
-	[TYPE_CERTIFICATE] = { set_certificate, "not a file", CONFIG_PAIR_MAX },
-	[TYPE_KEY] = { set_key, "not a file", CONFIG_PAIR_MAX },
-	[TYPE_LISTEN] = { set_listen,
+	[TYPE_TEXT] = { config_set_text, "not a text", 0 },
+	[TYPE_ROUTE] = { config_set_route,
+		"not one of intercept, smarthost, relay HOST and relay HOST:PORT", 0 },
+	[TYPE_SOURCE] = { config_set_source,
+		"not one of auto, transparent and an address without a port", 0 },
+	[TYPE_RESOLVER] = { config_set_resolver,
+		"not one of system, recursive and an address such as 192.0.2.53 or "
+		"192.0.2.53@5353",
+		0 },
+	[TYPE_CERTIFICATE] = { set_certificate, "not a file", sizeof(struct tls_pair) },
+	[TYPE_KEY] = { set_key, "not a file", sizeof(struct tls_pair) },
+	[TYPE_STUB] = { config_set_stub,
+		"not a zone and an address such as corp.example.com 192.0.2.53 or "
+		"corp.example.com 192.0.2.53@5353",
+		sizeof(struct config_stub) },
+	[TYPE_LISTEN] = { config_set_listen,
 		"not an address such as 192.0.2.1:25 or [2001:db8::1]:25",
-		CONFIG_LISTEN_MAX },
-	[TYPE_BACKEND] = { set_backend,
+		sizeof(struct address) },
+	[TYPE_BACKEND] = { config_set_backend,
 		"not an address or host name such as 10.0.0.10:25 or mail.example.com",
-		CONFIG_BACKEND_MAX },
-	[TYPE_NETWORK] = { set_network,
+		sizeof(struct config_endpoint) },
+	[TYPE_NETWORK] = { config_set_network,
 		"not a network such as 192.0.2.0/24 or 2001:db8::/32",
-		CONFIG_NETWORK_MAX },
+		sizeof(struct network) },
 	[TYPE_MECHANISM] = { set_mechanism,
 		"not a mechanism that Sealpost knows, such as PLAIN or LOGIN", 0 },
+	[TYPE_KEYWORD] = { set_keyword, NULL, 0 },
 };
 
 static_assert(sizeof(types) / sizeof(types[0]) == CONFIG_TYPES, "a row a type");
@@ -365,7 +327,8 @@ static void bad_wanted(const struct config_key *key, char *text)
 {
 	switch (key->type) {
 	case TYPE_WORD:
-	case TYPE_WORD_TEXT: words_wanted(key->words, text); break;
+	case TYPE_WORD_TEXT:
+	case TYPE_KEYWORD: words_wanted(key->words, text); break;
 	case TYPE_NUMBER: range_wanted(key, no_units, "number", "", text); break;
 	case TYPE_TIME:
 		range_wanted(key, time_units, "time",
@@ -386,8 +349,8 @@ const char *config_value_wanted(const struct config_key *key,
 	case VALUE_OK:
 	case VALUE_BAD: bad_wanted(key, text); break;
 	case VALUE_FULL:
-		snprintf(text, CONFIG_TEXT, "one too many: there is room for %u",
-			types[key->type].room);
+		snprintf(text, CONFIG_TEXT, "one too many: there is room for %zu",
+			key->width / types[key->type].size);
 		break;
 	case VALUE_NO_PAIR:
 		snprintf(text, CONFIG_TEXT,

@@ -27,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fclose(out);
 	if ((config == NULL) != (length > 0))
 		abort();
-	if (config != NULL && (config->hostname == NULL || config->inbound_count == 0))
+	if (config != NULL &&
+		(config->hostname == NULL ||
+			config->inbound_count + config->outbound_count == 0))
 		abort();
 	config_free(config);
 	free(faults);

@@ -89,8 +89,8 @@ static void test_lines(void **state)
 		{ SERVER "[tls] key = x\n" SERVICE,
 			"f:4: something stands behind the section's ]: write it on the "
 			"next line\n" },
-		{ SERVER, "f: no [inbound]: there is nothing to serve; give it a listen "
-			  "and a backend\n" },
+		{ SERVER, "f: no [inbound] and no [outbound]: there is nothing to serve; "
+			  "give it a listen and a backend\n" },
 	};
 
 	(void)state;
@@ -134,12 +134,11 @@ static void test_sections(void **state)
 			"f:4: unknown section [sever]: is [server] meant?\n" },
 		{ SERVER "[something]\nx = y\n" SERVICE,
 			"f:4: unknown section [something]: there are [server], [tls], "
-			"[limits], [inbound] and [inbound NAME]\n" },
-		{ SERVER "[outbound]\nlisten = x\n" SERVICE,
-			"f:4: [outbound]: this release has no such section yet\n" },
-		{ SERVER "[identity one]\n[policy]\n" SERVICE,
-			"f:4: [identity one]: this release has no such section yet\n"
-			"f:5: [policy]: this release has no such section yet\n" },
+			"[limits], [policy], [inbound], [outbound] and [identity "
+			"NAME]\n" },
+		{ SERVER "[outbond main]\n[server x]\n" SERVICE,
+			"f:4: unknown section [outbond main]: is [outbound main] meant?\n"
+			"f:5: unknown section [server x]: is [server] meant?\n" },
 		{ SERVER "[server]\nuser = a\n" SERVICE,
 			"f:4: [server] again: it began on line 1; write its keys "
 			"there\n" },
@@ -175,8 +174,8 @@ static void test_too_many_services(void **state)
 			"::1\n",
 			i, 1000 + i);
 	fclose(out);
-	assert_faults(
-		text, length, "f:68: [inbound n16]: there is room for 16 services\n");
+	assert_faults(text, length,
+		"f:68: [inbound n16]: one too many: there is room for 16\n");
 	free(text);
 }
 
@@ -520,7 +519,7 @@ static void test_manual_keys(void **state)
 		const struct config_key *key = &config_keys[i];
 
 		snprintf(mark, sizeof(mark), "\n.Ss Section %s\n",
-			config_section_names[key->section]);
+			config_sections[key->section].name);
 		const char *section = strstr(manual, mark);
 
 		assert_non_null(section);
