@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * A requirement is a list of demands, and each of them is one function here. They are
+ * asked in turn, and the first that is not met is the verdict: so none of them can make
+ * up for another, and what is added to the list can only take away.
+ */
+
+#include "judge_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *code;
+} verdicts[] = {
+	[VERDICT_PASS] = { "pass", "2.0.0" },
+	[VERDICT_NO_TLS] = { "no-tls", "4.7.4" },
+	[VERDICT_PROTOCOL] = { "protocol", "4.7.5" },
+	[VERDICT_MX] = { "mx", "4.7.0" },
+	[VERDICT_CHAIN] = { "chain", "4.7.5" },
+	[VERDICT_NAME] = { "name", "4.7.5" },
+	[VERDICT_FINGERPRINT] = { "fingerprint", "4.7.5" },
+	[VERDICT_NO_CERTIFICATE] = { "no-certificate", "4.7.5" },
+	[VERDICT_DANE] = { "dane", "4.7.5" },
+	[VERDICT_NOT_AVAILABLE] = { "not-available", "4.3.5" },
+	[VERDICT_LITERAL] = { "literal", "4.7.0" },
+};
+static_assert(sizeof(verdicts) / sizeof(*verdicts) == VERDICTS,
+	"a name and a code for every verdict");
+
+const char *verdict_name(enum verdict verdict)
+{
+	return verdicts[verdict].name;
+}
+
+const char *verdict_code(enum verdict verdict)
+{
+	return verdicts[verdict].code;
+}
+
+/* ---- names ---- */
+
+/* "*." and two labels at least: "*.com" would cover half the world. */
+static bool is_wildcard(const char *name)
+{
+	if (strncmp(name, "*.", 2) != 0 || name[2] == '.')
+		return false;
+	const char *dot = strchr(name + 2, '.');
+	return dot && dot[1] != '\0';
+}
+
+/* A star anywhere but in front, or in front of too little, covers nothing. */
+static bool is_sound(const char *name)
+{
+	return name[0] != '\0' && !strchr(is_wildcard(name) ? name + 1 : name, '*');
+}
+
+bool judge_name_matches(const char *certificate_name, const char *host)
+{
+	if (!is_sound(certificate_name))
+		return false;
+	if (!is_wildcard(certificate_name))
+		return strcmp(certificate_name, host) == 0;
+	const char *dot = strchr(host, '.');
+	return dot && dot > host && strcmp(certificate_name + 1, dot) == 0;
+}
+
+/* Whether all that this name covers lies below the domain. */
+static bool is_below(const char *name, const char *domain)
+{
+	size_t length = strlen(name), tail = strlen(domain);
+	return is_sound(name) && tail > 0 && length > tail + 1 &&
+	       name[length - tail - 1] == '.' &&
+	       strcmp(name + length - tail, domain) == 0;
+}
+
+/* Whether a pattern of `match` or `mx` allows this name, of a certificate or a host. */
+static bool pattern_allows(
+	const char *pattern, const char *name, const struct matter *matter)
+{
+	const char *domain = matter->peer->domain;
+	if (strcmp(pattern, "mx") == 0)
+		return matter->candidate &&
+		       judge_name_matches(name, matter->candidate->name);
+	if (strcmp(pattern, "domain") == 0)
+		return domain[0] != '\0' &&
+		       (judge_name_matches(name, domain) || is_below(name, domain));
+	if (pattern[0] == '.')
+		return is_below(name, pattern + 1);
+	if (pattern[0] == '*' && judge_name_matches(pattern, name))
+		return true;
+	return judge_name_matches(name, pattern);
+}
+
+const char *judge_match(const struct peer *peer, unsigned i)
+{
+	const struct demand *demand = &peer->demand;
+	if (demand->match_count > 0)
+		return i < demand->match_count ? demand->match[i] : NULL;
+	if (i > 0)
+		return NULL;
+	bool mx = demand->level == LEVEL_VERIFY && peer->direction != DIRECTION_INBOUND;
+	return mx ? "mx" : "domain";
+}
+
+static bool match_allows(const char *name, const struct matter *matter)
+{
+	const char *pattern;
+	for (unsigned i = 0; (pattern = judge_match(matter->peer, i)); i++)
+		if (pattern_allows(pattern, name, matter))
+			return true;
+	return false;
+}
+
+/* A trust anchor's TLSA record vouches for the host and the domain (RFC 7672 §3.2.2). */
+static bool dane_allows(const char *name, const struct matter *matter)
+{
+	return judge_name_matches(name, matter->candidate->name) ||
+	       judge_name_matches(name, matter->peer->domain);
+}
+
+static bool certificate_bears(const struct matter *matter,
+	bool (*allows)(const char *name, const struct matter *matter))
+{
+	const char *names = matter->facts->chain->names;
+	for (const char *name = names; name[0] != '\0'; name += strlen(name) + 1)
+		if (allows(name, matter))
+			return true;
+	return false;
+}
+
+/* ---- what is in force ---- */
+
+static bool is_dane_level(const struct peer *peer)
+{
+	return peer->demand.level == LEVEL_DANE || peer->demand.level == LEVEL_DANE_ONLY;
+}
+
+/* DANE is what the domain itself demands: only `dane = no` goes below it. */
+static bool heeds_dane(const struct peer *peer)
+{
+	if (peer->direction == DIRECTION_INBOUND || peer->demand.level == LEVEL_NONE)
+		return false;
+	return peer->demand.dane || is_dane_level(peer);
+}
+
+enum dane_state judge_dane_state(
+	const struct peer *peer, const struct candidate *candidate)
+{
+	if (!heeds_dane(peer))
+		return DANE_ABSENT;
+	if (candidate)
+		return candidate->dane;
+	/*
+	 * The domain does not list this host, so it has no records of its own. It must
+	 * not do better than those that are listed: whoever can lead the backend astray
+	 * could then do so where the domain has DANE.
+	 */
+	enum dane_state state =
+		peer->candidate_count > 0 ? DANE_ABSENT : DANE_UNAVAILABLE;
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		switch ((enum dane_state)peer->candidates[i].dane) {
+		case DANE_ABSENT: break;
+		case DANE_UNAVAILABLE: state = DANE_UNAVAILABLE; break;
+		case DANE_FAILED:
+		case DANE_UNUSABLE:
+		case DANE_USABLE: return DANE_FAILED;
+		}
+	return state;
+}
+
+enum encryption judge_encryption(
+	const struct peer *peer, const struct candidate *candidate)
+{
+	enum dane_state state = judge_dane_state(peer, candidate);
+	switch ((enum level)peer->demand.level) {
+	case LEVEL_NONE: return ENCRYPTION_NONE;
+	case LEVEL_MAY:
+		if (state == DANE_UNAVAILABLE)
+			return ENCRYPTION_MAY;
+		/* fall through */
+	case LEVEL_DANE: return state == DANE_ABSENT ? ENCRYPTION_MAY : ENCRYPTION_MUST;
+	default: return ENCRYPTION_MUST;
+	}
+}
+
+unsigned judge_asks(const struct peer *peer, const struct candidate *candidate)
+{
+	unsigned asks = 0;
+	switch ((enum level)peer->demand.level) {
+	case LEVEL_VERIFY:
+	case LEVEL_SECURE:
+		asks = ASK_LEAF;
+		asks |= peer->demand.ca_length > 0 ? ASK_OWN_CHAIN : ASK_PUBLIC_CHAIN;
+		break;
+	case LEVEL_FINGERPRINT: asks = ASK_LEAF; break;
+	default: break;
+	}
+	if (judge_dane_state(peer, candidate) == DANE_USABLE)
+		asks |= ASK_LEAF | ASK_DANE;
+	return asks;
+}
+
+bool judge_needs_candidates(const struct peer *peer)
+{
+	const struct demand *demand = &peer->demand;
+	if (peer->direction == DIRECTION_INBOUND)
+		return false;
+	if (demand->mx_count > 0 || is_dane_level(peer))
+		return true;
+	if (demand->level == LEVEL_VERIFY || demand->level == LEVEL_SECURE) {
+		const char *pattern;
+		for (unsigned i = 0; (pattern = judge_match(peer, i)); i++)
+			if (strcmp(pattern, "mx") == 0)
+				return true;
+	}
+	return judge_dane_state(peer, NULL) == DANE_FAILED;
+}
+
+/* ---- the demands, each met or not ---- */
+
+static bool dane_is_known(const struct peer *peer)
+{
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (peer->candidates[i].dane != DANE_UNAVAILABLE)
+			return true;
+	return false;
+}
+
+/* Whether it can be met at all. */
+static enum verdict demand_sense(const struct matter *matter)
+{
+	const struct peer *peer = matter->peer;
+	enum level level = peer->demand.level;
+	bool weak = level == LEVEL_NONE || level == LEVEL_MAY || level == LEVEL_ENCRYPT;
+	if (level >= LEVELS)
+		return VERDICT_NOT_AVAILABLE;
+	if (peer->direction == DIRECTION_INBOUND)
+		return is_dane_level(peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
+	if (peer->domain[0] == '[' && !weak && level != LEVEL_FINGERPRINT)
+		return VERDICT_LITERAL;
+	if (peer->domain[0] == '\0' && !weak)
+		return VERDICT_LITERAL;
+	if (is_dane_level(peer) && !dane_is_known(peer))
+		return VERDICT_NOT_AVAILABLE;
+	return VERDICT_PASS;
+}
+
+/* `mx`: a host that is not believed is not used, TLS or no TLS. */
+static enum verdict demand_mx(const struct matter *matter)
+{
+	const struct demand *demand = &matter->peer->demand;
+	if (matter->peer->direction == DIRECTION_INBOUND || demand->mx_count == 0)
+		return VERDICT_PASS;
+	for (unsigned i = 0; matter->candidate && i < demand->mx_count; i++)
+		if (pattern_allows(demand->mx[i], matter->candidate->name, matter))
+			return VERDICT_PASS;
+	return VERDICT_MX;
+}
+
+static enum verdict demand_tls(const struct matter *matter)
+{
+	bool must = judge_encryption(matter->peer, matter->candidate) == ENCRYPTION_MUST;
+	return must && matter->facts->protocol == PROTOCOL_CLEAR ? VERDICT_NO_TLS
+								 : VERDICT_PASS;
+}
+
+/* `protocols`, wherever TLS is spoken. A client under `may` could as well come in clear.
+ */
+static enum verdict demand_protocol(const struct matter *matter)
+{
+	static const uint16_t least[] = {
+		[PROTOCOLS_TLS_1_2] = PROTOCOL_TLS_1_2,
+		[PROTOCOLS_TLS_1_3] = PROTOCOL_TLS_1_3,
+		[PROTOCOLS_LEGACY] = PROTOCOL_TLS_1_0,
+	};
+	static_assert(sizeof(least) / sizeof(*least) == PROTOCOLS_COUNT,
+		"a least version for all `protocols`");
+	const struct peer *peer = matter->peer;
+	bool inbound = peer->direction == DIRECTION_INBOUND;
+	if (matter->facts->protocol == PROTOCOL_CLEAR ||
+		peer->demand.level == LEVEL_NONE ||
+		(inbound && peer->demand.level == LEVEL_MAY))
+		return VERDICT_PASS;
+	return matter->facts->protocol >= least[peer->demand.protocols]
+		       ? VERDICT_PASS
+		       : VERDICT_PROTOCOL;
+}
+
+static enum verdict dane_records(const struct matter *matter)
+{
+	const struct chain_facts *chain = matter->facts->chain;
+	switch (chain ? (enum dane_match)chain->dane : DANE_MATCH_NOT_ASKED) {
+	case DANE_MATCH_EE: return VERDICT_PASS;
+	case DANE_MATCH_TA:
+		return certificate_bears(matter, dane_allows) ? VERDICT_PASS
+							      : VERDICT_DANE;
+	case DANE_MATCH_NOT_ASKED:
+	case DANE_MATCH_NONE: break;
+	}
+	return VERDICT_DANE;
+}
+
+static enum verdict demand_dane(const struct matter *matter)
+{
+	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
+	switch (judge_dane_state(matter->peer, matter->candidate)) {
+	case DANE_UNAVAILABLE:
+		return is_dane_level(matter->peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
+	case DANE_ABSENT:
+	case DANE_UNUSABLE: return only ? VERDICT_DANE : VERDICT_PASS;
+	case DANE_USABLE: return dane_records(matter);
+	case DANE_FAILED: break;
+	}
+	return VERDICT_DANE;
+}
+
+enum chain_verdict judge_chain_verdict(const struct matter *matter)
+{
+	const struct chain_facts *chain = matter->facts->chain;
+	return matter->peer->demand.ca_length > 0 ? chain->own_chain
+						  : chain->public_chain;
+}
+
+static bool fingerprint_is_of(
+	const struct fingerprint *fingerprint, const struct certificate_facts *leaf)
+{
+	bool spki = fingerprint->of == FINGERPRINT_SPKI;
+	switch (fingerprint->length) {
+	case 32:
+		return memcmp(fingerprint->octets,
+			       spki ? leaf->spki_sha256 : leaf->certificate_sha256,
+			       32) == 0;
+	case 64:
+		return memcmp(fingerprint->octets,
+			       spki ? leaf->spki_sha512 : leaf->certificate_sha512,
+			       64) == 0;
+	default: return false;
+	}
+}
+
+static bool is_pinned(const struct matter *matter)
+{
+	const struct demand *demand = &matter->peer->demand;
+	const struct certificate_facts *leaf = &matter->facts->chain->certificates[0];
+	for (unsigned i = 0; i < demand->fingerprint_count; i++)
+		if (fingerprint_is_of(&demand->fingerprints[i], leaf))
+			return true;
+	return false;
+}
+
+/* What the level wants of the certificate. */
+static enum verdict demand_certificate(const struct matter *matter)
+{
+	enum level level = matter->peer->demand.level;
+	const struct chain_facts *chain = matter->facts->chain;
+	if (level != LEVEL_VERIFY && level != LEVEL_SECURE && level != LEVEL_FINGERPRINT)
+		return VERDICT_PASS;
+	if (!chain || chain->count == 0)
+		return VERDICT_NO_CERTIFICATE;
+	if (level == LEVEL_FINGERPRINT)
+		return is_pinned(matter) ? VERDICT_PASS : VERDICT_FINGERPRINT;
+	if (judge_chain_verdict(matter) != CHAIN_VALID)
+		return VERDICT_CHAIN;
+	return certificate_bears(matter, match_allows) ? VERDICT_PASS : VERDICT_NAME;
+}
+
+/* ---- the judgement ---- */
+
+enum verdict judge(const struct peer *peer, const struct candidate *candidate,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT])
+{
+	static enum verdict (*const demands[])(const struct matter *matter) = {
+		demand_sense,
+		demand_mx,
+		demand_tls,
+		demand_protocol,
+		demand_dane,
+		demand_certificate,
+	};
+	const struct matter matter = { peer, candidate, facts };
+	enum verdict verdict = VERDICT_PASS;
+	for (unsigned i = 0; i < sizeof(demands) / sizeof(*demands); i++)
+		if ((verdict = demands[i](&matter)) != VERDICT_PASS)
+			break;
+	judge_explain(&matter, verdict, reason);
+	return verdict;
+}
+
+enum verdict judge_before(const struct peer *peer, char reason[REQUIREMENT_TEXT])
+{
+	const struct matter matter = { peer, NULL, NULL };
+	enum verdict verdict = demand_sense(&matter);
+	judge_explain(&matter, verdict, reason);
+	return verdict;
+}
