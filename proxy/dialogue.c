@@ -25,6 +25,7 @@ static const char *const want_names[] = {
 	[DIALOGUE_BODY] = "body",
 	[DIALOGUE_ASK_POLICY] = "ask-policy",
 	[DIALOGUE_OPEN_FAR] = "open-far",
+	[DIALOGUE_NEXT_FAR] = "next-far",
 	[DIALOGUE_START_TLS_NEAR] = "start-tls-near",
 	[DIALOGUE_START_TLS_FAR] = "start-tls-far",
 	[DIALOGUE_CLOSE] = "close",
@@ -185,6 +186,12 @@ void far_drop(struct dialogue *d, const char *reason)
 	d->reason = reason;
 }
 
+bool transaction_lost(const struct dialogue *d, const struct dialogue_io *io)
+{
+	return d->service->synthesised && d->mail && d->far == FAR_GONE &&
+	       buf_length(io->held) == 0;
+}
+
 void say_lost(const struct dialogue *d, const struct dialogue_io *io)
 {
 	char line[512];
@@ -196,23 +203,31 @@ void far_hello(struct dialogue *d, const char *verb, enum expect what,
 	const struct dialogue_io *io)
 {
 	bool own = what == EXPECT_OWN_EHLO || what == EXPECT_OWN_HELO;
-	buf_printf(io->far_out, "%s %s\r\n", verb, own ? d->service->hostname : d->helo);
+	bool ours = own && !(d->service->client_helo && d->helo[0] != '\0');
+	buf_printf(io->far_out, "%s %s\r\n", verb, ours ? d->service->hostname : d->helo);
 	expect_push(d, what);
 }
 
 /* ---- events ---- */
 
+void greet(struct dialogue *d, const struct dialogue_io *io)
+{
+	buf_printf(io->near_out, "220 %s ESMTP\r\n", d->service->hostname);
+	d->near = NEAR_GREETED;
+}
+
 enum dialogue_want dialogue_begin(struct dialogue *d,
 	const struct dialogue_service *service, const struct dialogue_io *io)
 {
-	*d = (struct dialogue){ .service = service, .reason = "" };
+	*d = (struct dialogue){
+		.service = service, .reason = "", .unfit = "", .demand = service->far_tls
+	};
 	if (service->near_tls == DIALOGUE_NEAR_IMPLICIT) {
 		d->near = NEAR_HANDSHAKE;
 		return DIALOGUE_START_TLS_NEAR;
 	}
-	if (service->synthesised) {
-		buf_printf(io->near_out, "220 %s ESMTP\r\n", service->hostname);
-		d->near = NEAR_GREETED;
+	if (service->synthesised && !service->early) {
+		greet(d, io);
 		return DIALOGUE_READ;
 	}
 	d->far = FAR_OPENING;
@@ -232,134 +247,14 @@ enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_i
 		transaction_abandon(d, io);
 		return DIALOGUE_READ;
 	}
-	if (d->service->synthesised) {
-		if (d->service->near_tls == DIALOGUE_NEAR_IMPLICIT)
-			buf_printf(
-				io->near_out, "220 %s ESMTP\r\n", d->service->hostname);
+	if (d->service->synthesised && !d->service->early) {
 		d->near = NEAR_GREETED;
+		if (d->service->near_tls == DIALOGUE_NEAR_IMPLICIT)
+			greet(d, io);
 		transaction_clear(d, io);
 		return DIALOGUE_READ;
 	}
 	d->near = NEAR_UNGREETED;
-	d->far = FAR_OPENING;
-	return DIALOGUE_OPEN_FAR;
-}
-
-enum dialogue_want dialogue_far_up(struct dialogue *d, const struct dialogue_io *io)
-{
-	(void)io;
-	d->events++;
-	d->far = FAR_UP;
-	expect_push(d, EXPECT_GREETING);
-	return DIALOGUE_READ;
-}
-
-enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io *io)
-{
-	d->events++;
-	d->far = FAR_UP;
-	d->far_tls = true;
-	far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
-	return DIALOGUE_READ;
-}
-
-/* Near is owed replies to what far took and will never answer. */
-static enum dialogue_want far_lost_owing(struct dialogue *d, const struct dialogue_io *io)
-{
-	enum expect owed[DIALOGUE_FIFO];
-	unsigned count = 0;
-	while (!drained(d))
-		owed[count++] = expect_pop(d);
-	enum expect first = count > 0 ? owed[0] : EXPECT_NOTHING;
-	if (first == EXPECT_QUIT)
-		return finish(d, "221 2.0.0 Bye", DIALOGUE_END_QUIT, d->reason, io);
-	if (first != EXPECT_EOD && first != EXPECT_CHUNK && first != EXPECT_LAST_CHUNK &&
-		first != EXPECT_OWN_CHUNK)
-		return hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
-	/* RFC 1047: it may or may not have arrived; near tries again. */
-	for (unsigned i = 0; i < count; i++)
-		if (owed[i] != EXPECT_OWN_CHUNK)
-			say_lost(d, io);
-	d->near = NEAR_READY;
-	if (owed[count - 1] == EXPECT_EOD || owed[count - 1] == EXPECT_LAST_CHUNK)
-		transaction_clear(d, io);
-	else
-		swallow_chunks(d, NULL);
-	return DIALOGUE_READ;
-}
-
-/* Near must be heard to the end of its message before it can be told. */
-static void far_lost_inside(
-	struct dialogue *d, const char *reason, const struct dialogue_io *io)
-{
-	unsigned before = 0; /* chunks that were taken before this one */
-	while (d->fifo_count > 1)
-		before += expect_pop(d) == EXPECT_CHUNK;
-	far_drop(d, reason);
-	d->body_discard = true;
-	for (; before > 0; before--)
-		say_lost(d, io);
-	if (d->near == NEAR_CHUNK && !d->refusing)
-		swallow_chunks(d, NULL);
-}
-
-static enum dialogue_want far_unreachable(
-	struct dialogue *d, const char *reason, const struct dialogue_io *io)
-{
-	char line[512];
-	far_drop(d, reason);
-	snprintf(line, sizeof(line), "421 4.4.1 %s Cannot reach the mail server: %s",
-		d->service->hostname, reason);
-	return finish(d, line, DIALOGUE_END_SERVER, reason, io);
-}
-
-enum dialogue_want dialogue_far_lost(
-	struct dialogue *d, const char *reason, const struct dialogue_io *io)
-{
-	if (d->near == NEAR_CLOSED)
-		return DIALOGUE_CLOSE;
-	if (d->far == FAR_GONE || d->far == FAR_NONE)
-		return DIALOGUE_READ;
-	d->events++;
-	if (d->far == FAR_OPENING)
-		return far_unreachable(d, reason, io);
-	if (d->near == NEAR_BODY || d->near == NEAR_CHUNK) {
-		far_lost_inside(d, reason, io);
-		return DIALOGUE_READ;
-	}
-	bool starting = d->far == FAR_HANDSHAKE || expect_head(d) == EXPECT_OWN_STARTTLS;
-	if (starting && d->service->far_tls == DIALOGUE_FAR_MAY) {
-		far_drop(d, reason);
-		d->far_clear = true;
-		d->far = FAR_OPENING;
-		return DIALOGUE_OPEN_FAR;
-	}
-	bool unseen = !d->mail || d->mail_refused ||
-		      (buf_length(io->held) > 0 && d->policy != POLICY_GRANTED);
-	if (d->service->synthesised && unseen) {
-		far_drop(d, reason);
-		return DIALOGUE_READ;
-	}
-	uint8_t count = d->fifo_count;
-	far_drop(d, reason);
-	d->fifo_count = count;
-	return far_lost_owing(d, io);
-}
-
-enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict verdict,
-	const char *refusal, const struct dialogue_io *io)
-{
-	(void)io;
-	if (d->policy == POLICY_NONE)
-		return DIALOGUE_READ;
-	d->events++;
-	d->policy = verdict == DIALOGUE_POLICY_REFUSED ? POLICY_REFUSED : POLICY_GRANTED;
-	d->refusal = refusal;
-	bool gone = !dialogue_needs_far(d); /* between the question and the answer */
-	if (verdict == DIALOGUE_POLICY_REFUSED ||
-		(verdict == DIALOGUE_POLICY_SERVED && !gone))
-		return DIALOGUE_READ;
-	far_drop(d, "");
 	d->far = FAR_OPENING;
 	return DIALOGUE_OPEN_FAR;
 }
@@ -439,8 +334,8 @@ enum dialogue_want dialogue_timeout(struct dialogue *d, const struct dialogue_io
 	case DIALOGUE_WAIT_NEAR_TLS:
 		return finish(d, NULL, DIALOGUE_END_TLS, "timeout", io);
 	case DIALOGUE_WAIT_POLICY:
-		return hang_up(d, "421 4.4.3", DIALOGUE_END_SERVER,
-			"no answer about the recipient's domain in time", io);
+		return dialogue_policy(d, DIALOGUE_POLICY_REFUSED,
+			"451 4.4.3 No answer about the domain in time", io);
 	case DIALOGUE_WAIT_CONNECT: return dialogue_far_lost(d, "no answer in time", io);
 	case DIALOGUE_WAIT_GREETING:
 		return dialogue_far_lost(d, "the mail server did not greet in time", io);
@@ -490,7 +385,8 @@ enum dialogue_wait dialogue_waiting(const struct dialogue *d)
 
 size_t dialogue_line_limit(const struct dialogue *d)
 {
-	bool auth = d->near_tls && d->service->mechanisms != 0;
+	bool auth =
+		(d->near_tls || d->service->auth_clear) && d->service->mechanisms != 0;
 	return auth ? d->service->auth_length : d->service->command_length;
 }
 
@@ -507,6 +403,16 @@ bool dialogue_closed(const struct dialogue *d)
 bool dialogue_needs_far(const struct dialogue *d)
 {
 	return d->far != FAR_NONE && d->far != FAR_GONE;
+}
+
+bool dialogue_far_waits(const struct dialogue *d)
+{
+	return d->far == FAR_WAITING;
+}
+
+bool dialogue_preparing(const struct dialogue *d)
+{
+	return d->service->synthesised && d->policy == POLICY_GRANTED && !d->far_ready;
 }
 
 bool dialogue_awaits_verdict(const struct dialogue *d)

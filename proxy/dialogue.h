@@ -26,7 +26,8 @@
 enum {
 	DIALOGUE_FIFO = 32,  /* replies outstanding at most; more commands are held */
 	DIALOGUE_HELO = 80,  /* octets kept of a HELO name, its NUL included */
-	DIALOGUE_PATH = 112, /* octets kept of a path for the log, its NUL included */
+	DIALOGUE_PATH = 88,  /* octets kept of a path for the log, its NUL included */
+	DIALOGUE_SAID = 160, /* octets kept of what an unfit far has said, with its NUL */
 };
 
 /* ---- what a service is: data, shared by all its sessions ---- */
@@ -44,21 +45,35 @@ enum dialogue_far_tls {
 	DIALOGUE_FAR_ENCRYPT, /* STARTTLS, or nothing is said at all */
 };
 
+/* What is said to a far that wants AUTH, in base64 (RFC 4616, and LOGIN's two answers).
+ */
+struct dialogue_credentials {
+	const char *plain, *user, *password;
+};
+
 struct dialogue_service {
 	const char *hostname;
 	uint8_t near_tls; /* enum dialogue_near_tls */
 	uint8_t far_tls;  /* enum dialogue_far_tls */
 	/*
-	 * Greeting and EHLO are our own, and far is opened at the first RCPT of a
-	 * transaction. Else far is opened at once, and its words are mirrored.
+	 * Greeting and EHLO are our own, MAIL is held, and the policy is asked at each
+	 * RCPT: far is opened, or begun with, at the first of a transaction. Else far is
+	 * opened at once, and its words are mirrored.
 	 */
 	bool synthesised;
-	bool xclient;	  /* tell far the client's address, if it knows XCLIENT */
-	bool received;	  /* insert a Received line */
-	bool reject_bare; /* bare CR and LF in DATA are refused, not repaired */
+	bool early; /* synthesised: far is connected to at once, and waits for the policy
+		     */
+	bool own_greeting; /* mirrored: near is greeted in our own name, not in far's */
+	bool far_implicit; /* far speaks TLS from the first octet (RFC 8314) */
+	bool client_helo;  /* our own EHLO bears near's name, not ours */
+	bool xclient;	   /* tell far the client's address, if it knows XCLIENT */
+	bool received;	   /* insert a Received line */
+	bool reject_bare;  /* bare CR and LF in DATA are refused, not repaired */
 	uint32_t offer; /* synthesised: SMTP_KW bits; STARTTLS and AUTH are ours to add */
-	uint32_t mechanisms;   /* AUTH let through inside TLS: 1u << SMTP_AUTH_… */
-	uint64_t message_size; /* octets; 0: what the far side says */
+	uint32_t mechanisms; /* AUTH let through inside TLS: 1u << SMTP_AUTH_… */
+	bool auth_clear;     /* ... and in clear as well: near is in the house */
+	const struct dialogue_credentials *credentials; /* AUTH of our own, or NULL */
+	uint64_t message_size;		      /* octets; 0: what the far side says */
 	uint32_t command_length, auth_length; /* octets of a line with its CRLF */
 	uint32_t recipients;		      /* a transaction */
 	uint32_t disorder; /* commands refused by ourselves before we hang up */
@@ -69,11 +84,12 @@ struct dialogue_service {
 
 /* What the shell is to do next. */
 enum dialogue_want {
-	DIALOGUE_READ,		 /* go on with the next line or reply */
-	DIALOGUE_HOLD,		 /* not yet: bring this one again after the next event */
-	DIALOGUE_BODY,		 /* stream near's octets through body until it ends */
-	DIALOGUE_ASK_POLICY,	 /* where `asked` may be sent: dialogue_policy() */
-	DIALOGUE_OPEN_FAR,	 /* connect, then dialogue_far_up() or _far_lost() */
+	DIALOGUE_READ,	     /* go on with the next line or reply */
+	DIALOGUE_HOLD,	     /* not yet: bring this one again after the next event */
+	DIALOGUE_BODY,	     /* stream near's octets through body until it ends */
+	DIALOGUE_ASK_POLICY, /* what `asked` demands: dialogue_policy() */
+	DIALOGUE_OPEN_FAR,   /* connect, then dialogue_far_up() or _far_lost() */
+	DIALOGUE_NEXT_FAR, /* `unfit`, for `reason`: dialogue_policy(), OPEN or REFUSED */
 	DIALOGUE_START_TLS_NEAR, /* flush, shake hands, then dialogue_near_tls() */
 	DIALOGUE_START_TLS_FAR,	 /* likewise; dialogue_far_tls() or _far_lost() */
 	DIALOGUE_CLOSE,		 /* flush near, then end the session */
@@ -110,8 +126,8 @@ enum dialogue_end {
 
 enum dialogue_verdict {
 	DIALOGUE_POLICY_REFUSED, /* the recipient is answered by a reply line of ours */
-	DIALOGUE_POLICY_SERVED,	 /* the far leg that is up serves it */
-	DIALOGUE_POLICY_OPEN, /* a new far leg is needed; not behind an accepted RCPT */
+	DIALOGUE_POLICY_SERVED,	 /* the far leg that is up, or waits, serves it */
+	DIALOGUE_POLICY_OPEN, /* a new far leg is needed; not behind a RCPT passed on */
 };
 
 struct dialogue {
@@ -121,6 +137,8 @@ struct dialogue {
 	uint8_t near, far, policy;
 	uint8_t near_before; /* what near was when its chunk began */
 	uint8_t end;	     /* enum dialogue_end */
+	uint8_t demand;	     /* enum dialogue_far_tls, of the leg in use or to come */
+	uint8_t auth_step;   /* of our own AUTH LOGIN */
 	bool near_tls, far_tls, far_ready, esmtp, authenticated;
 	bool far_knows; /* far has taken an EHLO or HELO */
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
@@ -151,7 +169,8 @@ struct dialogue {
 	char from[DIALOGUE_PATH]; /* the last MAIL's, ... */
 	char to[DIALOGUE_PATH];	  /* ... and its first RCPT's */
 	const char *reason;	  /* why it ended or will end, or "" */
-	struct span asked;	  /* the recipient's domain, inside the held line */
+	const char *unfit;	  /* NEXT_FAR: the enhanced status code of `reason` */
+	struct span asked;	  /* RCPT's domain, or MAIL's, inside the held line */
 };
 
 /* What an event may write to. */
@@ -163,6 +182,9 @@ struct dialogue_io {
 	size_t near_behind; /* octets of near at hand behind the line of this event */
 	size_t far_behind;  /* octets of far behind the reply of this event */
 	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
+	bool ask_sender;    /* mirrored: the policy is asked about MAIL's domain */
+	char *said; /* takes far's words where they make it unfit (DIALOGUE_SAID), or NULL
+		     */
 };
 
 /*
@@ -183,8 +205,21 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 /* Near's handshake is done. (After a failed one nobody is there to be told: no event.) */
 enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_io *io);
 
+/*
+ * What is demanded of the leg that is opened or begun with next; the service's far_tls
+ * where nobody says otherwise. Stands before dialogue_far_up() or dialogue_policy().
+ */
+void dialogue_demand(struct dialogue *d, enum dialogue_far_tls demand);
+
 enum dialogue_want dialogue_far_up(struct dialogue *d, const struct dialogue_io *io);
 enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io *io);
+
+/*
+ * The shell has found a fault with the leg that is up: NEXT_FAR, or a 421 where there can
+ * be no other. `reason` stays valid as long as the dialogue.
+ */
+enum dialogue_want dialogue_far_unfit(struct dialogue *d, const char *code,
+	const char *reason, const struct dialogue_io *io);
 
 /*
  * The far leg could not be had, failed or ended; `reason` in plain words, one line, a
@@ -195,8 +230,8 @@ enum dialogue_want dialogue_far_lost(
 	struct dialogue *d, const char *reason, const struct dialogue_io *io);
 
 /*
- * The answer to DIALOGUE_ASK_POLICY; `refusal` is a reply line without its end that stays
- * valid until the held line was taken, or NULL.
+ * The answer to DIALOGUE_ASK_POLICY or _NEXT_FAR; `refusal` is a reply line without its
+ * end that stays valid until the held line was taken, or NULL. A 421 ends the session.
  */
 enum dialogue_want dialogue_policy(struct dialogue *d, enum dialogue_verdict verdict,
 	const char *refusal, const struct dialogue_io *io);
@@ -235,6 +270,12 @@ bool dialogue_closed(const struct dialogue *d);
 
 /* Whether far is to be open. Once false the shell drops it, mid-message or not. */
 bool dialogue_needs_far(const struct dialogue *d);
+
+/* Far is connected but not begun with: what it says is kept until then. */
+bool dialogue_far_waits(const struct dialogue *d);
+
+/* A leg is being made ready for a recipient whose policy is known. */
+bool dialogue_preparing(const struct dialogue *d);
 
 /* A whole message was passed on, and its reply is owed: never cut this short. */
 bool dialogue_awaits_verdict(const struct dialogue *d);

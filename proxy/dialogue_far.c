@@ -25,18 +25,31 @@ static bool negative(const struct smtp_reply *reply)
 	return reply->code / 100 == 4 || reply->code / 100 == 5;
 }
 
-/* Nothing can be done with this far: near is told why. */
-static enum dialogue_want far_unfit(struct dialogue *d, const char *code,
-	const char *reason, const struct dialogue_io *io)
+/* Far's own words, for the one who is told that it is unfit. */
+static void note_said(const struct smtp_reply *reply, const struct dialogue_io *io)
 {
-	return hang_up(d, code, DIALOGUE_END_SERVER, reason, io);
+	size_t cursor = 0;
+	struct span text = { "", 0 };
+	if (!io->said)
+		return;
+	smtp_reply_line(reply, &cursor, &text);
+	int n = (int)(text.length < DIALOGUE_SAID ? text.length : DIALOGUE_SAID);
+	snprintf(io->said, DIALOGUE_SAID, "%03u %.*s", reply->code, n, text.at);
 }
 
 /* Far says what no server may: it is not trusted with anything more. */
 static enum dialogue_want nonsense(struct dialogue *d, const struct dialogue_io *io)
 {
-	return far_unfit(
-		d, "421 4.3.0", "the mail server gave an answer that makes no sense", io);
+	return dialogue_far_unfit(
+		d, "4.3.0", "the mail server gave an answer that makes no sense", io);
+}
+
+/* Far says no to what every session begins with. */
+static enum dialogue_want refused(struct dialogue *d, const char *code,
+	const char *reason, const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	note_said(reply, io);
+	return dialogue_far_unfit(d, code, reason, io);
 }
 
 /* ---- what near sees ---- */
@@ -47,15 +60,18 @@ static enum dialogue_want take_greeting(
 	bool greeted = d->near != NEAR_UNGREETED;
 	if (positive(reply) && reply->code != 220)
 		return nonsense(d, io);
-	if (negative(reply) && greeted)
-		return far_unfit(d, "421 4.3.0", "the mail server refused to serve", io);
-	if (!greeted)
+	/* What nobody has authenticated must not steer near. */
+	bool ours = d->service->own_greeting;
+	if (negative(reply) && (greeted || ours))
+		return refused(d, "4.3.0", "the mail server refused to serve", reply, io);
+	if (!greeted && !ours)
 		smtp_reply_write(io->near_out, reply);
 	if (negative(reply))
 		return finish(d, NULL, DIALOGUE_END_SERVER,
 			"the mail server refused to serve", io);
-	if (!greeted)
-		d->near = NEAR_GREETED;
+	if (!greeted && ours)
+		greet(d, io);
+	d->near = greeted ? d->near : NEAR_GREETED;
 	if (d->service->synthesised || d->service->far_tls != DIALOGUE_FAR_CLEAR ||
 		d->service->xclient)
 		far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
@@ -144,6 +160,9 @@ static enum dialogue_want take_mail(
 static enum dialogue_want take_rcpt(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
+	/* It went right behind a MAIL of ours that far did not take. */
+	if (d->mail_refused && d->service->synthesised)
+		return answer_refused_mail(io);
 	smtp_reply_write(io->near_out, reply);
 	if (positive(reply) && d->mail)
 		d->recipients++;
@@ -282,9 +301,49 @@ static void write_xclient(const struct dialogue *d, const struct dialogue_io *io
 	buf_puts(io->far_out, "\r\n");
 }
 
-/* Far's keywords are known: near may go on, after XCLIENT where wanted and offered. */
+/* Far is told who we are: only under TLS, which credentials demand. */
+static enum dialogue_want authenticate(struct dialogue *d, const struct dialogue_io *io)
+{
+	uint32_t offered = d->far_ehlo.mechanisms;
+	if (offered & (1u << SMTP_AUTH_PLAIN))
+		buf_printf(
+			io->far_out, "AUTH PLAIN %s\r\n", d->service->credentials->plain);
+	else if (offered & (1u << SMTP_AUTH_LOGIN))
+		buf_puts(io->far_out, "AUTH LOGIN\r\n");
+	else
+		return dialogue_far_unfit(d, "4.7.0",
+			"the mail server offers neither AUTH PLAIN nor LOGIN", io);
+	d->auth_step = 0;
+	expect_push(d, EXPECT_OWN_AUTH);
+	return DIALOGUE_READ;
+}
+
+static enum dialogue_want take_own_auth(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	const struct dialogue_credentials *credentials = d->service->credentials;
+	bool login = !(d->far_ehlo.mechanisms & (1u << SMTP_AUTH_PLAIN));
+	if (reply->code == 334 && login && d->auth_step < 2) {
+		buf_printf(io->far_out, "%s\r\n",
+			d->auth_step++ == 0 ? credentials->user : credentials->password);
+		expect_push(d, EXPECT_OWN_AUTH);
+		return DIALOGUE_READ;
+	}
+	if (!positive(reply))
+		return refused(
+			d, "4.7.8", "the mail server refuses our credentials", reply, io);
+	d->far_ready = true;
+	return DIALOGUE_READ;
+}
+
+/*
+ * Far's keywords are known: near may go on, after AUTH of our own or XCLIENT where that
+ * is wanted and offered.
+ */
 static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *io)
 {
+	if (d->service->credentials && d->far_tls)
+		return authenticate(d, io);
 	uint32_t address = d->far_ehlo.xclient & (1u << SMTP_XCLIENT_ADDR);
 	if (!d->service->xclient || !(d->far_ehlo.keywords & SMTP_KW(XCLIENT)) ||
 		!address) {
@@ -299,12 +358,13 @@ static enum dialogue_want settle(struct dialogue *d, const struct dialogue_io *i
 static enum dialogue_want take_own_ehlo(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
-	bool clear = d->service->far_tls == DIALOGUE_FAR_CLEAR || d->far_clear;
-	bool encrypt = d->service->far_tls == DIALOGUE_FAR_ENCRYPT && !d->far_tls;
+	bool clear = d->demand == DIALOGUE_FAR_CLEAR || d->far_clear;
+	bool encrypt = d->demand == DIALOGUE_FAR_ENCRYPT && !d->far_tls;
 	if (!positive(reply)) {
 		if (encrypt)
-			return far_unfit(d, "421 4.7.4",
-				"the mail server refuses EHLO, TLS is demanded", io);
+			return refused(d, "4.7.4",
+				"the mail server refuses EHLO, and TLS is demanded",
+				reply, io);
 		far_hello(d, "HELO", EXPECT_OWN_HELO, io);
 		return DIALOGUE_READ;
 	}
@@ -314,7 +374,7 @@ static enum dialogue_want take_own_ehlo(
 	if (clear || d->far_tls)
 		return settle(d, io);
 	if (!offered)
-		return encrypt ? far_unfit(d, "421 4.7.4",
+		return encrypt ? dialogue_far_unfit(d, "4.7.4",
 					 "the mail server does not offer STARTTLS", io)
 			       : settle(d, io);
 	/* Nothing that was said in clear counts under TLS (RFC 3207 §4.2). */
@@ -328,8 +388,8 @@ static enum dialogue_want take_own_helo(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (!positive(reply))
-		return far_unfit(
-			d, "421 4.3.0", "the mail server refuses EHLO and HELO", io);
+		return refused(
+			d, "4.3.0", "the mail server refuses EHLO and HELO", reply, io);
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->far_ready = d->far_knows = true;
 	return DIALOGUE_READ;
@@ -342,8 +402,8 @@ static enum dialogue_want take_own_starttls(
 		d->far = FAR_HANDSHAKE;
 		return DIALOGUE_START_TLS_FAR;
 	}
-	if (d->service->far_tls == DIALOGUE_FAR_ENCRYPT)
-		return far_unfit(d, "421 4.7.4", "the mail server refuses STARTTLS", io);
+	if (d->demand == DIALOGUE_FAR_ENCRYPT)
+		return refused(d, "4.7.4", "the mail server refuses STARTTLS", reply, io);
 	/* The leg is still in clear and in step: no need for another. */
 	d->far_clear = true;
 	far_hello(d, "EHLO", EXPECT_OWN_EHLO, io);
@@ -355,8 +415,8 @@ static enum dialogue_want take_own_xclient(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
 	if (reply->code != 220)
-		return far_unfit(d, "421 4.3.0",
-			"the mail server refuses XCLIENT or this client", io);
+		return refused(d, "4.3.0",
+			"the mail server refuses XCLIENT or this client", reply, io);
 	d->far_knows = false;
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->far_ready = true;
@@ -407,6 +467,7 @@ static const struct answer {
 	[EXPECT_OWN_HELO] = { take_own_helo, USUAL, false },
 	[EXPECT_OWN_STARTTLS] = { take_own_starttls, USUAL, false },
 	[EXPECT_OWN_XCLIENT] = { take_own_xclient, USUAL, false },
+	[EXPECT_OWN_AUTH] = { take_own_auth, USUAL | CLASS_3, false },
 	[EXPECT_OWN_MAIL] = { take_own_mail, USUAL, false },
 	[EXPECT_OWN_RSET] = { swallow, USUAL, false },
 	[EXPECT_OWN_CHUNK] = { swallow, USUAL, false },
@@ -414,10 +475,18 @@ static const struct answer {
 };
 static_assert(sizeof(answers) / sizeof(*answers) == EXPECTS, "an answer each");
 
+bool is_visible(enum expect what)
+{
+	return what != EXPECT_NOTHING && answers[what].visible;
+}
+
 /* 421 at any time: far is about to close. */
 static enum dialogue_want far_closes(struct dialogue *d, bool awaited,
 	const struct smtp_reply *reply, const struct dialogue_io *io)
 {
+	if (dialogue_preparing(d))
+		return refused(
+			d, "4.3.0", "the mail server closed the session", reply, io);
 	if (d->service->synthesised && !awaited)
 		return dialogue_far_lost(
 			d, "the mail server closed the session (421)", io);
@@ -454,7 +523,7 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 	if (status != SMTP_REPLY_OK)
 		return nonsense(d, io);
 	enum expect head = expect_pop(d);
-	bool awaited = head != EXPECT_NOTHING && answers[head].visible;
+	bool awaited = is_visible(head);
 	if (reply->code == 421 && head != EXPECT_GREETING)
 		return far_closes(d, awaited, reply, io);
 	/* An answer to nothing would be taken for the answer to near's next command. */
@@ -463,7 +532,7 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 		return nonsense(d, io);
 	/* RFC 3207 §6: what stands behind the 220 was said by nobody in TLS. */
 	if (head == EXPECT_OWN_STARTTLS && reply->code == 220 && io->far_behind > 0)
-		return far_unfit(
-			d, "421 4.7.5", "octets behind the answer to STARTTLS", io);
+		return dialogue_far_unfit(
+			d, "4.7.5", "octets behind the answer to STARTTLS", io);
 	return answers[head].take(d, reply, io);
 }

@@ -169,6 +169,33 @@ static const char *forward_mail(struct dialogue *d, const struct smtp_path *path
 	return refusal;
 }
 
+/* The policy says no, for this recipient or (421) for all of the session. */
+static enum dialogue_want say_refusal(struct dialogue *d, const struct dialogue_io *io)
+{
+	const char *refusal = d->refusal;
+	d->policy = POLICY_NONE;
+	if (strncmp(refusal, "421", 3) == 0)
+		return finish(d, refusal, DIALOGUE_END_SERVER, refusal, io);
+	say(io, refusal);
+	return DIALOGUE_READ;
+}
+
+/* Whether the sender's domain allows this MAIL. If not, *want is what comes of it. */
+static bool sender_allowed(struct dialogue *d, struct span domain,
+	const struct dialogue_io *io, enum dialogue_want *want)
+{
+	switch (d->policy) {
+	case POLICY_NONE:
+		d->policy = POLICY_ASKED;
+		d->asked = domain;
+		*want = DIALOGUE_ASK_POLICY;
+		return false;
+	case POLICY_ASKED: *want = DIALOGUE_HOLD; return false;
+	case POLICY_REFUSED: *want = say_refusal(d, io); return false;
+	default: return true;
+	}
+}
+
 enum dialogue_want near_mail(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
@@ -182,6 +209,9 @@ enum dialogue_want near_mail(
 				      : read_mail(d, argument, &path, &rest, &wishes);
 	if (refusal)
 		return refuse(d, refusal, io);
+	enum dialogue_want want;
+	if (io->ask_sender && !sender_allowed(d, path.domain, io, &want))
+		return want;
 	transaction_clear(d, io); /* chunks refused or recipients taken without a MAIL */
 	if (d->service->synthesised) {
 		buf_printf(io->held, "%.*s\r\n", (int)argument.length, argument.at);
@@ -202,15 +232,14 @@ enum dialogue_want near_mail(
 
 /* ---- RCPT ---- */
 
-/* Far refused the MAIL: its answer, once for each recipient. */
-static enum dialogue_want answer_refused_mail(const struct dialogue_io *io)
+enum dialogue_want answer_refused_mail(const struct dialogue_io *io)
 {
 	buf_append(io->near_out, buf_head(io->held), buf_length(io->held));
 	return DIALOGUE_READ;
 }
 
-/* The held MAIL goes before the first RCPT that far gets to see. */
-static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue_io *io)
+/* The held MAIL goes before the first RCPT that far gets to see. False: it cannot. */
+static bool release_mail(struct dialogue *d, const struct dialogue_io *io)
 {
 	struct span argument = { (const char *)buf_head(io->held),
 		buf_length(io->held) - 2 };
@@ -221,10 +250,10 @@ static enum dialogue_want release_mail(struct dialogue *d, const struct dialogue
 	const char *refusal = forward_mail(d, &path, rest, EXPECT_OWN_MAIL, io);
 	buf_release(io->held);
 	if (!refusal)
-		return DIALOGUE_HOLD;
+		return true;
 	d->mail_refused = true;
 	buf_printf(io->held, "%s\r\n", refusal);
-	return answer_refused_mail(io);
+	return false;
 }
 
 /* Synthesised: whether this RCPT may go now. If not, *want is what comes before. */
@@ -232,8 +261,14 @@ static bool decided(struct dialogue *d, const struct smtp_path *path,
 	const struct dialogue_io *io, enum dialogue_want *want)
 {
 	*want = DIALOGUE_HOLD;
-	if (d->mail_refused) {
-		*want = answer_refused_mail(io);
+	if (d->mail_refused || transaction_lost(d, io)) {
+		if (!drained(d))
+			return false;
+		if (d->mail_refused)
+			answer_refused_mail(io);
+		else
+			say_lost(d, io);
+		*want = DIALOGUE_READ;
 		return false;
 	}
 	switch (d->policy) {
@@ -244,18 +279,15 @@ static bool decided(struct dialogue *d, const struct smtp_path *path,
 		return false;
 	case POLICY_ASKED: return false;
 	case POLICY_REFUSED:
-		if (!drained(d))
-			return false;
-		say(io, d->refusal);
-		d->policy = POLICY_NONE;
-		*want = DIALOGUE_READ;
+		if (drained(d))
+			*want = say_refusal(d, io);
 		return false;
 	default:
-		if (!d->far_ready || !drained(d))
+		if (!d->far_ready)
 			return false;
-		if (buf_length(io->held) == 0)
+		if (buf_length(io->held) == 0 || release_mail(d, io))
 			return true;
-		*want = release_mail(d, io);
+		*want = answer_refused_mail(io);
 		return false;
 	}
 }
@@ -361,6 +393,12 @@ enum dialogue_want near_data(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
 	const char *refusal = NULL;
+	if (transaction_lost(d, io)) {
+		if (!drained(d))
+			return DIALOGUE_HOLD;
+		say_lost(d, io);
+		return data_refused(d, io);
+	}
 	if (argument.length > 0)
 		refusal = "501 5.5.4 DATA takes no parameter";
 	else if (!d->mail)
@@ -451,7 +489,8 @@ enum dialogue_want near_bdat(
 			DIALOGUE_END_ABUSE, "BDAT without a size", io);
 	if (!d->refusing) {
 		const char *fault = chunk_fault(d, octets);
-		if (d->far == FAR_GONE && !d->service->synthesised)
+		if (d->far == FAR_GONE &&
+			(!d->service->synthesised || transaction_lost(d, io)))
 			swallow_chunks(d, NULL);
 		else if (fault && !drained(d))
 			return DIALOGUE_HOLD;

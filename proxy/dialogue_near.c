@@ -76,7 +76,7 @@ void say_ehlo(struct dialogue *d, struct span greeting, const struct dialogue_io
 			ehlo.size = far->size;
 		if (ehlo.size != 0)
 			ehlo.keywords |= SMTP_KW(SIZE);
-		if (d->near_tls)
+		if (d->near_tls || service->auth_clear)
 			ehlo.mechanisms = far->mechanisms & service->mechanisms;
 		if (ehlo.mechanisms != 0)
 			ehlo.keywords |= SMTP_KW(AUTH);
@@ -133,7 +133,7 @@ static enum dialogue_want near_auth(
 		length++;
 	struct span name = { argument.at, length };
 	int mechanism = smtp_mechanism_find(name);
-	if (!d->near_tls && d->service->mechanisms != 0)
+	if (!d->near_tls && d->service->mechanisms != 0 && !d->service->auth_clear)
 		return refuse(d, "538 5.7.11 AUTH needs TLS: say STARTTLS first", io);
 	if (!(d->near_keywords & SMTP_KW(AUTH)))
 		return refuse(d, "502 5.5.1 AUTH is not offered", io);

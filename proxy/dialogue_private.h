@@ -5,8 +5,8 @@
 
 /*
  * What the parts of the dialogue share: dialogue.c (its life and its other events),
- * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message) and
- * dialogue_far.c (replies).
+ * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message), dialogue_far.c
+ * (replies) and dialogue_leg.c (the far leg's beginning and end).
  */
 
 #include "dialogue.h"
@@ -26,6 +26,7 @@ enum near_state {
 enum far_state {
 	FAR_NONE, /* not asked for yet */
 	FAR_OPENING,
+	FAR_WAITING, /* connected, and nothing is asked of it yet */
 	FAR_HANDSHAKE,
 	FAR_UP,
 	FAR_GONE, /* lost, or dropped by us */
@@ -58,6 +59,7 @@ enum expect {
 	EXPECT_OWN_HELO,
 	EXPECT_OWN_STARTTLS,
 	EXPECT_OWN_XCLIENT,
+	EXPECT_OWN_AUTH,
 	EXPECT_OWN_MAIL,
 	EXPECT_OWN_RSET,
 	EXPECT_OWN_CHUNK, /* the Received line as a chunk of its own */
@@ -116,16 +118,29 @@ extern const char no_recipients[];
 /* DATA was refused: a message that follows unasked must not be read as commands. */
 enum dialogue_want data_refused(struct dialogue *d, const struct dialogue_io *io);
 
+/* Our own greeting to near. */
+void greet(struct dialogue *d, const struct dialogue_io *io);
+
+/* Whether near awaits the reply that is expected so. */
+bool is_visible(enum expect what);
+
 /* Far is of no use any more; what near is owed is answered when it asks. */
 void far_drop(struct dialogue *d, const char *reason);
 
 /* "451 4.4.2 HOSTNAME REASON": the message was not passed on whole, because far went. */
 void say_lost(const struct dialogue *d, const struct dialogue_io *io);
 
+/* Synthesised: far went with what it knew of this transaction, which ends by itself. */
+bool transaction_lost(const struct dialogue *d, const struct dialogue_io *io);
+
 /* ---- commands: dialogue_near.c calls dialogue_mail.c ---- */
 
 enum dialogue_want near_mail(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io);
+
+/* Far refused the MAIL: its answer, once for each recipient. */
+enum dialogue_want answer_refused_mail(const struct dialogue_io *io);
+
 enum dialogue_want near_rcpt(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io);
 enum dialogue_want near_data(

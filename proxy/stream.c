@@ -53,6 +53,8 @@ struct dialogue_io stream_io(struct stream *s, const struct trace *trace)
 		.near_behind = buf_length(&s->near_in),
 		.far_behind = buf_length(&s->far_in),
 		.tls_busy = s->tls_busy,
+		.ask_sender = s->ask_sender,
+		.said = s->said,
 	};
 }
 
@@ -119,7 +121,7 @@ static bool far_step(
 		return false;
 	struct smtp_reply reply = { 0 };
 	enum smtp_reply_status status = SMTP_REPLY_PARTIAL;
-	if (buf_length(&s->far_in) > 0)
+	if (buf_length(&s->far_in) > 0 && !dialogue_far_waits(&s->dialogue))
 		status = smtp_reply(buf_head(&s->far_in), buf_length(&s->far_in),
 			&s->dialogue.service->reply, &reply);
 	struct dialogue_io io = stream_io(s, trace);

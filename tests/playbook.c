@@ -187,12 +187,24 @@ static void expect_asked(struct world *w, const struct step *step)
 		printf("#\tseen: %.*s\n", (int)asked.length, asked.at);
 }
 
+static void expect_next(struct world *w, const struct step *step)
+{
+	const struct dialogue *d = &w->stage.stream.dialogue;
+	bool next = w->stage.asked && !dialogue_needs_far(d);
+	if (!next)
+		fault(w, step, "no other far is wanted");
+	else if (strcmp(d->unfit, step->text) != 0 && fault(w, step, "another code"))
+		printf("#\tseen: %s\n", d->unfit);
+}
+
 static void expect(struct world *w, const struct step *step)
 {
 	if (step->kind == STEP_EXPECT)
 		expect_line(w, step);
 	else if (step->kind == STEP_CLOSED)
 		expect_closed(w, step);
+	else if (step->kind == STEP_NEXT)
+		expect_next(w, step);
 	else
 		expect_asked(w, step);
 }
@@ -213,7 +225,7 @@ static void expect_silence(struct world *w, const struct step *step)
 static bool expects(const struct step *step)
 {
 	return step->kind == STEP_EXPECT || step->kind == STEP_CLOSED ||
-	       step->kind == STEP_ASKED;
+	       step->kind == STEP_ASKED || step->kind == STEP_NEXT;
 }
 
 static bool play(const struct playbook *book, bool slowly)
@@ -222,6 +234,7 @@ static bool play(const struct playbook *book, bool slowly)
 	w.stage.piece = slowly ? 1 : 0;
 	w.stage.far_refused = book->far_refused;
 	w.stage.far_silent = book->far_silent;
+	w.stage.ask_sender = book->ask_sender;
 	stage_begin(&w.stage, &book->service);
 	bool expected = true;
 	const struct step *step = book->steps;

@@ -25,6 +25,7 @@ enum step_kind {
 	STEP_EXPECT,
 	STEP_CLOSED,
 	STEP_ASKED,
+	STEP_NEXT,
 	STEP_END, /* behind the last one */
 };
 
@@ -44,7 +45,7 @@ struct playbook {
 	const char *path;
 	struct dialogue_service service;
 	bool only_daemon, only_whole;
-	bool far_refused, far_silent;
+	bool far_refused, far_silent, ask_sender;
 	struct step *steps;
 	size_t count;
 	const char *fault; /* why it could not be read */

@@ -172,6 +172,8 @@ static bool read_policy(struct playbook *book, const char *text)
 	const char *rest;
 	if (word(text, "asked", &rest))
 		return set_text(book, add(book, STEP_ASKED, false), rest, false);
+	if (word(text, "next", &rest))
+		return set_text(book, add(book, STEP_NEXT, false), rest, false);
 	struct step *step = add(book, STEP_POLICY, false);
 	if (word(text, "open", &rest))
 		step->word = POLICY_WORD_OPEN;
@@ -235,11 +237,25 @@ static const struct setting {
 	SET("bare-newline", "normalize", reject_bare, false),
 	SET("bare-newline", "reject", reject_bare, true),
 	SET("ehlo", "synthesised", synthesised, true),
+	SET("far", "early", early, true),
+	SET("far", "implicit", far_implicit, true),
+	SET("greeting", "own", own_greeting, true),
+	SET("helo", "client", client_helo, true),
+	SET("auth-clear", "yes", auth_clear, true),
 #undef SET
 };
 
 static bool set(struct playbook *book, const char *key, const char *value)
 {
+	static const struct dialogue_credentials credentials = {
+		.plain = "AHVzZXIAc2VjcmV0", .user = "dXNlcg==", .password = "c2VjcmV0"
+	};
+	if (strcmp(key, "credentials") == 0 && strcmp(value, "yes") == 0) {
+		book->service.credentials = &credentials;
+		return true;
+	}
+	if (strcmp(key, "sender-policy") == 0 && strcmp(value, "yes") == 0)
+		return book->ask_sender = true;
 	if (strcmp(key, "auth") == 0)
 		return set_mechanisms(&book->service, value) ||
 		       wrong(book, "no such mechanism");

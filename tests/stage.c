@@ -114,7 +114,8 @@ void stage_obey(struct stage *stage, enum dialogue_want want)
 {
 	switch (want) {
 	case DIALOGUE_OPEN_FAR: far_open(stage); break;
-	case DIALOGUE_ASK_POLICY: stage->asked = true; break;
+	case DIALOGUE_ASK_POLICY:
+	case DIALOGUE_NEXT_FAR: stage->asked = true; break;
 	case DIALOGUE_START_TLS_NEAR: stage->near.shaking = true; break;
 	case DIALOGUE_START_TLS_FAR: stage->far.shaking = true; break;
 	case DIALOGUE_CLOSE:
@@ -210,6 +211,7 @@ void stage_begin(struct stage *stage, const struct dialogue_service *service)
 	static const struct address server = { AF_INET, 25, { 192, 0, 2, 25 } };
 	buf_pool_init(&stage->pool, 0);
 	stream_init(&stage->stream, &stage->pool, service);
+	stage->stream.ask_sender = stage->ask_sender;
 	stage->near.open = true;
 	stage->trace = (struct trace){ .hostname = service->hostname,
 		.client = &client,

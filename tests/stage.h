@@ -44,7 +44,7 @@ struct side {
 
 struct stage {
 	size_t piece; /* octets taken from a side at once; 0: all there is room for */
-	bool far_refused, far_silent;
+	bool far_refused, far_silent, ask_sender;
 	struct buf_pool pool;
 	struct stream stream;
 	struct trace trace;

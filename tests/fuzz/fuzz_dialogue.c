@@ -554,12 +554,20 @@ static void step(struct play *p)
 
 static struct dialogue_service service(struct input *in)
 {
-	unsigned flags = take(in), tls = take(in), limit = take(in);
+	static const struct dialogue_credentials credentials = { "AHVzZXIAc2VjcmV0",
+		"dXNlcg==", "c2VjcmV0" };
+	unsigned flags = take(in), tls = take(in), limit = take(in), more = take(in);
 	return (struct dialogue_service){
 		.hostname = "proxy.example",
 		.near_tls = tls % 4,
 		.far_tls = tls / 4 % 3,
 		.synthesised = flags & 1,
+		.early = (flags & 1) && (more & 1),
+		.client_helo = more & 2,
+		.own_greeting = more & 4,
+		.far_implicit = !(flags & 1) && (more & 8),
+		.credentials = !(flags & 1) && (more & 16) ? &credentials : NULL,
+		.auth_clear = more & 32,
 		.xclient = flags & 2,
 		.received = flags & 4,
 		.reject_bare = flags & 8,
@@ -584,6 +592,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p->service = service(&p->in);
 	p->client.rude = size > 0 && (data[0] & 16);
 	push(&p->client.asked, GREETING);
+	p->stage.ask_sender = !p->service.synthesised && size > 3 && (data[3] & 64);
 	stage_begin(&p->stage, &p->service);
 	settle(p);
 	while (p->in.left > 0 && !p->stage.over)
