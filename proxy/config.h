@@ -65,6 +65,9 @@ enum config_bare_newline {
 
 enum config_route { ROUTE_INTERCEPT, ROUTE_SMARTHOST, ROUTE_RELAY, ROUTES };
 
+/* The last is NULL. */
+extern const char *const config_route_names[ROUTES + 1];
+
 enum config_source { SOURCE_AUTO, SOURCE_TRANSPARENT, SOURCE_ADDRESS };
 
 enum config_relay_tls { RELAY_TLS_STARTTLS, RELAY_TLS_IMPLICIT, RELAY_TLS_MODES };

@@ -6,7 +6,6 @@
 #include "config_schema.h"
 #include "smtp.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,12 +134,10 @@ static bool has_port(const char *value)
 enum config_value_status config_set_route(
 	const struct config_key *key, void *base, const char *value)
 {
-	static const char *const words[] = { "intercept", "smarthost", "relay", NULL };
-	static_assert(sizeof(words) / sizeof(words[0]) == ROUTES + 1, "a word each");
 	struct config_outbound *outbound = base;
 	char word[16];
 	const char *host = first_word(value, word, sizeof(word));
-	int route = config_word_find(words, word);
+	int route = config_word_find(config_route_names, word);
 
 	(void)key;
 	if (route < 0 || (route == ROUTE_RELAY) != (*host != '\0'))

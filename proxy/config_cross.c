@@ -7,7 +7,11 @@
 
 #include <string.h>
 
-enum { SMTP_PORT = 25, SMTPS_PORT = 465 };
+enum {
+	SMTP_PORT = 25,
+	SMTPS_PORT = 465,
+	FAMILIES = 2,
+};
 
 /* The line of a key's first value in the i-th section of its kind, 0 for none. */
 static unsigned key_line(const struct config_reader *reader, enum config_section section,
@@ -33,9 +37,12 @@ static unsigned outbound_line(
 	return line > 0 ? line : reader->config->outbound[i].line;
 }
 
-static const char *word(const char *name, unsigned value)
+static const char *const family_names[FAMILIES] = { "IPv4", "IPv6" };
+static const sa_family_t families[FAMILIES] = { AF_INET, AF_INET6 };
+
+static const char *family_name(sa_family_t family)
 {
-	return config_key_find(SECTION_INBOUND, name)->words[value];
+	return family_names[family == AF_INET6];
 }
 
 static void check_log(struct config_reader *reader)
@@ -73,24 +80,29 @@ static void check_mandatory(struct config_reader *reader, const struct config_ke
 	}
 }
 
-static void check_tls(struct config_reader *reader, unsigned i)
+static void check_certificate(
+	struct config_reader *reader, enum config_near_tls tls, unsigned line)
+{
+	if (tls != NEAR_TLS_OFF && reader->config->pair_count == 0)
+		config_fault(reader, line,
+			"tls = %s, and there is no certificate: write certificate = and "
+			"key = in [tls], or tls = off",
+			config_key_find(SECTION_INBOUND, "tls")->words[tls]);
+}
+
+static void check_auth(struct config_reader *reader, unsigned i)
 {
 	const struct config_inbound *inbound = &reader->config->inbound[i];
 
-	if (inbound->tls != NEAR_TLS_OFF && reader->config->pair_count == 0)
-		config_fault(reader, inbound_line(reader, i, "tls"),
-			"tls = %s, and there is no certificate: write certificate = and "
-			"key = in [tls], or tls = off",
-			word("tls", inbound->tls));
 	if (inbound->tls == NEAR_TLS_OFF && inbound->auth != 0)
 		config_fault(reader, inbound_line(reader, i, "auth"),
 			"auth passes only inside TLS, and this service has tls = off");
 }
 
-static bool listens(const struct config_inbound *inbound, sa_family_t family)
+static bool listens(const struct address *listen, unsigned count, sa_family_t family)
 {
-	for (unsigned i = 0; i < inbound->listen_count; i++) {
-		if (inbound->listen[i].family == family)
+	for (unsigned i = 0; i < count; i++) {
+		if (listen[i].family == family)
 			return true;
 	}
 	return false;
@@ -110,24 +122,111 @@ static bool reaches(const struct config_inbound *inbound, sa_family_t family)
 /* A client's address can be kept only towards a backend of its own family. */
 static void check_transparent(struct config_reader *reader, unsigned i)
 {
-	static const struct {
-		sa_family_t family;
-		const char *name;
-	} families[] = { { AF_INET, "IPv4" }, { AF_INET6, "IPv6" } };
 	const struct config_inbound *inbound = &reader->config->inbound[i];
 
 	if (inbound->client_address != CLIENT_ADDRESS_TRANSPARENT)
 		return;
-	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
-		if (listens(inbound, families[f].family) &&
-			!reaches(inbound, families[f].family))
+	for (size_t f = 0; f < FAMILIES; f++) {
+		if (listens(inbound->listen, inbound->listen_count, families[f]) &&
+			!reaches(inbound, families[f]))
 			config_fault(reader, inbound_line(reader, i, "client-address"),
 				"client-address = transparent: clients come by %s, and "
 				"no backend has an %s address; add one, or do not "
 				"listen there",
-				families[f].name, families[f].name);
+				family_names[f], family_names[f]);
 	}
 }
+
+/* ---- [outbound] ---- */
+
+/* Keys that only some routes know. */
+static void check_route_keys(struct config_reader *reader, unsigned i)
+{
+	enum {
+		INTERCEPT = 1u << ROUTE_INTERCEPT,
+		SMARTHOST = 1u << ROUTE_SMARTHOST,
+		RELAY = 1u << ROUTE_RELAY
+	};
+	static const struct {
+		const char *name;
+		unsigned routes;
+		const char *why;
+	} keys[] = {
+		{ "relay-tls", RELAY, "TLS follows the policy of each domain" },
+		{ "credentials", RELAY, "servers on the Internet ask for none" },
+		{ "allow-private", INTERCEPT, "it judges intercepted destinations" },
+		{ "offer", INTERCEPT | SMARTHOST, "the relay's own keywords are shown" },
+	};
+	enum config_route route = reader->config->outbound[i].route;
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+		unsigned line = key_line(reader, SECTION_OUTBOUND, i, keys[k].name);
+
+		if (line > 0 && (keys[k].routes & 1u << route) == 0)
+			config_fault(reader, line,
+				"%s means nothing with route = %s (%s): take it out",
+				keys[k].name, config_route_names[route], keys[k].why);
+	}
+}
+
+static bool serves(const struct config_outbound *outbound, sa_family_t family)
+{
+	for (unsigned i = 0; i < outbound->backends_count; i++) {
+		if (outbound->backends[i].base.family == family)
+			return true;
+	}
+	return false;
+}
+
+static void check_backends(struct config_reader *reader, unsigned i)
+{
+	const struct config_outbound *outbound = &reader->config->outbound[i];
+
+	if (outbound->listen_count == 0 || outbound->backends_count == 0)
+		return;
+	for (size_t f = 0; f < FAMILIES; f++) {
+		if (serves(outbound, families[f]) &&
+			listens(outbound->listen, outbound->listen_count, families[f]))
+			return;
+	}
+	config_fault(reader, outbound_line(reader, i, "backends"),
+		"backends: none of them can come, for listen has no address of their "
+		"version of IP");
+}
+
+/* A connection has one family: that it leaves from is that of where it goes. */
+static void check_source(struct config_reader *reader, unsigned i)
+{
+	const struct config_outbound *outbound = &reader->config->outbound[i];
+	sa_family_t own = outbound->source_address.family;
+	sa_family_t relay = outbound->relay.address.family;
+	unsigned line = outbound_line(reader, i, "source");
+	bool to_address = outbound->route == ROUTE_RELAY && relay != AF_UNSPEC;
+	char text[ADDRESS_TEXT];
+
+	for (size_t f = 0; f < FAMILIES; f++) {
+		if (outbound->source == SOURCE_ADDRESS && families[f] != own &&
+			outbound->route == ROUTE_INTERCEPT &&
+			listens(outbound->listen, outbound->listen_count, families[f]))
+			config_fault(reader, line,
+				"source = %s: what comes by %s leaves by %s; do not "
+				"listen there, or write source = auto",
+				address_host(&outbound->source_address, text),
+				family_names[f], family_names[f]);
+		if (outbound->source == SOURCE_TRANSPARENT && to_address &&
+			families[f] != relay && serves(outbound, families[f]))
+			config_fault(reader, line,
+				"source = transparent: backends come by %s, and the "
+				"relay has an %s address",
+				family_names[f], family_name(relay));
+	}
+	if (outbound->source == SOURCE_ADDRESS && to_address && own != relay)
+		config_fault(reader, line, "source = %s: the relay has an %s address",
+			address_host(&outbound->source_address, text),
+			family_name(relay));
+}
+
+/* ---- what is listened at ---- */
 
 /* Port 0 is another one each time. IPv4 and IPv6 wildcards stand side by side. */
 static bool same_socket(const struct address *a, const struct address *b)
@@ -218,8 +317,17 @@ void config_cross_check(struct config_reader *reader)
 			check_mandatory(reader, &config_keys[k]);
 	}
 	for (unsigned i = 0; i < config->inbound_count; i++) {
-		check_tls(reader, i);
+		check_certificate(
+			reader, config->inbound[i].tls, inbound_line(reader, i, "tls"));
+		check_auth(reader, i);
 		check_transparent(reader, i);
+	}
+	for (unsigned i = 0; i < config->outbound_count; i++) {
+		check_certificate(
+			reader, config->outbound[i].tls, outbound_line(reader, i, "tls"));
+		check_route_keys(reader, i);
+		check_backends(reader, i);
+		check_source(reader, i);
 	}
 	for (unsigned i = 0; i < services; i++) {
 		for (unsigned n = 0; n < listening(reader, i).count; n++)

@@ -54,6 +54,9 @@ static const struct {
 	{ SECTION_POLICY, "cache" },
 };
 
+const char *const config_route_names[ROUTES + 1] = { "intercept", "smarthost", "relay",
+	NULL };
+
 static const char *const near_tls_words[] = { "off", "offer", "require", "implicit",
 	NULL };
 static const char *const outbound_tls_words[] = { "off", "offer", NULL };
