@@ -3,21 +3,18 @@
 
 """How the backend learns the client's address, how we learn it from a balancer, IPv6."""
 
-import contextlib
-import ctypes
 import itertools
-import os
 import re
 import socket
 import ssl
 import struct
-import subprocess
 
 import pytest
 
 from harness import mail, peer
 from harness.backend import EXTENSIONS, Backend
 from harness.net import Deadline, free_port
+from harness.netns import Net
 from harness.peer import Listener
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -384,39 +381,27 @@ def test_backends_in_turn(daemon, backend, tls):
 
 # -- transparent
 
-class Lan:
-    """Three namespaces: the Internet (198.51.100.9), the proxy between, the backend (10.9.9.2)."""
+class Lan(Net):
+    """The Internet (198.51.100.9), the proxy between, the backend (10.9.9.2)."""
 
     client, backend = "198.51.100.9", "10.9.9.2"
 
     def __init__(self):
-        stem = f"sealpost-{os.getpid()}"
-        self.names = {n: f"{stem}-{n}" for n in ("out", "proxy", "in")}
-
-    def run(self, name, *command, text=None):
-        subprocess.run(["ip", "netns", "exec", self.names[name], *command], check=True,
-                       capture_output=True, input=text)
+        super().__init__("out", "proxy", "in")
 
     def __enter__(self):
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "add", name], check=True)
-        for name in self.names:
-            self.run(name, "ip", "link", "set", "lo", "up")
-        for name, far, route in (("out", self.client, "198.51.100.1"),
-                                 ("in", self.backend, "10.9.9.1")):
-            self.run("proxy", "ip", "link", "add", name, "type", "veth", "peer", "name", "eth0",
-                     "netns", self.names[name])
-            self.run("proxy", "ip", "addr", "add", f"{route}/24", "dev", name)
-            self.run("proxy", "ip", "link", "set", name, "up")
-            self.run(name, "ip", "addr", "add", f"{far}/24", "dev", "eth0")
-            self.run(name, "ip", "link", "set", "eth0", "up")
-            self.run(name, "ip", "route", "add", "default", "via", route)
+        super().__enter__()
+        for name, far, near in (("out", self.client, "198.51.100.1"),
+                                ("in", self.backend, "10.9.9.1")):
+            self.cable("proxy", name, name)
+            self.address("proxy", name, f"{near}/24")
+            self.address(name, "eth0", f"{far}/24")
+            self.default_route(name, near)
         return self
 
     def divert(self, port):
-        self.run("proxy", "ip", "rule", "add", "fwmark", "0x19", "lookup", "25")
-        self.run("proxy", "ip", "route", "add", "local", "default", "dev", "lo", "table", "25")
-        self.run("proxy", "nft", "-f", "-", text=f"""
+        self.keep_marked("proxy")
+        self.nft("proxy", f"""
 table ip sealpost {{
 	chain prerouting {{
 		type filter hook prerouting priority mangle;
@@ -424,25 +409,7 @@ table ip sealpost {{
 			meta mark set 0x19 accept
 	}}
 }}
-""".encode())
-
-    @contextlib.contextmanager
-    def inside(self, name):
-        """Sockets made here are made in that namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{self.names[name]}", os.O_RDONLY)
-        try:
-            assert libc.setns(there, 0x40000000) == 0, os.strerror(ctypes.get_errno())
-            yield
-        finally:
-            libc.setns(home, 0x40000000)
-            os.close(home)
-            os.close(there)
-
-    def __exit__(self, *_):
-        for name in self.names.values():
-            subprocess.run(["ip", "netns", "del", name], check=True)
+""")
 
 
 @pytest.mark.namespaces

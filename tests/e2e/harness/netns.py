@@ -33,6 +33,8 @@ class Net:
         for name, real in self.names.items():
             subprocess.run(["ip", "netns", "add", real], check=True)
             self.run(name, "ip", "link", "set", "lo", "up")
+            # Addresses are there at once, nobody is asked for a second whether they are free.
+            self.sysctl(name, "ipv6/conf/default/accept_dad", 0)
         return self
 
     def __exit__(self, *_):
@@ -72,10 +74,9 @@ class Net:
         self.run(other, "ip", "link", "set", there, "up")
 
     def address(self, name, device, *networks):
-        """Each as 192.0.2.1/24; it is there at once, nobody is asked whether it is free."""
+        """Each as 192.0.2.1/24."""
         for network in networks:
-            self.run(name, "ip", "addr", "add", network, "dev", device,
-                     *(["nodad"] if ":" in network else []))
+            self.run(name, "ip", "addr", "add", network, "dev", device)
 
     def default_route(self, name, *gateways):
         for gateway in gateways:
@@ -94,7 +95,7 @@ class Net:
     def nft(self, name, rules):
         self.run(name, "nft", "-f", "-", text=rules)
 
-    def divert(self, name):
+    def keep_marked(self, name):
         """Packets with our mark are ours, whatever their destination: TPROXY's other half."""
         for family in ("-4", "-6"):
             self.run(name, "ip", family, "rule", "add", "fwmark", "0x19", "lookup", "25")
