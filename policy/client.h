@@ -36,16 +36,20 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
 /* The waiter is gone: its answer is dropped when it comes. */
 void policy_client_cancel(struct policy_client *client, const void *waiter);
 
-/* Reads what has come. False: the process is gone, attach anew. */
+/* Reads what has come; take all answers and lines for the log thereafter, or it reads no
+ * more. False: the process is gone, or talks nonsense: attach anew. */
 bool policy_client_receive(struct policy_client *client, double now);
 
 /* The next answer that is due, or NULL. */
 struct peer *policy_client_next(struct policy_client *client, void **waiter);
 
-/* What the process said of itself last, and a line for the log (false: none is left). */
+/* What the process said of itself last (before it has said anything: ask at MAIL), and a
+ * line for the log (false: none is left). */
 struct policy_state policy_client_state(const struct policy_client *client);
 bool policy_client_log(struct policy_client *client, struct message_log *log);
 
+/* Answers are shared: nobody changes them. A peer that was made elsewhere is held once.
+ */
 struct peer *peer_hold(struct peer *peer);
 void peer_release(struct peer *peer); /* NULL is allowed */
 

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * A topic is a domain in a direction that is being asked about or whose answer is kept:
+ * one at a time for each, so that all who ask meanwhile wait for the same answer. A
+ * waiter stands in its topic's line, and once there is an answer among those that are
+ * due.
+ */
+
+#include "client.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	KEPT = 1024,  /* answers */
+	ASKED = 4096, /* questions under way */
+	LOGS = 16,
+	BUCKETS = 1024, /* of each table */
+	ROUND = 64,	/* packets that are read in a row */
+};
+
+/* A ring of members, or of none but its head. */
+struct ring {
+	struct ring *next, *previous;
+};
+
+struct topic {
+	struct ring by_name; /* in its bucket */
+	struct ring by_id;   /* in its bucket, while it is asked about */
+	struct ring by_age;  /* among what is kept, or what is asked */
+	struct ring waiters;
+	enum direction direction;
+	char domain[REQUIREMENT_NAME];
+	uint32_t id;
+	struct peer *answer; /* NULL while it is asked about */
+};
+
+struct waiter {
+	struct ring in_line; /* of its topic, or of those that are due */
+	struct ring by_name; /* in its bucket */
+	void *name;
+	struct peer *answer; /* once it is due */
+};
+
+struct policy_client {
+	int fd; /* -1: nobody is there */
+	uint32_t last_id;
+	uint64_t seed; /* so that nobody can choose domains that share a bucket */
+	struct policy_state state;
+	struct ring asked, kept; /* the oldest stand first */
+	struct ring due;
+	unsigned asked_count, kept_count;
+	struct ring topics[BUCKETS], ids[BUCKETS], waiters[BUCKETS];
+	struct message_log logs[LOGS];
+	unsigned log_first, log_count;
+	uint8_t packet[MESSAGE_MAX];
+};
+
+/* What is answered where nobody can be asked; never freed. */
+static const struct peer unavailable = {
+	.status = PEER_UNAVAILABLE,
+	.where = "default",
+	.text = "the policy process is not there, or has too much to do",
+};
+
+/* ---- rings ---- */
+
+static void ring_init(struct ring *ring)
+{
+	ring->next = ring->previous = ring;
+}
+
+static bool ring_is_empty(const struct ring *ring)
+{
+	return ring->next == ring;
+}
+
+static void ring_append(struct ring *ring, struct ring *member)
+{
+	member->next = ring;
+	member->previous = ring->previous;
+	ring->previous->next = member;
+	ring->previous = member;
+}
+
+static void ring_remove(struct ring *member)
+{
+	member->next->previous = member->previous;
+	member->previous->next = member->next;
+	ring_init(member);
+}
+
+#define HOLDER(type, link, member) ((type *)((char *)(member)-offsetof(type, link)))
+
+/* ---- answers ---- */
+
+struct peer *peer_hold(struct peer *peer)
+{
+	if (peer != &unavailable)
+		peer->references++;
+	return peer;
+}
+
+/* `references` counts who holds it beside the first, so that a new peer is held once. */
+void peer_release(struct peer *peer)
+{
+	if (!peer || peer == &unavailable)
+		return;
+	if (peer->references == 0)
+		peer_free(peer);
+	else
+		peer->references--;
+}
+
+static struct peer *nobody_answers(void)
+{
+	return (struct peer *)&unavailable;
+}
+
+/* ---- topics ---- */
+
+static struct ring *topic_bucket(
+	struct policy_client *client, enum direction direction, const char *domain)
+{
+	uint64_t hash = client->seed ^ direction;
+	for (; *domain; domain++)
+		hash = (hash ^ (uint8_t)*domain) * 0x100000001b3u;
+	return &client->topics[(hash ^ hash >> 32) % BUCKETS];
+}
+
+static struct topic *topic_find(
+	struct policy_client *client, enum direction direction, const char *domain)
+{
+	struct ring *bucket = topic_bucket(client, direction, domain);
+	for (struct ring *r = bucket->next; r != bucket; r = r->next) {
+		struct topic *topic = HOLDER(struct topic, by_name, r);
+		if (topic->direction == direction && strcmp(topic->domain, domain) == 0)
+			return topic;
+	}
+	return NULL;
+}
+
+static struct topic *topic_find_asked(struct policy_client *client, uint32_t id)
+{
+	struct ring *bucket = &client->ids[id % BUCKETS];
+	for (struct ring *r = bucket->next; r != bucket; r = r->next) {
+		struct topic *topic = HOLDER(struct topic, by_id, r);
+		if (topic->id == id)
+			return topic;
+	}
+	return NULL;
+}
+
+/* It is asked about from now on. NULL without memory. */
+static struct topic *topic_new(
+	struct policy_client *client, enum direction direction, const char *domain)
+{
+	struct topic *topic = calloc(1, sizeof(*topic));
+	if (!topic)
+		return NULL;
+	topic->direction = direction;
+	strncpy(topic->domain, domain, sizeof(topic->domain) - 1);
+	topic->id = ++client->last_id;
+	ring_init(&topic->waiters);
+	ring_append(topic_bucket(client, direction, domain), &topic->by_name);
+	ring_append(&client->ids[topic->id % BUCKETS], &topic->by_id);
+	ring_append(&client->asked, &topic->by_age);
+	client->asked_count++;
+	return topic;
+}
+
+/* Nobody may be waiting for it. */
+static void topic_free(struct policy_client *client, struct topic *topic)
+{
+	if (topic->answer)
+		client->kept_count--;
+	else
+		client->asked_count--;
+	ring_remove(&topic->by_name);
+	ring_remove(&topic->by_id);
+	ring_remove(&topic->by_age);
+	peer_release(topic->answer);
+	free(topic);
+}
+
+static struct topic *oldest(struct ring *by_age)
+{
+	return HOLDER(struct topic, by_age, by_age->next);
+}
+
+/* Used just now: the last to be dropped. */
+static void topic_touch(struct policy_client *client, struct topic *topic)
+{
+	ring_remove(&topic->by_age);
+	ring_append(&client->kept, &topic->by_age);
+}
+
+static bool is_worth_keeping(const struct policy_client *client, const struct peer *peer)
+{
+	switch ((enum peer_status)peer->status) {
+	case PEER_FINE:
+	case PEER_NO_DOMAIN:
+	case PEER_NULL_MX: break;
+	default: return false;
+	}
+	return peer->lifetime > 0 &&
+	       (peer->direction == DIRECTION_HOST ||
+		       peer->generation == client->state.generation);
+}
+
+/* From asked to kept, or to nothing. Takes over the caller's hold of the answer. */
+static void topic_answered(struct policy_client *client, struct topic *topic,
+	struct peer *answer, double now)
+{
+	if (!is_worth_keeping(client, answer)) {
+		topic_free(client, topic);
+		peer_release(answer);
+		return;
+	}
+	answer->until = now + answer->lifetime;
+	topic->answer = answer;
+	client->asked_count--;
+	client->kept_count++;
+	ring_remove(&topic->by_id);
+	topic_touch(client, topic);
+	if (client->kept_count > KEPT)
+		topic_free(client, oldest(&client->kept));
+}
+
+static void drop_kept(struct policy_client *client)
+{
+	while (!ring_is_empty(&client->kept))
+		topic_free(client, oldest(&client->kept));
+}
+
+/* A clock that was set back does not make an answer live longer. */
+static bool is_fresh(const struct peer *answer, double now)
+{
+	return now < answer->until && now >= answer->until - answer->lifetime;
+}
+
+/* ---- waiters ---- */
+
+static struct ring *waiter_bucket(struct policy_client *client, const void *name)
+{
+	uint64_t hash = (uint64_t)(uintptr_t)name * 0x9e3779b97f4a7c15u;
+	return &client->waiters[(hash >> 32) % BUCKETS];
+}
+
+/* NULL without memory. */
+static struct waiter *waiter_new(
+	struct policy_client *client, struct topic *topic, void *name)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return NULL;
+	waiter->name = name;
+	ring_append(&topic->waiters, &waiter->in_line);
+	ring_append(waiter_bucket(client, name), &waiter->by_name);
+	return waiter;
+}
+
+static void waiter_free(struct waiter *waiter)
+{
+	ring_remove(&waiter->in_line);
+	ring_remove(&waiter->by_name);
+	peer_release(waiter->answer);
+	free(waiter);
+}
+
+/* All who wait for this topic have their answer. */
+static void waiters_due(
+	struct policy_client *client, struct topic *topic, struct peer *answer)
+{
+	while (!ring_is_empty(&topic->waiters)) {
+		struct waiter *waiter =
+			HOLDER(struct waiter, in_line, topic->waiters.next);
+		waiter->answer = peer_hold(answer);
+		ring_remove(&waiter->in_line);
+		ring_append(&client->due, &waiter->in_line);
+	}
+}
+
+void policy_client_cancel(struct policy_client *client, const void *name)
+{
+	struct ring *bucket = waiter_bucket(client, name);
+	for (struct ring *r = bucket->next; r != bucket; r = r->next) {
+		struct waiter *waiter = HOLDER(struct waiter, by_name, r);
+		if (waiter->name == name) {
+			waiter_free(waiter);
+			return;
+		}
+	}
+}
+
+struct peer *policy_client_next(struct policy_client *client, void **name)
+{
+	if (ring_is_empty(&client->due))
+		return NULL;
+	struct waiter *waiter = HOLDER(struct waiter, in_line, client->due.next);
+	struct peer *answer = waiter->answer;
+	*name = waiter->name;
+	waiter->answer = NULL;
+	waiter_free(waiter);
+	return answer;
+}
+
+/* ---- its life ---- */
+
+struct policy_client *policy_client_new(void)
+{
+	struct policy_client *client = calloc(1, sizeof(*client));
+	if (!client)
+		return NULL;
+	client->fd = -1;
+	client->seed = (uint64_t)(uintptr_t)client * 0x9e3779b97f4a7c15u;
+	client->state.inbound_demands = true;
+	ring_init(&client->asked);
+	ring_init(&client->kept);
+	ring_init(&client->due);
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		ring_init(&client->topics[i]);
+		ring_init(&client->ids[i]);
+		ring_init(&client->waiters[i]);
+	}
+	return client;
+}
+
+void policy_client_attach(struct policy_client *client, int fd)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = fd;
+	while (!ring_is_empty(&client->asked)) {
+		struct topic *topic = oldest(&client->asked);
+		waiters_due(client, topic, nobody_answers());
+		topic_free(client, topic);
+	}
+	/* A new process counts its generations anew. */
+	if (fd >= 0)
+		drop_kept(client);
+}
+
+void policy_client_free(struct policy_client *client)
+{
+	void *name;
+	if (!client)
+		return;
+	policy_client_attach(client, -1);
+	drop_kept(client);
+	for (struct peer *p; (p = policy_client_next(client, &name));)
+		peer_release(p);
+	free(client);
+}
+
+/* ---- asking ---- */
+
+static bool send_question(struct policy_client *client, const struct topic *topic)
+{
+	struct question question = { .id = topic->id, .direction = topic->direction };
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	memcpy(question.domain, topic->domain, sizeof(question.domain));
+	size_t length = message_write_question(packet, sizeof(packet), &question);
+	return length > 0 && send(client->fd, packet, length,
+				     MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
+}
+
+/* Asks about a topic that is new. False: it cannot be. */
+static bool ask(struct policy_client *client, enum direction direction,
+	const char *domain, void *name)
+{
+	if (client->fd < 0 || client->asked_count >= ASKED ||
+		strlen(domain) >= REQUIREMENT_NAME)
+		return false;
+	struct topic *topic = topic_new(client, direction, domain);
+	if (!topic)
+		return false;
+	struct waiter *waiter = waiter_new(client, topic, name);
+	if (waiter && send_question(client, topic))
+		return true;
+	if (waiter)
+		waiter_free(waiter);
+	topic_free(client, topic);
+	return false;
+}
+
+struct peer *policy_client_ask(struct policy_client *client, enum direction direction,
+	const char *domain, void *name, double now)
+{
+	struct topic *topic = topic_find(client, direction, domain);
+	if (topic && topic->answer && is_fresh(topic->answer, now)) {
+		topic_touch(client, topic);
+		return peer_hold(topic->answer);
+	}
+	if (topic && topic->answer) {
+		topic_free(client, topic);
+		topic = NULL;
+	}
+	bool asked = topic ? waiter_new(client, topic, name) != NULL
+			   : ask(client, direction, domain, name);
+	return asked ? NULL : nobody_answers();
+}
+
+/* ---- what the process says ---- */
+
+static bool take_answer(struct policy_client *client, size_t length, double now)
+{
+	uint32_t id;
+	struct peer *answer = message_read_answer(client->packet, length, &id);
+	struct topic *topic = answer ? topic_find_asked(client, id) : NULL;
+	bool fits = topic && answer->direction == topic->direction &&
+		    strcmp(answer->domain, topic->domain) == 0;
+	if (!fits) {
+		peer_free(answer);
+		return false;
+	}
+	waiters_due(client, topic, answer);
+	topic_answered(client, topic, answer, now);
+	return true;
+}
+
+static bool take_state(struct policy_client *client, size_t length)
+{
+	struct policy_state state;
+	if (!message_read_state(client->packet, length, &state))
+		return false;
+	client->state = state;
+	drop_kept(client);
+	return true;
+}
+
+static bool take_log(struct policy_client *client, size_t length)
+{
+	unsigned last = (client->log_first + client->log_count) % LOGS;
+	if (!message_read_log(client->packet, length, &client->logs[last]))
+		return false;
+	client->log_count++;
+	return true;
+}
+
+static bool take(struct policy_client *client, size_t length, double now)
+{
+	switch (message_type(client->packet, length)) {
+	case MESSAGE_ANSWER: return take_answer(client, length, now);
+	case MESSAGE_STATE: return take_state(client, length);
+	case MESSAGE_LOG: return take_log(client, length);
+	default: return false;
+	}
+}
+
+bool policy_client_receive(struct policy_client *client, double now)
+{
+	for (unsigned i = 0; i < ROUND && client->log_count < LOGS; i++) {
+		ssize_t length = recv(client->fd, client->packet, sizeof(client->packet),
+			MSG_DONTWAIT | MSG_TRUNC);
+		if (length < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+		if (length == 0 || (size_t)length > sizeof(client->packet) ||
+			!take(client, (size_t)length, now))
+			return false;
+	}
+	return true;
+}
+
+struct policy_state policy_client_state(const struct policy_client *client)
+{
+	return client->state;
+}
+
+bool policy_client_log(struct policy_client *client, struct message_log *log)
+{
+	if (client->log_count == 0)
+		return false;
+	*log = client->logs[client->log_first];
+	client->log_first = (client->log_first + 1) % LOGS;
+	client->log_count--;
+	return true;
+}
