@@ -38,12 +38,17 @@ extern const struct demand demand_default;
  */
 bool policyfile_domain(const char *file_name, char domain[REQUIREMENT_NAME]);
 
+/* The one way to write an address literal, "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC
+ * 5952), or false: it is none. */
+bool policyfile_literal(const char *text, char literal[REQUIREMENT_NAME]);
+
 /*
  * Every fault goes to `faults` as "path:line: message", all of them, not the first alone.
- * NULL when there was one, or without memory.
+ * NULL when there was one, or without memory; even then `subdomains` says whether the
+ * file was meant for the names below its domain, as far as that could be read.
  */
 struct policyfile *policyfile_read(
-	FILE *in, const char *path, const char *domain, FILE *faults);
+	FILE *in, const char *path, const char *domain, FILE *faults, bool *subdomains);
 void policyfile_free(struct policyfile *file); /* NULL is allowed */
 
 #endif
