@@ -22,7 +22,7 @@ MESSAGE = b"Subject: hello\r\n\r\nhello there\r\n"
 class Internet:
     """Hosts get an address of their own each, 198.51.100.10 and so on, and listen at port 25."""
 
-    def __init__(self, zoo):
+    def __init__(self, zoo, dns="127.0.0.1"):
         self.zoo = zoo
         # Not below pytest's folder, which only root may enter.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-internet-"))
@@ -32,7 +32,7 @@ class Internet:
         self.hosts = {}
         self._last = 9
         self._open = contextlib.ExitStack()
-        self.dns = self._open.enter_context(Dns())
+        self.dns = self._open.enter_context(Dns(dns))
 
     def __enter__(self):
         return self
