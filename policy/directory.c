@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "directory.h"
+
+#include "directory_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A file name, and what is known of it. */
+struct entry {
+	char domain[REQUIREMENT_NAME];
+	struct version version;	      /* the last good one */
+	char fault[REQUIREMENT_TEXT]; /* why what is there now is no good, or "" */
+	bool subdomains;	      /* of what is there now, as far as it is known */
+	bool expired;		      /* by the time it was read */
+};
+
+/* By domain. */
+struct set {
+	struct entry *entries;
+	size_t count;
+};
+
+struct directory {
+	char *path;
+	uid_t owner;
+	struct set set;
+	uint64_t generation;
+	unsigned faults;
+	char closed[REQUIREMENT_TEXT]; /* why it could never be read, or "" */
+};
+
+/* One reading of all files. */
+struct reading {
+	struct directory *directory;
+	struct source source;
+	struct set set;
+	FILE *faults;
+	size_t known; /* entries that were there before */
+	bool changed;
+};
+
+/* ---- entries ---- */
+
+static int entry_compare(const void *a, const void *b)
+{
+	const struct entry *left = a, *right = b;
+
+	return strcmp(left->domain, right->domain);
+}
+
+static int domain_compare(const void *domain, const void *entry)
+{
+	return strcmp(domain, ((const struct entry *)entry)->domain);
+}
+
+static struct entry *set_find(const struct set *set, const char *domain)
+{
+	if (set->count == 0)
+		return NULL;
+	return bsearch(
+		domain, set->entries, set->count, sizeof(struct entry), domain_compare);
+}
+
+static void set_free(struct set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		version_free(&set->entries[i].version);
+	free(set->entries);
+	*set = (struct set){ NULL, 0 };
+}
+
+/* ---- faults ---- */
+
+__attribute__((format(printf, 2, 3))) static void fault(
+	struct reading *reading, const char *format, ...)
+{
+	va_list arguments;
+
+	reading->directory->faults++;
+	fprintf(reading->faults, "%s", reading->directory->path);
+	va_start(arguments, format);
+	vfprintf(reading->faults, format, arguments);
+	va_end(arguments);
+	fputc('\n', reading->faults);
+}
+
+__attribute__((format(printf, 3, 4))) static void warning(
+	const struct reading *reading, const struct entry *entry, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(reading->faults, "%s/%s.policy: warning: ", reading->directory->path,
+		entry->domain);
+	va_start(arguments, format);
+	vfprintf(reading->faults, format, arguments);
+	va_end(arguments);
+	fputc('\n', reading->faults);
+}
+
+/* The first line, as it may stand in a reply of SMTP. */
+static void line_take(char *to, size_t size, const char *from)
+{
+	size_t i;
+
+	for (i = 0; i < size - 1 && from[i] != '\0' && from[i] != '\n'; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+	to[i] = '\0';
+}
+
+/* ---- one file ---- */
+
+static void name_fault(struct reading *reading, const char *name)
+{
+	const char *why = "no domain, no address in brackets, and not \"default\"";
+	char shown[REQUIREMENT_TEXT];
+
+	for (const char *c = name; *c != '\0'; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			why = "write a domain in lower case, and an address as "
+			      "[192.0.2.1] or [IPv6:2001:db8::1]";
+		if ((unsigned char)*c > 127) {
+			why = "write an international domain as A-labels: xn--...";
+			break;
+		}
+	}
+	line_take(shown, sizeof(shown), name);
+	fault(reading, "/%s: this name says not whose policy it is: %s", shown, why);
+}
+
+static void expiry_note(const struct reading *reading, struct entry *entry)
+{
+	int64_t expires = entry->version.file->expires;
+	time_t last = (time_t)expires - 1;
+	char day[32] = "";
+	struct tm tm;
+
+	entry->expired = expires != 0 && time(NULL) >= expires;
+	if (!entry->expired)
+		return;
+	if (gmtime_r(&last, &tm) != NULL)
+		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+	warning(reading, entry,
+		"expired: its last day was %s, and it counts as though it were not there",
+		day);
+}
+
+/* What is there is no good: what was there before goes on. */
+static void version_keep(
+	const struct reading *reading, struct entry *entry, struct entry *old)
+{
+	bool is_default = strcmp(entry->domain, "default") == 0;
+
+	if (old != NULL) {
+		entry->version = old->version;
+		old->version = (struct version){ .file = NULL };
+	}
+	if (entry->version.file != NULL)
+		warning(reading, entry, "the version before it stays in force");
+	else
+		warning(reading, entry, "mail of %s is answered 451 until this is mended",
+			is_default ? "all who have no file of their own" : entry->domain);
+}
+
+static void faults_pass(struct reading *reading, const char *text)
+{
+	fputs(text, reading->faults);
+	for (; (text = strchr(text, '\n')) != NULL; text++)
+		reading->directory->faults++;
+}
+
+static void entry_read(struct reading *reading, struct entry *entry, struct entry *old)
+{
+	static const char no_memory[] = "out of memory\n";
+	char *faults = NULL;
+	size_t length;
+	bool good = false;
+	FILE *to = open_memstream(&faults, &length);
+
+	if (to != NULL) {
+		good = version_read(&reading->source, entry->domain, to, &entry->version,
+			&entry->subdomains);
+		if (fclose(to) != 0 && good) {
+			version_free(&entry->version);
+			good = false;
+		}
+	}
+	if (!good) {
+		const char *why = faults != NULL && *faults != '\0' ? faults : no_memory;
+
+		line_take(entry->fault, sizeof(entry->fault), why);
+		faults_pass(reading, why);
+	}
+	free(faults);
+	reading->changed |= old == NULL || strcmp(entry->fault, old->fault) != 0 ||
+			    entry->subdomains != old->subdomains ||
+			    (good && !version_same(&entry->version, &old->version));
+	if (!good)
+		version_keep(reading, entry, old);
+	if (entry->version.file != NULL)
+		expiry_note(reading, entry);
+	reading->changed |= old != NULL && entry->expired != old->expired;
+}
+
+static void name_take(struct reading *reading, const char *name)
+{
+	struct entry *entry = &reading->set.entries[reading->set.count];
+
+	if (!policyfile_domain(name, entry->domain)) {
+		name_fault(reading, name);
+		return;
+	}
+	struct entry *old = set_find(&reading->directory->set, entry->domain);
+
+	reading->known += old != NULL;
+	reading->set.count++;
+	entry_read(reading, entry, old);
+}
+
+/* ---- all files ---- */
+
+/* Editors keep hidden files beside those that they work on. */
+static int is_policy(const struct dirent *entry)
+{
+	static const char suffix[] = ".policy";
+	size_t length = strlen(entry->d_name), end = sizeof(suffix) - 1;
+
+	return entry->d_name[0] != '.' && length > end &&
+	       strcmp(entry->d_name + length - end, suffix) == 0;
+}
+
+/* NULL, or why it cannot be known which files there are. */
+static const char *files_read(struct reading *reading)
+{
+	struct directory *directory = reading->directory;
+	struct dirent **names;
+	int count = scandir(directory->path, &names, is_policy, alphasort);
+
+	if (count < 0)
+		return strerror(errno);
+	reading->set.entries = calloc((size_t)count + 1, sizeof(struct entry));
+	for (int i = 0; i < count; i++) {
+		if (reading->set.entries != NULL)
+			name_take(reading, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	if (reading->set.entries == NULL)
+		return "out of memory";
+	if (count == 0)
+		fault(reading, ": there is no policy file in it: write default.policy");
+	qsort(reading->set.entries, reading->set.count, sizeof(struct entry),
+		entry_compare);
+	reading->changed |= reading->known < directory->set.count;
+	return NULL;
+}
+
+bool directory_reload(struct directory *directory, FILE *faults)
+{
+	struct reading reading = { .directory = directory, .faults = faults };
+	bool first = directory->generation == 0 || directory->closed[0] != '\0';
+
+	directory->faults = 0;
+	const char *why = source_open(&reading.source, directory->path, directory->owner);
+
+	if (why == NULL) {
+		why = files_read(&reading);
+		source_close(&reading.source);
+	}
+	if (why != NULL) {
+		fault(&reading, ": cannot be used: %s%s", why,
+			first ? ": all mail is answered 451 until this is mended"
+			      : ": the files read before stay in force");
+		if (first)
+			snprintf(directory->closed, sizeof(directory->closed), "%s: %s",
+				directory->path, why);
+		directory->generation += directory->generation == 0;
+		return false;
+	}
+	directory->closed[0] = '\0';
+	set_free(&directory->set);
+	directory->set = reading.set;
+	directory->generation += reading.changed || first;
+	return reading.changed || first;
+}
+
+struct directory *directory_open(const char *path, uid_t owner, FILE *faults)
+{
+	struct directory *directory = calloc(1, sizeof(*directory));
+
+	if (directory == NULL)
+		return NULL;
+	directory->owner = owner;
+	directory->path = strdup(path);
+	if (directory->path == NULL) {
+		free(directory);
+		return NULL;
+	}
+	directory_reload(directory, faults);
+	return directory;
+}
+
+void directory_close(struct directory *directory)
+{
+	if (directory == NULL)
+		return;
+	set_free(&directory->set);
+	free(directory->path);
+	free(directory);
+}
+
+/* ---- what is known ---- */
+
+uint64_t directory_generation(const struct directory *directory)
+{
+	return directory->generation;
+}
+
+unsigned directory_faults(const struct directory *directory)
+{
+	return directory->faults;
+}
+
+unsigned directory_count(const struct directory *directory)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < directory->set.count; i++)
+		count += directory->set.entries[i].version.file != NULL;
+	return count;
+}
+
+const struct policyfile *directory_file(const struct directory *directory, unsigned i)
+{
+	for (size_t at = 0; at < directory->set.count; at++) {
+		const struct policyfile *file = directory->set.entries[at].version.file;
+
+		if (file != NULL && i-- == 0)
+			return file;
+	}
+	return NULL;
+}
+
+/* A file that was never good may have meant to demand anything: it must be asked about.
+ */
+bool directory_demands_inbound(const struct directory *directory)
+{
+	for (size_t i = 0; i < directory->set.count; i++) {
+		const struct policyfile *file = directory->set.entries[i].version.file;
+
+		if (file == NULL || file->inbound.level > LEVEL_MAY)
+			return true;
+	}
+	return directory->closed[0] != '\0';
+}
+
+bool directory_needs_client_certificates(const struct directory *directory)
+{
+	for (size_t i = 0; i < directory->set.count; i++) {
+		const struct policyfile *file = directory->set.entries[i].version.file;
+
+		if (file != NULL && file->inbound.level > LEVEL_ENCRYPT)
+			return true;
+	}
+	return false;
+}
+
+/* ---- whose file ---- */
+
+/* Whether it decides, be it that it is broken. `below`: asked for a name below its own.
+ */
+static bool entry_decides(
+	const struct entry *entry, enum direction direction, int64_t now, bool below)
+{
+	if (entry == NULL)
+		return false;
+	const struct policyfile *file = entry->version.file;
+
+	if (file == NULL)
+		return !below || entry->subdomains;
+	if ((below && !file->subdomains) || (file->expires != 0 && now >= file->expires))
+		return false;
+	return direction == DIRECTION_INBOUND ? file->has_inbound : file->has_outbound;
+}
+
+static const struct entry *entry_for(const struct directory *directory,
+	enum direction direction, const char *domain, int64_t now)
+{
+	char literal[REQUIREMENT_NAME];
+	const char *name = policyfile_literal(domain, literal) ? literal : domain;
+
+	for (bool below = false; name != NULL; below = true) {
+		const struct entry *entry = set_find(&directory->set, name);
+
+		if (entry_decides(entry, direction, now, below))
+			return entry;
+		name = domain[0] != '[' ? strchr(name, '.') : NULL;
+		name += name != NULL;
+	}
+	const struct entry *entry = set_find(&directory->set, "default");
+
+	return entry_decides(entry, direction, now, false) ? entry : NULL;
+}
+
+static bool peer_fill(
+	const struct policyfile *file, enum direction direction, struct peer *peer)
+{
+	bool inbound = direction == DIRECTION_INBOUND;
+	const struct demand *demand = inbound ? &file->inbound : &file->outbound;
+
+	snprintf(peer->where, sizeof(peer->where), "%s:%u", file->path,
+		inbound ? file->inbound_line : file->outbound_line);
+	peer->demand = *demand;
+	if (demand->ca == NULL)
+		return true;
+	peer->demand.ca = malloc(demand->ca_length);
+	if (peer->demand.ca == NULL)
+		return false;
+	memcpy(peer->demand.ca, demand->ca, demand->ca_length);
+	return true;
+}
+
+static void peer_close(const char *where, const char *fault, struct peer *peer)
+{
+	peer->status = PEER_BROKEN;
+	snprintf(peer->where, sizeof(peer->where), "%s", where);
+	int used = snprintf(peer->text, sizeof(peer->text),
+		"the policy for %s cannot be read: ",
+		peer->domain[0] != '\0' ? peer->domain : "<>");
+
+	line_take(peer->text + used, sizeof(peer->text) - (size_t)used, fault);
+}
+
+bool directory_find(const struct directory *directory, enum direction direction,
+	const char *domain, int64_t now, struct peer *peer)
+{
+	const struct entry *entry = NULL;
+
+	peer->status = PEER_FINE;
+	peer->generation = directory->generation;
+	peer->text[0] = '\0';
+	peer->demand = demand_default;
+	snprintf(peer->where, sizeof(peer->where), "default");
+	snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
+	if (direction == DIRECTION_HOST)
+		return true;
+	if (directory->closed[0] != '\0') {
+		peer_close(directory->path, directory->closed, peer);
+		return true;
+	}
+	entry = entry_for(directory, direction, domain, now);
+	if (entry == NULL)
+		return true;
+	if (entry->version.file != NULL)
+		return peer_fill(entry->version.file, direction, peer);
+	peer_close(entry->domain, entry->fault, peer);
+	return true;
+}
