@@ -505,8 +505,19 @@ static void test_manual_examples(void **state)
 		config_free(parse_fine(at));
 		at = stop + 1;
 	}
-	assert_int_equal(count, 2);
+	assert_int_equal(count, 6);
 	free(manual);
+}
+
+/* The manual is written for a package, where SYSCONFDIR is /etc. */
+static const char *default_told(const struct config_key *key, char *text, size_t size)
+{
+	size_t length = strlen(SYSCONFDIR);
+
+	if (strncmp(key->fallback, SYSCONFDIR "/", length + 1) != 0)
+		return key->fallback;
+	snprintf(text, size, "/etc%s", key->fallback + length);
+	return text;
 }
 
 /* Every key has its paragraph, in its section, and that tells the default. */
@@ -538,11 +549,12 @@ static void test_manual_keys(void **state)
 			fail_msg("sealpost.conf(5) lacks the default of %s", key->name);
 		told += strlen("\nThe default is");
 		told += strspn(told, " \n");
-		if (strncmp(told, ".Cm ", 4) == 0)
-			told += 4;
-		size_t length = strlen(key->fallback);
+		if (*told == '.')
+			told += strlen(".Cm ");
+		const char *fallback = default_told(key, mark, sizeof(mark));
+		size_t length = strlen(fallback);
 
-		if (strncmp(told, key->fallback, length) != 0 ||
+		if (strncmp(told, fallback, length) != 0 ||
 			strchr(" .", told[length]) == NULL)
 			fail_msg("sealpost.conf(5) has another default of %s", key->name);
 	}
