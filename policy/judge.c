@@ -260,6 +260,21 @@ static enum verdict demand_mx(const struct matter *matter)
 	return VERDICT_MX;
 }
 
+/* What DNS says of the host, whatever the host itself says. */
+static enum verdict demand_dns(const struct matter *matter)
+{
+	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
+	switch (judge_dane_state(matter->peer, matter->candidate)) {
+	case DANE_UNAVAILABLE:
+		return is_dane_level(matter->peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
+	case DANE_ABSENT:
+	case DANE_UNUSABLE: return only ? VERDICT_DANE : VERDICT_PASS;
+	case DANE_USABLE: return VERDICT_PASS;
+	case DANE_FAILED: break;
+	}
+	return VERDICT_DANE;
+}
+
 static enum verdict demand_tls(const struct matter *matter)
 {
 	bool must = judge_encryption(matter->peer, matter->candidate) == ENCRYPTION_MUST;
@@ -289,9 +304,11 @@ static enum verdict demand_protocol(const struct matter *matter)
 		       : VERDICT_PROTOCOL;
 }
 
-static enum verdict dane_records(const struct matter *matter)
+static enum verdict demand_dane(const struct matter *matter)
 {
 	const struct chain_facts *chain = matter->facts->chain;
+	if (judge_dane_state(matter->peer, matter->candidate) != DANE_USABLE)
+		return VERDICT_PASS;
 	switch (chain ? (enum dane_match)chain->dane : DANE_MATCH_NOT_ASKED) {
 	case DANE_MATCH_EE: return VERDICT_PASS;
 	case DANE_MATCH_TA:
@@ -299,20 +316,6 @@ static enum verdict dane_records(const struct matter *matter)
 							      : VERDICT_DANE;
 	case DANE_MATCH_NOT_ASKED:
 	case DANE_MATCH_NONE: break;
-	}
-	return VERDICT_DANE;
-}
-
-static enum verdict demand_dane(const struct matter *matter)
-{
-	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
-	switch (judge_dane_state(matter->peer, matter->candidate)) {
-	case DANE_UNAVAILABLE:
-		return is_dane_level(matter->peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
-	case DANE_ABSENT:
-	case DANE_UNUSABLE: return only ? VERDICT_DANE : VERDICT_PASS;
-	case DANE_USABLE: return dane_records(matter);
-	case DANE_FAILED: break;
 	}
 	return VERDICT_DANE;
 }
@@ -375,6 +378,7 @@ enum verdict judge(const struct peer *peer, const struct candidate *candidate,
 	static enum verdict (*const demands[])(const struct matter *matter) = {
 		demand_sense,
 		demand_mx,
+		demand_dns,
 		demand_tls,
 		demand_protocol,
 		demand_dane,
