@@ -140,9 +140,10 @@ enum config_value_status config_set_route(
 	int route = config_word_find(config_route_names, word);
 
 	(void)key;
+	/* of a faulty one nothing follows for other keys */
+	outbound->route = route >= 0 ? (enum config_route)route : ROUTES;
 	if (route < 0 || (route == ROUTE_RELAY) != (*host != '\0'))
 		return VALUE_BAD;
-	outbound->route = (enum config_route)route;
 	if (route != ROUTE_RELAY)
 		return VALUE_OK;
 	enum config_value_status status =

@@ -162,7 +162,7 @@ static void check_route_keys(struct config_reader *reader, unsigned i)
 	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
 		unsigned line = key_line(reader, SECTION_OUTBOUND, i, keys[k].name);
 
-		if (line > 0 && (keys[k].routes & 1u << route) == 0)
+		if (line > 0 && route < ROUTES && (keys[k].routes & 1u << route) == 0)
 			config_fault(reader, line,
 				"%s means nothing with route = %s (%s): take it out",
 				keys[k].name, config_route_names[route], keys[k].why);

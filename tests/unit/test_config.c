@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 The Sealpost authors */
 #include "config.h"
 #include "config_schema.h"
+#include "config_text.h"
 #include "smtp.h"
 
 #include <errno.h>
@@ -16,59 +17,6 @@
 #include <cmocka.h>
 
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
-
-/* Three lines, so that what a case adds begins on line 4; and a service to end with. */
-#define SERVER	"[server]\nhostname = mail.example.com\n\n"
-#define SERVICE "[inbound]\ntls = off\nlisten = 192.0.2.1\nbackend = 10.0.0.10\n"
-#define PAIR	"[tls]\ncertificate = c.pem\nkey = k.pem\n"
-
-/* Parses `size` octets as the file "f"; *faults is the caller's to free. */
-static struct config *parse(const char *octets, size_t size, char **faults)
-{
-	size_t length;
-	FILE *in = fmemopen((void *)octets, size, "r");
-	FILE *out = open_memstream(faults, &length);
-
-	assert_non_null(in);
-	assert_non_null(out);
-	struct config *config = config_parse(in, "f", out);
-
-	fclose(in);
-	fclose(out);
-	return config;
-}
-
-static struct config *parse_fine(const char *text)
-{
-	char *faults;
-	struct config *config = parse(text, strlen(text), &faults);
-
-	assert_string_equal(faults, "");
-	assert_non_null(config);
-	free(faults);
-	return config;
-}
-
-static void assert_faults(const char *octets, size_t size, const char *expected)
-{
-	char *faults;
-	struct config *config = parse(octets, size, &faults);
-
-	assert_string_equal(faults, expected);
-	assert_null(config);
-	assert_int_equal(errno, 0);
-	free(faults);
-}
-
-struct fault_case {
-	const char *text, *faults;
-};
-
-static void assert_fault_cases(const struct fault_case *cases, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		assert_faults(cases[i].text, strlen(cases[i].text), cases[i].faults);
-}
 
 /* ---- faults ---- */
 
