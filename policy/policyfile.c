@@ -10,7 +10,6 @@
 #include "policyfile_private.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +70,7 @@ struct demand *policyfile_demand(struct reader *reader)
 static void section_unknown(struct reader *reader)
 {
 	struct inifile *ini = &reader->ini;
-	unsigned best = UINT_MAX;
+	unsigned best = ~0u;
 	const char *nearest = NULL;
 
 	for (enum section s = SECTION_OUTBOUND; s < SECTIONS; s++) {
@@ -124,7 +123,7 @@ static const struct policyfile_key *key_find(unsigned sections, const char *name
 static const struct policyfile_key *key_nearest(unsigned sections, const char *name)
 {
 	const struct policyfile_key *nearest = NULL;
-	unsigned best = UINT_MAX;
+	unsigned best = ~0u;
 
 	for (size_t i = 0; i < KEYS; i++) {
 		if ((policyfile_keys[i].sections & sections) != 0 &&
