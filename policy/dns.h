@@ -18,6 +18,8 @@ struct dns_query;
 /* NULL with a reason. The settings' trust anchor, resolver and stubs are used. */
 struct dns *dns_new(
 	struct ev_loop *loop, const struct settings *settings, char *reason, size_t size);
+
+/* Its queries must have ended or been cancelled. NULL is allowed. */
 void dns_free(struct dns *dns);
 
 /*
@@ -28,11 +30,17 @@ void dns_free(struct dns *dns);
  */
 struct dns_query *dns_find(struct dns *dns, struct peer *peer,
 	void (*done)(struct peer *peer, void *context), void *context);
+
+/* `done` will not be called, and `peer` not be touched any more. NULL is allowed. */
 void dns_cancel(struct dns_query *query);
 
-/* Whether the root's keys validate through this resolver: blocks for at most `seconds`.
- */
 enum dns_validation { DNS_VALIDATES, DNS_DOES_NOT, DNS_NO_ANCHOR, DNS_NO_ANSWER };
-enum dns_validation dns_validates(struct dns *dns, unsigned seconds);
+
+/*
+ * Whether the root's keys validate through this resolver (one such question at a time):
+ * `done` is called once, from the loop, within `seconds`.
+ */
+void dns_probe(struct dns *dns, unsigned seconds,
+	void (*done)(enum dns_validation validation, void *context), void *context);
 
 #endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_DNS_PACKET_H
+#define SEALPOST_DNS_PACKET_H
+
+/*
+ * A DNS message (RFC 1035 §4) read with care: each octet of it is a stranger's. Pure.
+ * The resolver has already left out what does not belong to the answer.
+ */
+
+#include "requirement.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_DNSKEY = 48 };
+enum dns_code { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 };
+
+struct dns_packet {
+	const uint8_t *octets;
+	size_t length, at;
+	unsigned code;		     /* enum dns_code, or another */
+	unsigned answers, authority; /* records that are still to be read */
+};
+
+struct dns_record {
+	uint16_t type;
+	bool answer; /* of the answer section, not of the authority section */
+	uint32_t ttl;
+	size_t at, length; /* of its data in the packet */
+};
+
+/* Reads as far as the end of the question. False: it is broken. */
+bool dns_packet_open(struct dns_packet *packet, const uint8_t *octets, size_t length);
+
+/* The next record of the answer, then of the authority section. False: no more, or what
+ * is left is broken. */
+bool dns_packet_next(struct dns_packet *packet, struct dns_record *record);
+
+enum dns_mx {
+	DNS_MX_HOST,
+	DNS_MX_NULL,	 /* its name is the root: RFC 7505 */
+	DNS_MX_UNUSABLE, /* malformed, or no name of a host, or localhost */
+};
+
+/* The name is made lower case; it is "" for what is no DNS_MX_HOST. */
+enum dns_mx dns_packet_mx(const struct dns_packet *packet,
+	const struct dns_record *record, uint16_t *preference,
+	char name[REQUIREMENT_NAME]);
+
+/* Of an A or AAAA record. False for another type or length, and for what is nobody's
+ * (dns_is_somebodys()). */
+bool dns_packet_address(const struct dns_packet *packet, const struct dns_record *record,
+	struct peer_address *address);
+
+#endif
