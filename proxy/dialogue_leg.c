@@ -155,10 +155,12 @@ enum dialogue_want dialogue_far_lost(
 	if (dialogue_preparing(d) || d->far == FAR_HANDSHAKE)
 		return dialogue_far_unfit(d, lost_code(d), reason, io);
 	bool held = buf_length(io->held) > 0 && !d->mail_refused;
-	bool unseen = !d->mail || (d->mail_refused && drained(d)) ||
-		      (held && d->policy != POLICY_GRANTED);
+	bool unseen = !d->mail || (d->mail_refused && drained(d)) || held;
 	if (d->service->synthesised && unseen) {
 		far_drop(d, reason);
+		/* What was granted was this leg: the recipient is asked about anew. */
+		if (d->policy == POLICY_GRANTED)
+			d->policy = POLICY_NONE;
 		return DIALOGUE_READ;
 	}
 	uint8_t count = d->fifo_count;

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "fallback.h"
+
+/* Where an address stands: nobody gains by a collision but the time of a handshake. */
+static size_t place(const struct address *address)
+{
+	uint32_t hash = 2166136261u;
+	for (size_t i = 0; i < sizeof(address->octets); i++)
+		hash = (hash ^ address->octets[i]) * 16777619u;
+	return hash % FALLBACK_ENTRIES;
+}
+
+void fallback_note(struct fallback *f, const struct address *address, double now)
+{
+	size_t i = place(address);
+	f->entries[i].address = *address;
+	f->entries[i].until = now + FALLBACK_SECONDS;
+}
+
+bool fallback_known(const struct fallback *f, const struct address *address, double now)
+{
+	size_t i = place(address);
+	return f->entries[i].until > now &&
+	       address_same_host(&f->entries[i].address, address);
+}

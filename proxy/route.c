@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#include "route.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DETAIL = 200, /* octets of a reason that a reply has room for */
+};
+
+void route_init(struct route *r, enum route_kind kind, in_port_t port)
+{
+	*r = (struct route){ .kind = (uint8_t)kind, .port = port };
+}
+
+/* ---- words ---- */
+
+/* What others have sent us must not break our reply line, nor reach a terminal. */
+static void make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+const char *route_host(const struct route *r, char text[ROUTE_HOST])
+{
+	char address[ADDRESS_TEXT];
+	snprintf(text, ROUTE_HOST, "%s[%s]", r->host, address_host(&r->address, address));
+	return text;
+}
+
+/* Where a client that hears 421 goes to its next host: it has walked to this one. */
+static const char *later(const struct route *r)
+{
+	return r->kind == ROUTE_KIND_SMARTHOST ? "451" : "421";
+}
+
+static const char *refuse(
+	struct route *r, const char *code, const char *status, const char *text)
+{
+	int n = snprintf(r->reply, sizeof(r->reply), "%s %s ", code, status);
+	snprintf(r->reply + n, sizeof(r->reply) - (size_t)n, "%s", text);
+	make_printable(r->reply);
+	return r->reply;
+}
+
+/* The same fact for good: "4.7.5" is "5.7.5". */
+static const char *bounce(struct route *r, const char *status, const char *text)
+{
+	char permanent[16];
+	snprintf(permanent, sizeof(permanent), "5%s", status + 1);
+	return refuse(r, "550", permanent, text);
+}
+
+/* ---- before there is a leg ---- */
+
+static const struct {
+	const char *code, *status;
+	bool dns; /* an intercepted destination may do without */
+} refusals[] = {
+	[PEER_FINE] = { NULL, NULL, false },
+	[PEER_UNAVAILABLE] = { "451", "4.3.0", false },
+	[PEER_BROKEN] = { "451", "4.3.5", false },
+	[PEER_DNS_FAILED] = { "451", "4.4.3", true },
+	[PEER_NO_DOMAIN] = { "550", "5.1.2", true },
+	[PEER_NULL_MX] = { "556", "5.1.10", false },
+	[PEER_INVALID] = { "501", "5.1.3", false },
+};
+static_assert(sizeof(refusals) / sizeof(*refusals) == PEER_STATUSES, "one each");
+
+static const char *refuse_status(struct route *r, const struct peer *peer)
+{
+	bool intercept = r->kind == ROUTE_KIND_INTERCEPT;
+	if (peer->status == PEER_FINE)
+		return NULL;
+	if (intercept && refusals[peer->status].dns && !judge_needs_candidates(peer))
+		return NULL;
+	/* The client's own DNS has found a host: who is right may be seen later. */
+	if (peer->status == PEER_NO_DOMAIN && r->kind != ROUTE_KIND_SMARTHOST)
+		return refuse(r, "451", "4.4.3", peer->text);
+	return refuse(r, refusals[peer->status].code, refusals[peer->status].status,
+		peer->text);
+}
+
+const char *route_refuses(struct route *r, const struct peer *peer)
+{
+	char reason[REQUIREMENT_TEXT];
+	const char *refusal = refuse_status(r, peer);
+	if (refusal)
+		return refusal;
+	enum verdict verdict = judge_before(peer, reason);
+	if (verdict == VERDICT_PASS)
+		return NULL;
+	r->verdict = (uint8_t)verdict;
+	const char *status = verdict_code(verdict);
+	if (peer->demand.bounce)
+		return bounce(r, status, reason);
+	return refuse(r, "451", status, reason);
+}
+
+/* ---- planning ---- */
+
+static struct address address_of(const struct peer_address *a, in_port_t port)
+{
+	struct address address = {
+		.family = a->family == FAMILY_IPV4 ? AF_INET : AF_INET6, .port = port
+	};
+	memcpy(address.octets, a->octets, a->family == FAMILY_IPV4 ? 4 : 16);
+	return address;
+}
+
+static bool has_address(const struct candidate *c, const struct address *address)
+{
+	for (unsigned i = 0; i < c->address_count; i++) {
+		struct address other = address_of(&c->addresses[i], 0);
+		if (address_same_host(&other, address))
+			return true;
+	}
+	return false;
+}
+
+static void add(struct route *r, int candidate, unsigned address)
+{
+	if (r->count >= ROUTE_TRIES)
+		return;
+	r->tries[r->count].candidate = (int8_t)candidate;
+	r->tries[r->count++].address = (uint8_t)address;
+}
+
+/* A host that the policy file does not believe is not even called. */
+static bool believed(struct route *r, const struct candidate *c)
+{
+	struct facts facts = { .protocol = PROTOCOL_CLEAR };
+	char reason[REQUIREMENT_TEXT];
+	enum verdict verdict = judge(r->peer, c, &facts, reason);
+	if (verdict != VERDICT_MX && verdict != VERDICT_DANE)
+		return true;
+	r->verdict = (uint8_t)verdict;
+	memcpy(r->text, reason, sizeof(r->text));
+	return false;
+}
+
+/* The candidates by preference, equal ones in an order that chance decides. */
+static unsigned in_order(
+	const struct peer *peer, uint32_t random, uint8_t order[REQUIREMENT_CANDIDATES])
+{
+	unsigned count = peer->candidate_count;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned low = i, j = i;
+		uint16_t preference = peer->candidates[i].preference;
+		while (low > 0 &&
+			peer->candidates[order[low - 1]].preference > preference)
+			low--;
+		for (; j > low; j--)
+			order[j] = order[j - 1];
+		order[low] = (uint8_t)i;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		unsigned equal = 1;
+		while (i + equal < count &&
+			peer->candidates[order[i + equal]].preference ==
+				peer->candidates[order[i]].preference)
+			equal++;
+		random = random * 1664525u + 1013904223u;
+		unsigned chosen = i + (random >> 16) % equal;
+		uint8_t swapped = order[i];
+		order[i] = order[chosen];
+		order[chosen] = swapped;
+	}
+	return count;
+}
+
+static void plan_walk(struct route *r, const uint8_t *order, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct candidate *c = &r->peer->candidates[order[i]];
+		if (!believed(r, c))
+			continue;
+		for (unsigned a = 0; a < c->address_count && a < ROUTE_TRIES_EACH; a++)
+			add(r, order[i], a);
+	}
+}
+
+/* One address; whose names it may bear: those that DNS gives it come first. */
+static void plan_intercept(struct route *r, const uint8_t *order, unsigned count)
+{
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned i = 0; i < count; i++) {
+			const struct candidate *c = &r->peer->candidates[order[i]];
+			bool here = has_address(c, &r->destination);
+			if (here == (pass == 0) && believed(r, c))
+				add(r, order[i], 0);
+		}
+	if (r->count == 0 && believed(r, NULL))
+		add(r, -1, 0);
+	if (r->count > ROUTE_TRIES_INTERCEPT)
+		r->count = ROUTE_TRIES_INTERCEPT;
+}
+
+/* The try in hand becomes the leg that is spoken of. */
+static void take_up(struct route *r)
+{
+	r->address = route_address(r);
+	snprintf(r->host, sizeof(r->host), "%s", route_name(r));
+}
+
+bool route_plan(struct route *r, struct peer *peer, uint32_t random)
+{
+	uint8_t order[REQUIREMENT_CANDIDATES];
+	r->peer = peer;
+	r->count = r->at = 0;
+	r->chain = CHAIN_NOT_ASKED;
+	r->verdict = VERDICT_PASS;
+	r->text[0] = r->host[0] = '\0';
+	r->address = r->destination;
+	unsigned count = in_order(peer, random, order);
+	if (r->kind == ROUTE_KIND_INTERCEPT)
+		plan_intercept(r, order, count);
+	else
+		plan_walk(r, order, count);
+	if (r->count > 0)
+		take_up(r);
+	return r->count > 0;
+}
+
+/* ---- the try in hand ---- */
+
+const struct candidate *route_candidate(const struct route *r)
+{
+	int i = r->count > 0 ? r->tries[r->at].candidate : -1;
+	return i < 0 ? NULL : &r->peer->candidates[i];
+}
+
+struct address route_address(const struct route *r)
+{
+	const struct candidate *c = route_candidate(r);
+	if (r->kind == ROUTE_KIND_INTERCEPT || !c)
+		return r->destination;
+	return address_of(&c->addresses[r->tries[r->at].address], r->port);
+}
+
+const char *route_name(const struct route *r)
+{
+	const struct candidate *c = route_candidate(r);
+	return c ? c->name : "";
+}
+
+enum encryption route_encryption(const struct route *r)
+{
+	/* A relay gets our users' passwords and all their mail: never in clear. */
+	if (r->kind == ROUTE_KIND_RELAY)
+		return ENCRYPTION_MUST;
+	return judge_encryption(r->peer, route_candidate(r));
+}
+
+/* ---- judging ---- */
+
+/* Whether this candidate's rule may be used for a leg to that address. */
+static bool may_be(
+	const struct route *r, const struct candidate *c, const struct address *address)
+{
+	return r->kind == ROUTE_KIND_INTERCEPT || has_address(c, address);
+}
+
+unsigned route_asks(const struct route *r, const struct peer *peer)
+{
+	unsigned asks = judge_asks(peer, NULL);
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (may_be(r, &peer->candidates[i], &r->address))
+			asks |= judge_asks(peer, &peer->candidates[i]);
+	return asks;
+}
+
+enum verdict route_judge(struct route *r, const struct facts *facts)
+{
+	char other[REQUIREMENT_TEXT];
+	const struct peer *peer = r->peer;
+	enum verdict verdict = judge(peer, route_candidate(r), facts, r->text);
+	/* Who answers at an intercepted address may be any of the domain's hosts. */
+	for (unsigned i = 0; verdict != VERDICT_PASS && r->kind == ROUTE_KIND_INTERCEPT &&
+			     i < peer->candidate_count;
+		i++)
+		if (judge(peer, &peer->candidates[i], facts, other) == VERDICT_PASS)
+			verdict = VERDICT_PASS;
+	if (verdict == VERDICT_PASS)
+		r->text[0] = '\0';
+	bool own = peer->demand.ca_length > 0;
+	r->verdict = (uint8_t)verdict;
+	r->chain = CHAIN_NOT_ASKED;
+	if (facts->chain)
+		r->chain = own ? facts->chain->own_chain : facts->chain->public_chain;
+	return verdict;
+}
+
+bool route_serves(
+	const struct route *r, const struct peer *peer, const struct facts *facts)
+{
+	char reason[REQUIREMENT_TEXT];
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (may_be(r, &peer->candidates[i], &r->address) &&
+			judge(peer, &peer->candidates[i], facts, reason) == VERDICT_PASS)
+			return true;
+	return r->kind == ROUTE_KIND_INTERCEPT &&
+	       judge(peer, NULL, facts, reason) == VERDICT_PASS;
+}
+
+/* ---- tickets ---- */
+
+/* FNV-1a. A collision costs nothing: a resumed session is judged like any other. */
+static uint64_t mix(uint64_t hash, const void *octets, size_t size)
+{
+	const uint8_t *at = octets;
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+	return hash;
+}
+
+uint64_t route_ticket(const struct route *r)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	struct address address = route_address(r);
+	const char *name = route_name(r);
+	hash = mix(hash, address.octets, sizeof(address.octets));
+	hash = mix(hash, &address.port, sizeof(address.port));
+	hash = mix(hash, name, strlen(name) + 1);
+	hash = mix(hash, r->peer->domain, strlen(r->peer->domain) + 1);
+	hash = mix(hash, &r->peer->generation, sizeof(r->peer->generation));
+	return hash != 0 ? hash : 1;
+}
+
+/* ---- failing ---- */
+
+bool route_failed(struct route *r, const char *code, const char *reason, const char *said)
+{
+	char detail[DETAIL];
+	snprintf(detail, sizeof(detail), "%s", reason);
+	snprintf(r->text, sizeof(r->text), "%s%s%.160s%s", detail,
+		said[0] ? " (it said: " : "", said, said[0] ? ")" : "");
+	make_printable(r->text);
+	snprintf(r->status, sizeof(r->status), "%s", code);
+	bool renamed = r->verdict == VERDICT_CHAIN || r->verdict == VERDICT_NAME ||
+		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_FINGERPRINT;
+	if (r->at + 1u >= r->count || (r->kind == ROUTE_KIND_INTERCEPT && !renamed))
+		return false;
+	r->at++;
+	r->verdict = VERDICT_PASS;
+	r->chain = CHAIN_NOT_ASKED;
+	take_up(r);
+	return true;
+}
+
+const char *route_refusal(struct route *r)
+{
+	char host[ROUTE_HOST] = "", text[sizeof(r->reply)];
+	const struct peer *peer = r->peer;
+	if (r->count > 0)
+		route_host(r, host);
+	const char *status = r->status[0] != '\0' ? r->status : "4.7.5";
+	snprintf(text, sizeof(text), "%.128s%s%.150s: %.200s", peer->domain,
+		host[0] ? " via " : "", host, r->text);
+	if (peer->demand.bounce && r->verdict != VERDICT_PASS)
+		return bounce(r, status, text);
+	return refuse(r, later(r), status, text);
+}
+
+const char *route_refuses_sender(struct route *r, const struct peer *peer,
+	enum verdict verdict, const char *reason)
+{
+	char text[REQUIREMENT_NAME + DETAIL + 16];
+	snprintf(text, sizeof(text), "%.200s: %.200s", peer->domain, reason);
+	switch (verdict) {
+	case VERDICT_NO_TLS: return refuse(r, "530", "5.7.0", text);
+	case VERDICT_NOT_AVAILABLE: return refuse(r, "451", "4.3.5", text);
+	default: return refuse(r, "550", "5.7.1", text);
+	}
+}
+
+const char *route_other_domain(struct route *r, const struct peer *peer)
+{
+	char text[REQUIREMENT_NAME + 120];
+	snprintf(text, sizeof(text),
+		"Too many recipients (mail for %.200s goes another way than the one "
+		"before; "
+		"send it by itself)",
+		peer->domain);
+	return refuse(r, "452", "4.5.3", text);
+}

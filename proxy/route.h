@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_ROUTE_H
+#define SEALPOST_ROUTE_H
+
+/*
+ * Where a transaction goes: from what a peer demands to a host that satisfies it. A route
+ * holds the answer about one domain, walks its hosts, judges the one reached, says
+ * whether the leg that is up serves another domain as well, and words the refusal when
+ * nothing is left. Pure: it is told of connections, and makes none.
+ *
+ * Three kinds. An intercepted connection has its one address, and the domain's MX hosts
+ * only lend it their names (the SNI) and their rules; a smart host walks the MX hosts
+ * (RFC 5321 §5.1); a relay is one configured host.
+ */
+
+#include "address.h"
+#include "judge.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum route_kind { ROUTE_KIND_INTERCEPT, ROUTE_KIND_SMARTHOST, ROUTE_KIND_RELAY };
+
+enum {
+	ROUTE_TRIES = 16,	   /* connections for one transaction at most */
+	ROUTE_TRIES_EACH = 4,	   /* addresses of one host */
+	ROUTE_TRIES_INTERCEPT = 2, /* names for one address: the first, and one more */
+	SMTP_PORT = 25,
+	ROUTE_REPLY = 512, /* octets of a reply line, its NUL included */
+	ROUTE_HOST = REQUIREMENT_NAME + ADDRESS_TEXT + 4,
+};
+
+struct route {
+	uint8_t kind; /* enum route_kind */
+	in_port_t port;
+	struct address destination; /* intercepted: where all legs go */
+	struct peer *peer; /* about the domain in hand, or NULL; counted by the shell */
+	uint8_t count, at; /* tries planned; the one in use */
+	struct {
+		int8_t candidate; /* index in peer, -1: a host that DNS does not list */
+		uint8_t address;
+	} tries[ROUTE_TRIES];
+	/* The leg that is up, or the last one. */
+	struct address address;
+	char host[REQUIREMENT_NAME]; /* its name as the SNI had it, or "" */
+	uint8_t chain;		     /* enum chain_verdict, when it was judged */
+	uint8_t verdict;	     /* enum verdict, likewise */
+	char status[8];		     /* why the last try failed, as enhanced code ... */
+	char text[REQUIREMENT_TEXT]; /* ... and in words; constant until the next */
+	char reply[ROUTE_REPLY];     /* the last refusal */
+};
+
+void route_init(struct route *r, enum route_kind kind, in_port_t port);
+
+/*
+ * Whether this answer allows any try. A refusal as a reply line (constant until the next
+ * one) for what cannot be: a broken file, DNS that fails, a domain that takes no mail.
+ * NULL: go on.
+ */
+const char *route_refuses(struct route *r, const struct peer *peer);
+
+/*
+ * Plans the tries for the peer, which the route refers to from now on. `random` chooses
+ * among hosts of equal preference. False when there is none: route_refusal() tells.
+ */
+bool route_plan(struct route *r, struct peer *peer, uint32_t random);
+
+/* The try in hand. The SNI is "" for none. */
+struct address route_address(const struct route *r);
+const char *route_name(const struct route *r);
+const struct candidate *route_candidate(const struct route *r);
+enum encryption route_encryption(const struct route *r);
+
+/*
+ * What the TLS layer must ask of the leg in hand, so that it can be judged for `peer`: an
+ * intercepted host may be any of the candidates.
+ */
+unsigned route_asks(const struct route *r, const struct peer *peer);
+
+/* A key for tickets: host, name, and all that is demanded; never 0. */
+uint64_t route_ticket(const struct route *r);
+
+/* Judges the leg that the try in hand has led to. Keeps verdict, chain and text. */
+enum verdict route_judge(struct route *r, const struct facts *facts);
+
+/*
+ * Whether the leg that is up may carry mail for this peer as well: its address is the
+ * intercepted destination or one of the peer's candidates, and its facts satisfy what the
+ * peer demands of that candidate.
+ */
+bool route_serves(
+	const struct route *r, const struct peer *peer, const struct facts *facts);
+
+/*
+ * The try has failed, with this enhanced status code; `said` is what the host said, or
+ * "". True when there is another one, which is then in hand. A host reached by
+ * interception is tried once more under another name where its certificate was what
+ * failed.
+ */
+bool route_failed(
+	struct route *r, const char *code, const char *reason, const char *said);
+
+/*
+ * The reply line when nothing is left, constant until the next one: 421 where the client
+ * is to go to its next host, else 451, or 550 where `on-failure = bounce` and the demand
+ * was what failed. Names domain, host and reason.
+ */
+const char *route_refusal(struct route *r);
+
+/* Inbound: what the sender's domain demands, and this client does not give. */
+const char *route_refuses_sender(struct route *r, const struct peer *peer,
+	enum verdict verdict, const char *reason);
+
+/* "452 4.5.3 …": this peer's mail cannot ride with what this transaction has. */
+const char *route_other_domain(struct route *r, const struct peer *peer);
+
+/* "mx1.bank.example[192.0.2.1]", of the leg or the try in hand. */
+const char *route_host(const struct route *r, char text[ROUTE_HOST]);
+
+#endif
