@@ -1,32 +1,70 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The Sealpost authors
-"""The programs under comparison: how each is configured, started and stopped."""
+"""
+Mail that comes in: the load generator speaks STARTTLS to the programs under comparison, and
+they speak clear to one sink behind them.
+"""
 
 import http.server
 import os
-import shutil
-import socket
 import subprocess
 import threading
-import time
+
+from harness.net import free_port
+
+import postfix
+from measure import Scenario, Sink, Sinks
+from program import (Missing, Program, Settings, need, need_sealpost, stunnel_version,
+                     words)
+from report import Plain, Ratio, Row, cpu, minus, value
 
 # In the order of their runs: neighbours are compared most closely.
 NAMES = ["pump", "sealpost", "nginx", "stunnel", "postfix"]
 HOST = "mail.example.com"
 NGINX_MAIL = "/usr/lib/nginx/modules/ngx_mail_module.so"
-START_TIMEOUT = 30
+SMALL, LARGE = 10_000, 5_000_000  # octets of a message
+MORE = 40  # further messages in the scenario of many
+
+SCENARIOS = {
+    "full": Scenario(["-b", SMALL], 16, 1500),
+    "resumed": Scenario(["-b", SMALL, "-r"], 16, 1500, resumes=True),
+    "rsa": Scenario(["-b", SMALL, "-R"], 16, 400, way="rsa"),
+    "more": Scenario(["-b", SMALL, "-r", "-k", 1 + MORE], 16, 300, 1 + MORE, resumes=True),
+    "large": Scenario(["-b", LARGE, "-r"], 4, 100, resumes=True),
+    "latency": Scenario(["-b", SMALL], 1, 500),
+}
+
+ROWS = {
+    "full": Row("CPU a session, full handshake, ECDSA, µs", 0, cpu("full")),
+    "resumed": Row("CPU a session, resumed, µs", 0, cpu("resumed")),
+    "rsa": Row("CPU a session, full handshake, RSA-2048, µs", 0, cpu("rsa")),
+    "more": Row("CPU a further message in the session, µs", 1,
+                minus(cpu("more"), cpu("resumed"), MORE)),
+    "large": Row("CPU a megabyte, µs", 0,
+                 minus(cpu("large"), cpu("resumed"), (LARGE - SMALL) / 1e6)),
+    "p50": Row("latency a session, one client, p50, ms", 2, value("latency", "p50", 1000)),
+    "p99": Row("latency a session, one client, p99, ms", 2, value("latency", "p99", 1000)),
+    "idle": Row("PSS an idle TLS session, KiB", 1, value("idle", "held")),
+}
+
+AIMS = [
+    *(Ratio(f"a session, {what}, to {other}", row, other, most)
+      for row, what in (("full", "full handshake"), ("resumed", "resumed"))
+      for other, most in (("pump", 1.15), ("nginx", 0.6), ("stunnel", 0.4))),
+    Ratio("a further message, to pump", "more", "pump", 1.2),
+    Ratio("a megabyte, to pump", "large", "pump", 1.1),
+    Plain("latency p50", "p50", most=3, unit=" ms"),
+    Plain("PSS an idle session", "idle", most=12, unit=" KiB"),
+]
 
 
-class Missing(Exception):
-    """This program cannot take part, and why."""
+class World(Settings):
+    """One sink in clear behind all of them, and two certificates."""
 
-
-class Settings:
-    """What all of them share: the sink behind them, and two certificates."""
-
-    def __init__(self, scratch, programs, sealpost, sink):
-        self.scratch, self.programs = scratch, programs
-        self.sealpost, self.sink = sealpost, sink
+    def __init__(self, scratch, programs, sealpost):
+        super().__init__(scratch, programs, sealpost)
+        self.sinks = Sinks(Sink(programs))
+        self.sink = self.sinks.sinks[0].port
         self.certificates = {
             "ecdsa": self.certificate("ecdsa", "ec", "ec_paramgen_curve:P-256"),
             "rsa": self.certificate("rsa", "rsa", "rsa_keygen_bits:2048"),
@@ -40,78 +78,27 @@ class Settings:
                         "-nodes", "-days", "30", "-subj", f"/CN={HOST}", "-addext",
                         f"subjectAltName=DNS:{HOST}", "-keyout", key, "-out", pem],
                        check=True, stderr=subprocess.DEVNULL)
-        with open(both, "w") as file:
-            file.write(open(key).read() + open(pem).read())
+        self.write(f"{name}.both", self.read(f"{name}.key") + self.read(f"{name}.pem"))
         return pem, key, both
 
-    def write(self, name, text):
-        path = f"{self.scratch}/{name}"
-        with open(path, "w") as file:
-            file.write(text)
-        return path
-
-
-class Program:
-    idle_limit = 1_000_000
-
-    def __init__(self, name, group, command, version, environment=None, log=None):
-        self.name, self.group, self.version = name, group, version
-        self.port = self.rsa_port = None
-        self.log = log or os.devnull
-        with open(self.log, "w") as output:
-            self.process = subprocess.Popen(
-                command, preexec_fn=group.enter, env=environment, stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=output, text=True)
-        group.root = self.process.pid
-
-    def listens(self, port, rsa_port=None):
-        """Waits until the port gives a greeting."""
-        self.port, self.rsa_port = port, rsa_port or port
-        end = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=5) as near:
-                    if near.recv(3) == b"220":
-                        return self
-            except OSError:
-                time.sleep(0.05)
-        self.stop()
-        with open(self.log) as file:
-            raise Missing(" ".join(["it did not start:", *file.readlines()[-1:]]).strip())
+    def start(self, name, group):
+        """Starts one of NAMES; raises Missing when it is not to be had."""
+        return globals()[f"start_{name}"](self, group)
 
     def stop(self):
-        self.process.stdin.close()
-        self.group.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.group.close()
+        self.sinks.stop()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def words(*command):
-    """What a program says of itself, on whichever stream."""
-    done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    return done.stdout.splitlines()
-
-
-def need(program):
-    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    if path is None:
-        raise Missing(f"{program} is not installed")
-    return path
+def ready(program, port, rsa_port=None):
+    program.ways = {"port": [port], "rsa": [rsa_port or port]}
+    return program.listens(port)
 
 
 def start_pump(settings, group):
     pairs = [path for pair in settings.certificates.values() for path in pair[:2]]
     command = [f"{settings.programs}/pump", str(settings.sink), *pairs]
     program = Program("pump", group, command, None)
-    return program.listens(int(program.process.stdout.readline().split()[1]))
+    return ready(program, program.says_port())
 
 
 SEALPOST = """\
@@ -137,17 +124,16 @@ backend = 127.0.0.1:{sink}
 
 
 def start_sealpost(settings, group):
-    if not os.access(settings.sealpost, os.X_OK):
-        raise Missing(f"{settings.sealpost} is not there (say where by SEALPOST)")
+    sealpost = need_sealpost(settings)
     port = free_port()
     pairs = "\n".join(f"certificate = {pem}\nkey = {key}"
                       for pem, key, _ in settings.certificates.values())
     path = settings.write("sealpost.conf", SEALPOST.format(
         host=HOST, pairs=pairs, port=port, sink=settings.sink))
-    program = Program("sealpost", group, [settings.sealpost, "serve", "-c", path],
-                      words(settings.sealpost, "--version")[0],
+    program = Program("sealpost", group, [sealpost, "serve", "-c", path],
+                      words(sealpost, "--version")[0],
                       log=f"{settings.scratch}/sealpost.log")
-    return program.listens(port)
+    return ready(program, port)
 
 
 NGINX = """\
@@ -211,7 +197,7 @@ def start_nginx(settings, group):
     version = words(nginx, "-v")[0].rpartition("/")[2]
     program = Program("nginx", group, [nginx, "-p", settings.scratch, "-c", path],
                       f"nginx {version} (mail module)", log=f"{settings.scratch}/nginx.err")
-    return program.listens(port)
+    return ready(program, port)
 
 
 STUNNEL = """\
@@ -238,31 +224,10 @@ def start_stunnel(settings, group):
     path = settings.write("stunnel.conf", STUNNEL.format(
         scratch=settings.scratch, port=port, rsa_port=rsa_port, sink=settings.sink,
         ecdsa=settings.certificates["ecdsa"][2], rsa=settings.certificates["rsa"][2]))
-    version = next(line.split()[1] for line in words(stunnel, "-version")
-                   if line.startswith("stunnel "))
-    program = Program("stunnel", group, [stunnel, path], f"stunnel {version}")
-    return program.listens(port, rsa_port)
+    program = Program("stunnel", group, [stunnel, path],
+                      f"stunnel {stunnel_version(stunnel)}")
+    return ready(program, port, rsa_port)
 
-
-# Debian's mail servers exclude each other and start themselves: this one lives in
-# overlays of its own, of which nothing is left but the scratch folder.
-POSTFIX = """\
-set -e
-for folder in usr etc var; do
-    mkdir -p "$WORK/$folder.upper" "$WORK/$folder.work"
-    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$WORK/$folder.upper,\\
-workdir=$WORK/$folder.work" "/$folder"
-done
-if ! [ -x /usr/sbin/postfix ]; then
-    printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
-    chmod +x /usr/sbin/policy-rc.d
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get install -qq -y --no-install-recommends postfix >&2
-fi
-cp "$WORK/main.cf" "$WORK/master.cf" /etc/postfix/
-postconf -h mail_version
-exec script -qec '/usr/sbin/postfix start-fg' /dev/null >&2
-"""
 
 POSTFIX_MAIN = """\
 compatibility_level = 3.6
@@ -292,27 +257,10 @@ proxymap unix - - n - - proxymap
 
 
 def start_postfix(settings, group):
-    if os.geteuid() != 0:
-        raise Missing("only root can give it a private file system")
-    work = f"{settings.scratch}/postfix"
-    os.makedirs(work, exist_ok=True)
     port = free_port()
-    settings.write("postfix/main.cf", POSTFIX_MAIN.format(
-        host=HOST, sink=settings.sink, ecdsa=settings.certificates["ecdsa"][2],
-        rsa=settings.certificates["rsa"][2]))
-    settings.write("postfix/master.cf", POSTFIX_MASTER.format(port=port))
-    program = Program("postfix", group, ["unshare", "-m", "sh", "-c", POSTFIX], None,
-                      environment={**os.environ, "WORK": work},
-                      log=f"{settings.scratch}/postfix.log")
-    program.idle_limit = 200  # a process each: as many as one can bear
-    version = program.process.stdout.readline().strip()
-    if not version:
-        program.stop()
-        raise Missing("it could not be installed: see --work and postfix.log")
-    program.version = f"Postfix {version} (smtpd_proxy_filter)"
-    return program.listens(port)
-
-
-def start(name, settings, group):
-    """Starts one of NAMES; raises Missing when it is not to be had."""
-    return globals()[f"start_{name}"](settings, group)
+    main = POSTFIX_MAIN.format(host=HOST, sink=settings.sink,
+                               ecdsa=settings.certificates["ecdsa"][2],
+                               rsa=settings.certificates["rsa"][2])
+    program = postfix.start(settings, group, main, POSTFIX_MASTER.format(port=port),
+                            "smtpd_proxy_filter")
+    return ready(program, port)

@@ -14,7 +14,7 @@
  *     -P MAIL, RCPT and DATA in one write                  -i TLS from the first octet on
  *     -H hold n sessions after their messages; prints "held N", ends with stdin
  *     -c stay in clear: towards a smart host
- *     -d the recipients' domain   -u one below it for every session
+ *     -d the recipients' domain   -u one below it for every session: d0, d1, ...
  */
 
 #include "bench.h"
@@ -351,10 +351,10 @@ static void client_event(struct client *c, uint32_t events)
 
 static void address_envelope(struct client *c)
 {
-	char below[32] = "";
+	char below[16] = "";
 
 	if (options.unique)
-		snprintf(below, sizeof(below), "d%u-%d.", load.addressed++, getpid());
+		snprintf(below, sizeof(below), "d%u.", load.addressed++);
 	int n = snprintf(c->envelope, ENVELOPE, "%sRCPT TO:<recipient@%s%s>\r\n%s", mail,
 		below, options.domain, data);
 

@@ -10,9 +10,9 @@
  * nothing, and resumes whenever it can.
  *
  *     pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY [CERTIFICATE KEY]...
- *     pump -c [-p PRIORITY] [ADDRESS:]PORT            from clear to a server's STARTTLS
+ *     pump -c [-p PRIORITY] SERVER [SERVER]...      from clear to a server's STARTTLS
  *
- * Prints "port N"; ends with stdin.
+ * SERVER is [ADDRESS:]PORT. Prints "port N", for each server one; ends with stdin.
  */
 
 #include "bench.h"
@@ -28,6 +28,7 @@ enum {
 	FLIGHT_SIZE = 32 * 1024,
 	PIECES = 32, /* of one push: GnuTLS has no more */
 	EVENTS = 64,
+	GATES_MAX = 4,
 	FETCHES = 4, /* of AHEAD_SIZE, before others have their turn */
 };
 
@@ -39,6 +40,13 @@ enum phase {
 };
 
 struct session;
+
+/* Where sessions come in, and whither they go: the backend, or who offers STARTTLS. */
+struct gate {
+	int listener;
+	struct sockaddr_in server;
+	gnutls_datum_t ticket; /* the first that the server gave */
+};
 
 struct end {
 	struct session *session;
@@ -53,6 +61,7 @@ struct rest {
 };
 
 struct session {
+	struct gate *gate;
 	struct end wire, clear; /* with TLS, and without */
 	enum phase phase;
 	bool greeted;	 /* the backend's greeting was swallowed */
@@ -81,11 +90,11 @@ static struct {
 static struct {
 	int epoll;
 	bool client;
-	struct sockaddr_in server; /* the backend, or who offers STARTTLS */
+	struct gate gates[GATES_MAX];
+	unsigned gate_count;
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
-	gnutls_datum_t ticket_key; /* as a server's */
-	gnutls_datum_t ticket;	   /* as a client, the first that came */
+	gnutls_datum_t ticket_key;
 	struct session *dead;
 } pump;
 
@@ -211,8 +220,8 @@ static void keep_ticket(struct session *s)
 {
 	unsigned flags = gnutls_session_get_flags(s->tls);
 
-	if (pump.ticket.size == 0 && (flags & GNUTLS_SFLAGS_SESSION_TICKET) != 0)
-		gnutls_session_get_data2(s->tls, &pump.ticket);
+	if (s->gate->ticket.size == 0 && (flags & GNUTLS_SFLAGS_SESSION_TICKET) != 0)
+		gnutls_session_get_data2(s->tls, &s->gate->ticket);
 }
 
 static void session_end(struct session *s)
@@ -286,8 +295,9 @@ static void begin_tls(struct session *s)
 	gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, pump.credentials);
 	if (!pump.client)
 		gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
-	else if (pump.ticket.size > 0)
-		gnutls_session_set_data(s->tls, pump.ticket.data, pump.ticket.size);
+	else if (s->gate->ticket.size > 0)
+		gnutls_session_set_data(
+			s->tls, s->gate->ticket.data, s->gate->ticket.size);
 	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
 	gnutls_transport_set_ptr(s->tls, s);
 	gnutls_transport_set_pull_function(s->tls, pull);
@@ -332,7 +342,7 @@ static void begin_copying(struct session *s)
 	s->phase = PHASE_COPY;
 	if (pump.client)
 		return;
-	end_open(&s->clear, bench_connect(&pump.server), EPOLLIN);
+	end_open(&s->clear, bench_connect(&s->gate->server), EPOLLIN);
 	s->ticket_due = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
 }
 
@@ -464,24 +474,33 @@ static void clear_event(struct session *s, uint32_t events)
 		clear_to_wire(s);
 }
 
-static void welcome(int listener)
+static void welcome(struct gate *gate)
 {
 	int fd;
 
-	while ((fd = bench_accept(listener)) >= 0) {
+	while ((fd = bench_accept(gate->listener)) >= 0) {
 		struct session *s = calloc(1, sizeof(*s));
 
 		die_unless(s != NULL, "calloc");
+		s->gate = gate;
 		s->wire = (struct end){ .session = s, .fd = -1 };
 		s->clear = (struct end){ .session = s, .fd = -1 };
 		s->greeted = pump.client;
 		end_open(pump.client ? &s->clear : &s->wire, fd,
 			pump.client ? 0 : EPOLLIN);
 		if (pump.client)
-			end_open(&s->wire, bench_connect(&pump.server), EPOLLIN);
+			end_open(&s->wire, bench_connect(&s->gate->server), EPOLLIN);
 		if (write(fd, greeting, sizeof(greeting) - 1) < 0)
 			session_end(s);
 	}
+}
+
+static struct gate *gate_of(const void *tag)
+{
+	for (unsigned i = 0; i < pump.gate_count; i++)
+		if (tag == &pump.gates[i])
+			return &pump.gates[i];
+	return NULL;
 }
 
 static void dispatch(struct epoll_event *event)
@@ -524,37 +543,51 @@ static void parse_options(int argc, char **argv)
 		else
 			exit(2);
 	}
-	if (argc - optind < (pump.client ? 1 : 3)) {
+	int gates = pump.client ? argc - optind : 1;
+
+	if (argc - optind < (pump.client ? 1 : 3) || gates > GATES_MAX) {
 		fputs("usage: pump [-p PRIORITY] BACKEND-PORT CERTIFICATE KEY...\n"
-		      "       pump -c [-p PRIORITY] [ADDRESS:]PORT\n",
+		      "       pump -c [-p PRIORITY] SERVER...\n",
 			stderr);
 		exit(2);
 	}
 	if (priority == NULL)
 		priority = pump.client ? client_priority : server_priority;
-	pump.server = bench_address(argv[optind]);
-	load_credentials(argc - optind - 1, argv + optind + 1, priority);
+	for (; pump.gate_count < (unsigned)gates; pump.gate_count++)
+		pump.gates[pump.gate_count].server = bench_address(argv[optind++]);
+	load_credentials(argc - optind, argv + optind, priority);
+}
+
+static void open_gates(void)
+{
+	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (unsigned i = 0; i < pump.gate_count; i++) {
+		struct gate *gate = &pump.gates[i];
+
+		gate->listener = bench_listen("0");
+		bench_watch(pump.epoll, EPOLL_CTL_ADD, gate->listener, EPOLLIN, gate);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static char listener_tag, stdin_tag;
+	static char stdin_tag;
 	struct epoll_event events[EVENTS];
 
 	parse_options(argc, argv);
 	bench_raise_files();
-	int listener = bench_listen("0");
-	pump.epoll = epoll_create1(EPOLL_CLOEXEC);
-	bench_watch(pump.epoll, EPOLL_CTL_ADD, listener, EPOLLIN, &listener_tag);
+	open_gates();
 	bench_watch(pump.epoll, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, &stdin_tag);
 	for (;;) {
 		int count = epoll_wait(pump.epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < count; i++) {
+			struct gate *gate = gate_of(events[i].data.ptr);
+
 			if (events[i].data.ptr == &stdin_tag)
 				return 0;
-			if (events[i].data.ptr == &listener_tag)
-				welcome(listener);
+			if (gate != NULL)
+				welcome(gate);
 			else
 				dispatch(&events[i]);
 		}

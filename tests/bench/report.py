@@ -3,110 +3,120 @@
 """The figures as Markdown tables: medians, ratios within a round, and the aims."""
 
 import ctypes
+import dataclasses
 import os
 import ssl
 from statistics import median
+from typing import Callable
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+@dataclasses.dataclass
+class Row:
+    title: str
+    digits: int
+    figure: Callable  # of (program, results of one round), or None
 
 
-def minus(a, b, divisor):
-    return None if a is None or b is None else (a - b) / divisor
+# ---- figures ----
+
+def value(scenario, key, divisor=1):
+    """What one scenario gave."""
+    def figure(name, results):
+        result = results.get((name, scenario))
+        return result[key] / divisor if result else None
+    return figure
+
+
+def cpu(scenario):
+    return value(scenario, "cpu")
+
+
+def minus(figure, other, divisor=1):
+    """The slope between two figures."""
+    def difference(name, results):
+        a, b = figure(name, results), other(name, results)
+        return None if a is None or b is None else (a - b) / divisor
+    return difference
+
+
+# ---- aims ----
+
+class Aim:
+    """`most` or `least` is the limit; spans() gives (median, least, most) or None."""
+
+    def __init__(self, text, most=None, least=None, unit=""):
+        self.text, self.most, self.least, self.unit = text, most, least, unit
+
+    def line(self, report):
+        limit = f"≤ {self.most}" if self.least is None else f"≥ {self.least}"
+        span = self.span(report)
+        if span is None:
+            return f"| {self.text} | {limit}{self.unit} | – | – |"
+        middle, low, high = span
+        met = middle <= self.most if self.least is None else middle >= self.least
+        return (f"| {self.text} | {limit}{self.unit} | {middle:.2f}{self.unit} "
+                f"({low:.2f}–{high:.2f}) | {'yes' if met else 'no'} |")
+
+
+class Ratio(Aim):
+    """Of Sealpost's figure to another program's, in the same round."""
+
+    def __init__(self, text, row, other, most=None, other_row=None, **limits):
+        super().__init__(text, most, **limits)
+        self.row, self.other, self.other_row = row, other, other_row or row
+
+    def span(self, report):
+        return report.span(self.row, self.other_row, self.other, lambda a, b: a / b)
+
+
+class Beyond(Ratio):
+    """What Sealpost's figure is above another program's, in the same round."""
+
+    def span(self, report):
+        return report.span(self.row, self.other_row, self.other, lambda a, b: a - b)
+
+
+class Plain(Aim):
+    def __init__(self, text, row, **limits):
+        super().__init__(text, **limits)
+        self.row = row
+
+    def span(self, report):
+        return report.span(self.row, self.row, "sealpost", lambda a, _: a)
 
 
 class Report:
-    def __init__(self, names, rounds, idle, versions, more, large):
-        self.names, self.rounds, self.idle = names, rounds, idle
-        self.versions, self.more, self.large = versions, more, large
-        # title, digits, figure of one program in one round
-        self.rows = {
-            "full": ("CPU a session, full handshake, ECDSA, µs", 0, self.cpu("full")),
-            "resumed": ("CPU a session, resumed, µs", 0, self.cpu("resumed")),
-            "rsa": ("CPU a session, full handshake, RSA-2048, µs", 0, self.cpu("rsa")),
-            "more": ("CPU a further message in the session, µs", 1, self.further),
-            "large": ("CPU a megabyte, µs", 0, self.megabyte),
-            "p50": ("latency a session, one client, p50, ms", 2, self.latency("p50")),
-            "p99": ("latency a session, one client, p99, ms", 2, self.latency("p99")),
-            "idle": ("PSS an idle TLS session, KiB", 1, self.held),
-        }
+    """Of one side: "inbound" or "outbound". `rounds` are {(program, scenario): result}."""
 
-    # ---- one figure ----
-
-    @staticmethod
-    def value(name, results, scenario, key):
-        result = results.get((name, scenario))
-        return result[key] if result else None
-
-    def cpu(self, scenario):
-        return lambda name, results: self.value(name, results, scenario, "cpu")
-
-    def latency(self, key):
-        def milliseconds(name, results):
-            value = self.value(name, results, "latency", key)
-            return None if value is None else value / 1000
-        return milliseconds
-
-    def further(self, name, results):
-        return minus(self.cpu("more")(name, results),
-                     self.cpu("resumed")(name, results), self.more)
-
-    def megabyte(self, name, results):
-        return minus(self.cpu("large")(name, results),
-                     self.cpu("resumed")(name, results), self.large / 1e6)
-
-    def held(self, name, _):
-        return self.idle.get(name)
+    def __init__(self, side, names, rounds, versions, rows, aims):
+        self.side, self.names, self.rounds, self.versions = side, names, rounds, versions
+        self.rows, self.aims = rows, aims
 
     def median(self, row, name):
-        values = [self.rows[row][2](name, results) for results in self.rounds or [{}]]
+        values = [self.rows[row].figure(name, results) for results in self.rounds]
         values = [value for value in values if value is not None]
         return median(values) if values else None
 
-    def ratio(self, row, name, other):
+    def span(self, row, other_row, other, compare):
         """(median, least, most) over the rounds that have both."""
-        figure = self.rows[row][2]
-        pairs = [(figure(name, results), figure(other, results))
-                 for results in self.rounds]
-        ratios = [a / b for a, b in pairs if a is not None and b]
-        return (median(ratios), min(ratios), max(ratios)) if ratios else None
-
-    # ---- the tables ----
+        pairs = [(self.rows[row].figure("sealpost", results),
+                  self.rows[other_row].figure(other, results)) for results in self.rounds]
+        spans = [compare(a, b) for a, b in pairs if a is not None and b]
+        return (median(spans), min(spans), max(spans)) if spans else None
 
     def figures(self):
         yield "| | " + " | ".join(self.names) + " |"
         yield "|---" + "|---:" * len(self.names) + "|"
-        for row, (title, digits, _) in self.rows.items():
-            cells = [self.median(row, name) for name in self.names]
+        for key, row in self.rows.items():
+            cells = [self.median(key, name) for name in self.names]
             if any(cell is not None for cell in cells):
-                texts = ["–" if cell is None else f"{cell:.{digits}f}" for cell in cells]
-                yield f"| {title} | " + " | ".join(texts) + " |"
+                texts = ["–" if cell is None else f"{cell:.{row.digits}f}" for cell in cells]
+                yield f"| {row.title} | " + " | ".join(texts) + " |"
 
-    def ratio_aim(self, text, row, other, most):
-        ratio = self.ratio(row, "sealpost", other)
-        if ratio is None:
-            return f"| {text} | ≤ {most} | – | – |"
-        middle, low, high = ratio
-        met = "yes" if middle <= most else "no"
-        return f"| {text} | ≤ {most} | {middle:.2f} ({low:.2f}–{high:.2f}) | {met} |"
-
-    def plain_aim(self, text, row, limit, unit, met):
-        value = self.median(row, "sealpost")
-        if value is None:
-            return f"| {text} | {limit} {unit} | – | – |"
-        verdict = "yes" if met(value) else "no"
-        return f"| {text} | {limit} {unit} | {value:.2f} {unit} | {verdict} |"
-
-    def aims(self):
+    def aim_lines(self):
         yield "| aim | | median (least–most) | met |"
         yield "|---|---:|---:|---|"
-        for row, what in (("full", "full handshake"), ("resumed", "resumed")):
-            for other, most in (("pump", 1.15), ("nginx", 0.6), ("stunnel", 0.4)):
-                yield self.ratio_aim(f"a session, {what}, to {other}", row, other, most)
-        yield self.ratio_aim("a further message, to pump", "more", "pump", 1.2)
-        yield self.ratio_aim("a megabyte, to pump", "large", "pump", 1.1)
-        yield self.plain_aim("latency p50", "p50", "< 3", "ms", lambda ms: ms < 3)
-        yield self.plain_aim("PSS an idle session", "idle", "≤ 12", "KiB",
-                             lambda kib: kib <= 12)
+        yield from (aim.line(self) for aim in self.aims)
 
     def machine(self):
         with open("/proc/cpuinfo") as file:
@@ -122,14 +132,15 @@ class Report:
         yield f"{len(self.rounds)} interleaved rounds, medians; ratios within one round."
 
     def markdown(self):
-        return "\n".join([*self.machine(), "", *self.figures(), "", *self.aims(), ""])
+        return "\n".join([*self.machine(), "", *self.figures(), "", *self.aim_lines(), ""])
 
     def write(self, path):
-        """Rewrites what stands between the markers."""
+        """Rewrites what stands between this side's markers."""
+        begin, end = f"<!-- {self.side}: begin -->", f"<!-- {self.side}: end -->"
         with open(path) as file:
-            head, begin, rest = file.read().partition(BEGIN)
-        _, end, tail = rest.partition(END)
-        if not begin or not end:
-            raise SystemExit(f"bench: {path}: no markers")
+            head, found, rest = file.read().partition(begin)
+        _, ended, tail = rest.partition(end)
+        if not found or not ended:
+            raise SystemExit(f"bench: {path}: no markers of {self.side}")
         with open(path, "w") as file:
-            file.write(f"{head}{BEGIN}\n\n{self.markdown()}\n{END}{tail}")
+            file.write(f"{head}{begin}\n\n{self.markdown()}\n{end}{tail}")
