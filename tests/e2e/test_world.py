@@ -8,6 +8,7 @@ import pytest
 from harness import mail, peer, real
 from harness import destination as far
 from harness.backend import EXCHANGES, Backend
+from harness.exchange import SENDERS, Job
 
 pytestmark = pytest.mark.world
 
@@ -111,3 +112,16 @@ def test_a_destination_goes_wrong_where_it_should(zoo, phase, action):
                 assert attempt == 0
         assert server.log == [(phase, action)] and len(server.store.messages) == 1
         assert not server.errors
+
+
+@pytest.mark.parametrize("keywords", [None, ["PIPELINING"], ["SIZE"]], ids=str)
+@pytest.mark.parametrize("age", SENDERS)
+def test_exchange_sends_exactly(zoo, age, keywords):
+    with far.Destination(pair=zoo.pair("mx.peer.example"), keywords=keywords,
+                         script={"rcpt": ("451 4.3.0 not now", 2)}) as server:
+        sender = SENDERS[age](server.listener.address)
+        jobs = [Job(m, "bob@x.example", "nobody@x.example") for m in mail.ordinary().values()]
+        assert sender.run(jobs) == [] and not sender.trouble and not server.errors
+        assert {m.octets for m in server.store.messages} == {j.octets for j in jobs}
+        assert all(j.delivered == ["bob@x.example"] for j in jobs) and sender.sessions == 2
+        assert {m.how for m in server.store.messages} == {"BDAT" if keywords is None else "DATA"}

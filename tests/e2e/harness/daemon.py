@@ -3,6 +3,7 @@
 
 """The daemon under test: its configuration, its process, its log."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -150,9 +151,19 @@ class Sealpost:
         """The daemon and its children."""
         found = [self.process.pid]
         for pid in found:
-            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-                found += [int(p) for p in (task / "children").read_text().split()]
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                    found += [int(p) for p in (task / "children").read_text().split()]
         return found
+
+    @property
+    def policy_process(self):
+        """Its process id, or None while there is none."""
+        for pid in self.pids[1:]:
+            with contextlib.suppress(OSError):
+                if b"policy-process" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
 
     @property
     def slack(self):

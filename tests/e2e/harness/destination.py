@@ -26,7 +26,7 @@ EXTRA = "extra"                  # the right reply and more in the same segment,
 ALERT = "alert"                  # a TLS alert: handshake_failure
 
 PHASES = ("greeting", "ehlo", "starttls", "hello", "ehlo-tls", "mail", "rcpt", "data", "body",
-          "eod", "rset", "quit")
+          "eod", "queued", "rset", "quit")   # at eod the message is not stored, at queued it is
 
 
 class TappedWire(Wire):
@@ -35,6 +35,7 @@ class TappedWire(Wire):
     def __init__(self, sock, name="destination"):
         super().__init__(sock, name)
         self.raw = bytearray()       # of the other side, as they came
+        self.from_address = sock.getpeername()[0]
         self.tls = None
         self.server_name = None      # the SNI
         self.resumed = False
@@ -266,8 +267,11 @@ class Destination(Backend):
         message.secure, message.server_name = wire.secure, wire.server_name
         message.version = wire.tls.version() if wire.secure else None
         message.resumed = wire.resumed
-        if not self.act(wire, "eod"):
-            super().acknowledge(wire, message)
+        if self.act(wire, "eod"):
+            return
+        n = self.store.add(message)
+        if not self.act(wire, "queued"):
+            self.say(wire, self.queued, n=n)
 
     def other(self, wire, verb, rest):
         if verb != "AUTH" or not self.users:

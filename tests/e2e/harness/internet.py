@@ -92,8 +92,12 @@ class Internet:
 
 
 def policy_section(internet):
+    """[policy] for it: nothing in it is signed, and no anchor speaks for more than an island."""
+    anchor = internet.folder / "island.key"
+    anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
+    anchor.chmod(0o644)
     return {"directory": internet.policies.folder, "resolver": internet.dns.resolver,
-            "trust-anchor": "", "ca": internet.zoo.ca}
+            "trust-anchor": anchor, "ca": internet.zoo.ca}
 
 
 class Outcome:
