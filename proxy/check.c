@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "address.h"
+#include "check_private.h"
 #include "config.h"
 #include "status.h"
 #include "tls.h"
@@ -19,12 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SMTP_PORT = 25 };
-
-struct verifier {
-	struct config *config;
-	FILE *to;
-	unsigned faults;
+enum {
+	SMTP_PORT = 25,
+	COMMAND_TIMEOUT = 5 * 60, /* RFC 5321 §4.5.3.2: MAIL, RCPT */
 };
 
 __attribute__((format(printf, 5, 0))) static void say(FILE *to,
@@ -39,8 +37,7 @@ __attribute__((format(printf, 5, 0))) static void say(FILE *to,
 	fputc('\n', to);
 }
 
-__attribute__((format(printf, 3, 4))) static void fault(
-	struct verifier *v, unsigned line, const char *format, ...)
+void check_fault(struct verifier *v, unsigned line, const char *format, ...)
 {
 	va_list arguments;
 
@@ -50,13 +47,21 @@ __attribute__((format(printf, 3, 4))) static void fault(
 	va_end(arguments);
 }
 
-__attribute__((format(printf, 3, 4))) static void warning(
-	const struct verifier *v, unsigned line, const char *format, ...)
+void check_warning(const struct verifier *v, unsigned line, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
 	say(v->to, v->config, line, "warning: ", format, arguments);
+	va_end(arguments);
+}
+
+void check_note(const struct verifier *v, unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(v->to, v->config, line, "note: ", format, arguments);
 	va_end(arguments);
 }
 
@@ -67,12 +72,12 @@ static void verify_server(struct verifier *v)
 	const struct config *config = v->config;
 
 	if (strchr(config->hostname, '.') == NULL)
-		warning(v, 0,
+		check_warning(v, 0,
 			"hostname %s has no dot: the Internet wants a full name such as "
 			"mail.example.com",
 			config->hostname);
 	if (geteuid() == 0 && getpwnam(config->user) == NULL)
-		warning(v, 0,
+		check_warning(v, 0,
 			"user %s does not exist, and serve becomes that user when "
 			"started as root: create it (useradd --system %s) or set "
 			"user = in [server]",
@@ -88,7 +93,7 @@ static void verify_timers(const struct verifier *v)
 		unsigned seconds, least;
 	} timers[] = {
 		{ "greeting-timeout", limits->greeting_timeout, 5 * 60 },
-		{ "command-timeout", limits->command_timeout, 5 * 60 },
+		{ "command-timeout", limits->command_timeout, COMMAND_TIMEOUT },
 		{ "data-timeout", limits->data_timeout, 2 * 60 },
 		{ "block-timeout", limits->block_timeout, 3 * 60 },
 		{ "eod-timeout", limits->eod_timeout, 10 * 60 },
@@ -96,9 +101,18 @@ static void verify_timers(const struct verifier *v)
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
 		if (timers[i].seconds < timers[i].least)
-			warning(v, 0, "%s = %us: RFC 5321 wants %us at least",
+			check_warning(v, 0, "%s = %us: RFC 5321 wants %us at least",
 				timers[i].name, timers[i].seconds, timers[i].least);
 	}
+	if (limits->rcpt_budget >= COMMAND_TIMEOUT)
+		check_warning(v, 0,
+			"rcpt-budget = %us: a client waits %us for the reply to a "
+			"recipient, and goes away then",
+			limits->rcpt_budget, COMMAND_TIMEOUT);
+	if (limits->policy_timeout >= limits->rcpt_budget)
+		check_warning(v, 0,
+			"policy-timeout = %us leaves nothing of rcpt-budget = %us",
+			limits->policy_timeout, limits->rcpt_budget);
 }
 
 /* ---- [tls] ---- */
@@ -120,16 +134,16 @@ static void verify_tls(struct verifier *v)
 	for (unsigned i = 0; i < config->pair_count; i++) {
 		reason[0] = '\0';
 		if (!tls_pair_check(&config->pairs[i], reason))
-			fault(v, config->pair_lines[i], "%s", reason);
+			check_fault(v, config->pair_lines[i], "%s", reason);
 		else if (reason[0] != '\0')
-			warning(v, config->pair_lines[i], "%s", reason);
+			check_warning(v, config->pair_lines[i], "%s", reason);
 	}
 	if (config->pair_count == 0 || v->faults > before)
 		return;
 	struct tls_server *server = tls_server_new(&options, reason);
 
 	if (server == NULL)
-		fault(v, 0, "[tls]: %s", reason);
+		check_fault(v, 0, "[tls]: %s", reason);
 	tls_server_free(server);
 }
 
@@ -155,8 +169,7 @@ static bool look_up(struct config_endpoint *endpoint, const char **why)
 	return usable;
 }
 
-/* An address is this machine's if a socket can be bound to it. */
-static bool is_local(struct address a)
+bool check_is_local(struct address a)
 {
 	struct sockaddr_storage ss;
 	int fd = socket(a.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -175,47 +188,62 @@ static bool leads_to(const struct address *to, const struct address *listen)
 {
 	if (to->family != listen->family || to->port != listen->port)
 		return false;
-	return address_is_wildcard(listen) ? is_local(*to)
+	return address_is_wildcard(listen) ? check_is_local(*to)
 					   : address_same_host(to, listen);
 }
 
-/* The service that a backend's address leads back to, or NULL. */
-static const struct config_inbound *ourselves(
-	const struct config *config, const struct address *to)
+static bool any_leads_to(
+	const struct address *to, const struct address *listen, unsigned count)
 {
-	for (unsigned i = 0; i < config->inbound_count; i++) {
+	for (unsigned i = 0; i < count; i++) {
+		if (leads_to(to, &listen[i]))
+			return true;
+	}
+	return false;
+}
+
+void check_loop(
+	struct verifier *v, unsigned line, const char *key, const struct address *to)
+{
+	const struct config *config = v->config;
+	char text[ADDRESS_TEXT];
+	const char *name = NULL;
+	unsigned its_line = 0;
+
+	for (unsigned i = 0; i < config->inbound_count && name == NULL; i++) {
 		const struct config_inbound *inbound = &config->inbound[i];
 
-		for (unsigned n = 0; n < inbound->listen_count; n++) {
-			if (leads_to(to, &inbound->listen[n]))
-				return inbound;
-		}
+		its_line = inbound->line;
+		if (any_leads_to(to, inbound->listen, inbound->listen_count))
+			name = inbound->name;
 	}
-	return NULL;
+	for (unsigned i = 0; i < config->outbound_count && name == NULL; i++) {
+		const struct config_outbound *outbound = &config->outbound[i];
+
+		its_line = outbound->line;
+		if (any_leads_to(to, outbound->listen, outbound->listen_count))
+			name = outbound->name;
+	}
+	if (name != NULL)
+		check_fault(v, line,
+			"%s%s: that is our own service %s (line %u): mail would go round "
+			"in circles",
+			key, address_text(to, text), name, its_line);
 }
 
 static void verify_backends(struct verifier *v, struct config_inbound *inbound)
 {
-	char text[ADDRESS_TEXT];
-
 	for (unsigned i = 0; i < inbound->backend_count; i++) {
 		struct config_endpoint *backend = &inbound->backend[i];
 		const char *why;
 
 		if (backend->host != NULL && !look_up(backend, &why)) {
-			fault(v, inbound->line, "backend = %s: cannot be looked up: %s",
-				backend->host, why);
+			check_fault(v, inbound->line,
+				"backend = %s: cannot be looked up: %s", backend->host,
+				why);
 			continue;
 		}
-		const struct config_inbound *loop =
-			ourselves(v->config, &backend->address);
-
-		if (loop != NULL)
-			fault(v, inbound->line,
-				"backend = %s: that is our own service %s (line %u): "
-				"mail would go round in circles",
-				address_text(&backend->address, text), loop->name,
-				loop->line);
+		check_loop(v, inbound->line, "backend = ", &backend->address);
 	}
 }
 
@@ -225,11 +253,11 @@ static void verify_listen(const struct verifier *v, const struct config_inbound 
 		if (inbound->listen[i].port != SMTP_PORT)
 			continue;
 		if (inbound->tls == NEAR_TLS_IMPLICIT)
-			warning(v, inbound->line,
+			check_warning(v, inbound->line,
 				"tls = implicit on port 25: no mail server on the "
 				"Internet expects TLS there from the first octet");
 		if (inbound->tls == NEAR_TLS_REQUIRE)
-			warning(v, inbound->line,
+			check_warning(v, inbound->line,
 				"tls = require on port 25: senders that cannot do TLS "
 				"will not reach you (RFC 3207 wants a public server to "
 				"serve them)");
@@ -241,14 +269,13 @@ static void verify_proxy_networks(
 {
 	for (unsigned i = 0; i < inbound->accept_proxy_count; i++) {
 		if (inbound->accept_proxy_from[i].prefix == 0)
-			warning(v, inbound->line,
+			check_warning(v, inbound->line,
 				"accept-proxy-from: everybody may say which address he "
 				"comes from");
 	}
 }
 
-/* With this sysctl set, the kernel drops the backend's replies without a word. */
-static bool valid_mark_needed(void)
+bool check_valid_mark_needed(void)
 {
 	FILE *in = fopen("/proc/sys/net/ipv4/conf/all/src_valid_mark", "re");
 
@@ -264,12 +291,13 @@ static void verify_client_address(
 	const struct verifier *v, const struct config_inbound *inbound)
 {
 	if (inbound->client_address == CLIENT_ADDRESS_NONE)
-		warning(v, inbound->line,
+		check_warning(v, inbound->line,
 			"client-address = none: to the backend all mail comes from this "
 			"machine; if it relays for this machine's address, it is an "
 			"open relay now");
-	if (inbound->client_address == CLIENT_ADDRESS_TRANSPARENT && valid_mark_needed())
-		warning(v, inbound->line,
+	if (inbound->client_address == CLIENT_ADDRESS_TRANSPARENT &&
+		check_valid_mark_needed())
+		check_warning(v, inbound->line,
 			"client-address = transparent: the sysctl "
 			"net.ipv4.conf.all.src_valid_mark is 1, and replies of an IPv4 "
 			"backend will be lost; set it to 0");
@@ -290,55 +318,10 @@ bool config_verify(struct config *config, FILE *faults)
 		verify_proxy_networks(&v, inbound);
 		verify_client_address(&v, inbound);
 	}
+	check_outbound(&v);
+	check_policy(&v);
+	check_identities(&v);
 	return v.faults == 0;
-}
-
-/* ---- advice for client-address = transparent ---- */
-
-static bool any_transparent(const struct config *config)
-{
-	for (unsigned i = 0; i < config->inbound_count; i++) {
-		if (config->inbound[i].client_address == CLIENT_ADDRESS_TRANSPARENT)
-			return true;
-	}
-	return false;
-}
-
-static void advise_backends(const struct config_inbound *inbound)
-{
-	char text[ADDRESS_TEXT];
-
-	if (inbound->client_address != CLIENT_ADDRESS_TRANSPARENT)
-		return;
-	for (unsigned i = 0; i < inbound->backend_count; i++) {
-		const struct address *a = &inbound->backend[i].address;
-
-		printf("\t\t%s saddr %s tcp sport %u socket transparent 1 "
-		       "meta mark set 0x19 accept\n",
-			a->family == AF_INET6 ? "ip6" : "ip", address_host(a, text),
-			a->port);
-	}
-}
-
-/* The replies to a borrowed address must come to us. 0x19 and 25 are free choices. */
-static void advise(const struct config *config)
-{
-	if (!any_transparent(config))
-		return;
-	printf("client-address = transparent needs, beside CAP_NET_RAW for serve:\n"
-	       "* the backend's default route leads through this machine;\n"
-	       "* its replies are given to us:\n"
-	       "\tip rule add fwmark 0x19 lookup 25\n"
-	       "\tip route add local default dev lo table 25\n"
-	       "\tip -6 rule add fwmark 0x19 lookup 25\n"
-	       "\tip -6 route add local default dev lo table 25\n"
-	       "  and for nft -f:\n"
-	       "table inet sealpost {\n"
-	       "\tchain replies {\n"
-	       "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
-	for (unsigned i = 0; i < config->inbound_count; i++)
-		advise_backends(&config->inbound[i]);
-	printf("\t}\n}\n");
 }
 
 /* ---- what the unit of systemd would meet ---- */
@@ -356,20 +339,45 @@ static bool can_read(const struct passwd *user, const char *file)
 }
 
 /* The unit starts serve as the user itself: what root alone can read is lost to it. */
+static void verify_file(const struct verifier *v, const struct passwd *user,
+	unsigned line, const char *file)
+{
+	if (file != NULL && !can_read(user, file))
+		check_warning(v, line,
+			"%s: user %s, as whom the systemd unit runs, cannot read it: "
+			"chgrp it to that user's group, and chmod 640",
+			file, user->pw_name);
+}
+
 static void verify_readable(struct config *config)
 {
 	const struct verifier v = { .config = config, .to = stderr };
 	const struct passwd *user = geteuid() == 0 ? getpwnam(config->user) : NULL;
 
-	for (unsigned i = 0; user != NULL && i < config->pair_count; i++) {
-		const char *key = config->pairs[i].key;
+	if (user == NULL)
+		return;
+	for (unsigned i = 0; i < config->pair_count; i++)
+		verify_file(&v, user, config->pair_lines[i], config->pairs[i].key);
+	for (unsigned i = 0; i < config->identity_count; i++)
+		verify_file(&v, user, config->identities[i].line,
+			config->identities[i].pair.key);
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		verify_file(&v, user, config->outbound[i].line,
+			config->outbound[i].credentials);
+}
 
-		if (!can_read(user, key))
-			warning(&v, config->pair_lines[i],
-				"%s: user %s, as whom the systemd unit runs, cannot read "
-				"it: chgrp it to that user's group, and chmod 640",
-				key, user->pw_name);
-	}
+static const char *plural(unsigned count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void tell_fine(const struct config *config)
+{
+	printf("%s: fine: %u inbound service%s, %u outbound service%s, %u "
+	       "certificate%s\n",
+		config->path, config->inbound_count, plural(config->inbound_count),
+		config->outbound_count, plural(config->outbound_count),
+		config->pair_count, plural(config->pair_count));
 }
 
 int check_run(const char *config_path)
@@ -382,10 +390,9 @@ int check_run(const char *config_path)
 
 	if (fine) {
 		verify_readable(config);
-		advise(config);
-		printf("%s: fine: %u inbound service%s, %u certificate%s\n", config->path,
-			config->inbound_count, config->inbound_count == 1 ? "" : "s",
-			config->pair_count, config->pair_count == 1 ? "" : "s");
+		config_notes(config, stderr);
+		check_advise(config);
+		tell_fine(config);
 	}
 	config_free(config);
 	if (fflush(stdout) != 0) {

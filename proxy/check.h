@@ -18,6 +18,9 @@
  */
 bool config_verify(struct config *config, FILE *faults);
 
+/* What is no fault, but worth thinking over, as "path:line: note: message". */
+void config_notes(struct config *config, FILE *to);
+
 /*
  * `sealpost check`: reads and verifies; faults and warnings go to stderr, and what else
  * the machine needs for `client-address = transparent` to stdout. Returns an enum status:

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,7 +23,26 @@
 #define SERVICE "[inbound]\nclient-address = xclient\ntls = off\n"
 #define NOT_TLS "[inbound]\nclient-address = xclient\n"
 
-static const char *const files[] = { "a.pem", "a.key", "b.pem", "b.key", "ticket" };
+/* An outbound service is lines 4 to 6, and the CAs are not those of this machine. */
+#define OUTBOUND                                                                         \
+	"[outbound]\nlisten = 127.0.0.1:2526\nbackends = 192.0.2.1\n"                    \
+	"[policy]\nca = a.pem\n[outbound two]\nlisten = [::1]:2527\nbackends = ::1\n"
+
+#define EXCHANGE_WAITS                                                                   \
+	"route = smarthost: an Exchange server waits for its retry interval, often 15 "  \
+	"minutes, for each further domain that a message goes to; with route = "         \
+	"intercept nothing waits\n"
+
+static const char *const files[] = { "a.pem", "a.key", "b.pem", "b.key", "ticket", "good",
+	"bad", "open" };
+
+static bool file_write(const char *name, const char *text)
+{
+	FILE *out = fopen(name, "w");
+
+	return out != NULL && fputs(text, out) >= 0 && fclose(out) == 0 &&
+	       chmod(name, 0600) == 0;
+}
 
 /* The tests run in a directory of their own with two pairs, a and b. */
 static int world_make(void **state)
@@ -36,9 +56,11 @@ static int world_make(void **state)
 	if (!tls_selfsign("a.example", "a.pem", "a.key", reason) ||
 		!tls_selfsign("b.example", "b.pem", "b.key", reason))
 		return -1;
-	FILE *ticket = fopen("ticket", "w");
-
-	return ticket != NULL && fputs("too short", ticket) >= 0 && fclose(ticket) == 0
+	return file_write("ticket", "too short") &&
+			       file_write("good", "user = u\npassword = p\n") &&
+			       file_write("bad", "user = u\npasword = p\n") &&
+			       file_write("open", "user = u\npassword = p\n") &&
+			       chmod("open", 0644) == 0
 		       ? 0
 		       : -1;
 }
@@ -169,6 +191,13 @@ static void test_warnings(void **state)
 			"least\n"
 			"f: warning: eod-timeout = 599s: RFC 5321 wants 600s at "
 			"least\n" },
+		{ SERVER "[limits]\nrcpt-budget = 5m\npolicy-timeout = 5m\n" SERVICE
+			 "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n",
+			true,
+			"f: warning: rcpt-budget = 300s: a client waits 300s for the "
+			"reply to a recipient, and goes away then\n"
+			"f: warning: policy-timeout = 300s leaves nothing of rcpt-budget "
+			"= 300s\n" },
 		{ SERVER "[inbound]\ntls = off\nlisten = 127.0.0.1:2525\nbackend = "
 			 "192.0.2.1\n",
 			true,
@@ -195,6 +224,106 @@ static void test_warnings(void **state)
 
 	(void)state;
 	assert_cases(cases, LENGTH(cases));
+}
+
+static void test_outbound(void **state)
+{
+	static const struct verify_case cases[] = {
+		{ SERVER OUTBOUND, true, "" },
+		{ SERVER OUTBOUND "backends = 10.0.0.0/8 ::/0 0.0.0.0/0\n", false,
+			"f:9: backends = ::/0: whoever reaches this service could send "
+			"through it: an open relay; name the mail servers alone\n"
+			"f:9: backends = 0.0.0.0/0: whoever reaches this service could "
+			"send through it: an open relay; name the mail servers alone\n" },
+		{ SERVER OUTBOUND "source = 2001:db8::1\n", true,
+			"f:9: warning: source = 2001:db8::1: this machine has no such "
+			"address now, and no connection will come about\n" },
+		{ SERVER OUTBOUND "source = ::1\n", true, "" },
+		{ SERVER OUTBOUND "route = relay 127.0.0.1:2526\n", false,
+			"f:9: route = relay 127.0.0.1:2526: that is our own service "
+			"outbound (line 4): mail would go round in circles\n" },
+		{ SERVER OUTBOUND "[inbound]\ntls = off\nlisten = 127.0.0.1:2525\n"
+				  "client-address = xclient\nbackend = [::1]:2527\n",
+			false,
+			"f:12: backend = [::1]:2527: that is our own service two (line "
+			"9): mail would go round in circles\n" },
+		{ SERVER OUTBOUND "route = relay a.example\ncredentials = good\n", true,
+			"" },
+		{ SERVER OUTBOUND "route = relay a.example\ncredentials = bad\n", false,
+			"f:9: credentials: bad:2: unknown key: there are user and "
+			"password\n" },
+		{ SERVER OUTBOUND "route = relay a.example\ncredentials = open\n", false,
+			"f:9: credentials: open: others can read or change it: chmod "
+			"640\n" },
+	};
+
+	(void)state;
+	assert_cases(cases, LENGTH(cases));
+}
+
+static void test_policy(void **state)
+{
+	static const struct verify_case cases[] = {
+		{ SERVER SERVICE "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n"
+				 "[policy]\ndirectory = .\n",
+			true, "" },
+		{ SERVER SERVICE "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n"
+				 "[policy]\ndirectory = nothing\n",
+			false,
+			"f:10: directory = nothing: cannot be read: No such file or "
+			"directory\n" },
+		{ SERVER SERVICE "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n"
+				 "[policy]\nca = c.pem\n",
+			false,
+			"f:10: ca = c.pem: c.pem: cannot be read: No such file or "
+			"directory\n" },
+		{ SERVER SERVICE "listen = 127.0.0.1:2525\nbackend = 192.0.2.1\n"
+				 "[policy]\nca = ticket\n",
+			false,
+			"f:10: ca = ticket: ticket: no CA certificates in PEM "
+			"format\n" },
+		{ SERVER OUTBOUND "[identity a]\ncertificate = a.pem\nkey = a.key\n"
+				  "[identity b]\ncertificate = b.pem\nkey = a.key\n",
+			false, "f:15: a.key: the key does not belong to b.pem\n" },
+	};
+
+	(void)state;
+	assert_cases(cases, LENGTH(cases));
+}
+
+static void test_notes(void **state)
+{
+	static const char text[] =
+		SERVER OUTBOUND "backends = 10.0.0.0/24 10.0.0.0/23 fd00::/63\n"
+				"[outbound three]\nroute = intercept\n"
+				"listen = 127.0.0.1:1 [::1]:1\nbackends = 192.0.2.1\n"
+				"[outbound four]\nroute = intercept\n"
+				"listen = [::1]:2\nbackends = ::1\n";
+	FILE *in = fmemopen((void *)text, strlen(text), "r");
+	char *printed;
+	size_t length;
+	FILE *out = open_memstream(&printed, &length);
+
+	(void)state;
+	assert_non_null(in);
+	assert_non_null(out);
+	struct config *config = config_parse(in, "f", stderr);
+
+	assert_non_null(config);
+	config_notes(config, out);
+	fclose(out);
+	assert_string_equal(printed,
+		"f:4: note: " EXCHANGE_WAITS
+		"f:9: note: backends = 10.0.0.0/23: every machine there can send in your "
+		"name; better name the mail servers alone\n"
+		"f:9: note: backends = fd00::/63: every machine there can send in your "
+		"name; better name the mail servers alone\n"
+		"f:9: note: " EXCHANGE_WAITS
+		"f:17: note: route = intercept by IPv6 alone: see that the firewall lets "
+		"no mail pass by the other version of IP\n");
+	config_free(config);
+	fclose(in);
+	free(printed);
 }
 
 /* A name becomes its first address, and keeps its port. */
@@ -227,6 +356,9 @@ int main(void)
 		cmocka_unit_test(test_ticket_key),
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_outbound),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_names),
 	};
 

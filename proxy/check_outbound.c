@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* What [outbound], [policy] and [identity NAME] are worth on this machine. */
+
+#include "check_private.h"
+
+#include "address.h"
+#include "credentials.h"
+#include "tls.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+enum {
+	REASON = 512,
+	NARROW_IPV4 = 24, /* bits: wider networks are hardly mail servers alone */
+	NARROW_IPV6 = 64,
+};
+
+/* ---- [outbound] ---- */
+
+static void verify_backends(struct verifier *v, const struct config_outbound *outbound)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = 0; i < outbound->backends_count; i++) {
+		const struct network *n = &outbound->backends[i];
+
+		if (n->prefix == 0)
+			check_fault(v, outbound->line,
+				"backends = %s/0: whoever reaches this service could "
+				"send through it: an open relay; name the mail servers "
+				"alone",
+				address_host(&n->base, text));
+	}
+}
+
+static void verify_source(
+	const struct verifier *v, const struct config_outbound *outbound)
+{
+	char text[ADDRESS_TEXT];
+
+	if (outbound->source == SOURCE_ADDRESS &&
+		!check_is_local(outbound->source_address))
+		check_warning(v, outbound->line,
+			"source = %s: this machine has no such address now, and no "
+			"connection will come about",
+			address_host(&outbound->source_address, text));
+	if (outbound->source == SOURCE_TRANSPARENT && check_valid_mark_needed())
+		check_warning(v, outbound->line,
+			"source = transparent: the sysctl "
+			"net.ipv4.conf.all.src_valid_mark is 1, and replies by IPv4 will "
+			"be lost; set it to 0");
+}
+
+static void verify_relay(struct verifier *v, const struct config_outbound *outbound)
+{
+	struct credentials credentials;
+	char reason[REASON];
+
+	/* what a name means is looked up when there is mail */
+	if (outbound->route == ROUTE_RELAY && outbound->relay.host == NULL)
+		check_loop(v, outbound->line, "route = relay ", &outbound->relay.address);
+	if (outbound->credentials == NULL)
+		return;
+	if (!credentials_read(
+		    outbound->credentials, &credentials, reason, sizeof(reason)))
+		check_fault(v, outbound->line, "credentials: %s", reason);
+	credentials_wipe(&credentials);
+}
+
+void check_outbound(struct verifier *v)
+{
+	for (unsigned i = 0; i < v->config->outbound_count; i++) {
+		const struct config_outbound *outbound = &v->config->outbound[i];
+
+		verify_backends(v, outbound);
+		verify_source(v, outbound);
+		verify_relay(v, outbound);
+	}
+}
+
+/* ---- [policy] and [identity NAME] ---- */
+
+/* Without it, every domain would be held to nothing, and nobody would notice. */
+static void verify_directory(struct verifier *v)
+{
+	const struct config_policy *policy = &v->config->policy;
+
+	if (policy->directory_line == 0)
+		return;
+	DIR *directory = opendir(policy->directory);
+
+	if (directory == NULL)
+		check_fault(v, policy->directory_line,
+			"directory = %s: cannot be read: %s", policy->directory,
+			strerror(errno));
+	else
+		closedir(directory);
+}
+
+static void verify_ca(struct verifier *v)
+{
+	const struct config_policy *policy = &v->config->policy;
+	struct tls_client_options options = { .ca = policy->ca };
+	char reason[TLS_REASON];
+
+	/* a machine that only receives may do without */
+	if (policy->ca_line == 0 && v->config->outbound_count == 0)
+		return;
+	struct tls_client *client = tls_client_new(&options, reason);
+
+	if (client == NULL)
+		check_fault(v, policy->ca_line, "ca = %s: %s", policy->ca, reason);
+	tls_client_free(client);
+}
+
+void check_policy(struct verifier *v)
+{
+	verify_directory(v);
+	verify_ca(v);
+}
+
+void check_identities(struct verifier *v)
+{
+	for (unsigned i = 0; i < v->config->identity_count; i++) {
+		const struct config_identity *identity = &v->config->identities[i];
+		char reason[TLS_REASON] = "";
+
+		if (!tls_pair_check(&identity->pair, reason))
+			check_fault(v, identity->line, "%s", reason);
+		else if (reason[0] != '\0')
+			check_warning(v, identity->line, "%s", reason);
+	}
+}
+
+/* ---- notes ---- */
+
+static void note_networks(
+	const struct verifier *v, const struct config_outbound *outbound)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = 0; i < outbound->backends_count; i++) {
+		const struct network *n = &outbound->backends[i];
+		unsigned narrow = n->base.family == AF_INET6 ? NARROW_IPV6 : NARROW_IPV4;
+
+		if (n->prefix < narrow)
+			check_note(v, outbound->line,
+				"backends = %s/%u: every machine there can send in your "
+				"name; better name the mail servers alone",
+				address_host(&n->base, text), n->prefix);
+	}
+}
+
+static bool listens(const struct config_outbound *outbound, sa_family_t family)
+{
+	for (unsigned i = 0; i < outbound->listen_count; i++) {
+		if (outbound->listen[i].family == family)
+			return true;
+	}
+	return false;
+}
+
+static void note_route(const struct verifier *v, const struct config_outbound *outbound)
+{
+	if (outbound->route == ROUTE_SMARTHOST)
+		check_note(v, outbound->line,
+			"route = smarthost: an Exchange server waits for its retry "
+			"interval, often 15 minutes, for each further domain that a "
+			"message goes to; with route = intercept nothing waits");
+	if (outbound->route == ROUTE_INTERCEPT &&
+		!(listens(outbound, AF_INET) && listens(outbound, AF_INET6)))
+		check_note(v, outbound->line,
+			"route = intercept by %s alone: see that the firewall lets no "
+			"mail pass by the other version of IP",
+			listens(outbound, AF_INET) ? "IPv4" : "IPv6");
+}
+
+void config_notes(struct config *config, FILE *to)
+{
+	const struct verifier v = { .config = config, .to = to };
+
+	for (unsigned i = 0; i < config->outbound_count; i++) {
+		note_networks(&v, &config->outbound[i]);
+		note_route(&v, &config->outbound[i]);
+	}
+}
