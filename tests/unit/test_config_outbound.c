@@ -153,7 +153,11 @@ static void test_relay(void **state)
 		{ "route = relay 192.0.2.1:26\nrelay-tls = implicit\n", NULL, AF_INET,
 			26 },
 		{ "route = relay 2001:db8::1\n", NULL, AF_INET6, 25 },
+		{ "route = relay 2001:db8::1\nrelay-tls = implicit\n", NULL, AF_INET6,
+			465 },
 		{ "route = relay [2001:db8::1]\n", NULL, AF_INET6, 25 },
+		{ "route = relay [2001:db8::1]\nrelay-tls = implicit\n", NULL, AF_INET6,
+			465 },
 		{ "route = relay [2001:db8::1]:26\n", NULL, AF_INET6, 26 },
 	};
 	char text[512];
