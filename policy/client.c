@@ -342,9 +342,6 @@ void policy_client_attach(struct policy_client *client, int fd)
 		waiters_due(client, topic, nobody_answers());
 		topic_free(client, topic);
 	}
-	/* A new process counts its generations anew. */
-	if (fd >= 0)
-		drop_kept(client);
 }
 
 void policy_client_free(struct policy_client *client)
@@ -431,6 +428,7 @@ static bool take_state(struct policy_client *client, size_t length)
 	if (!message_read_state(client->packet, length, &state))
 		return false;
 	client->state = state;
+	/* Other files, or a new process, which counts its generations anew. */
 	drop_kept(client);
 	return true;
 }
