@@ -266,6 +266,10 @@ bool directory_reload(struct directory *directory, FILE *faults)
 	bool first = directory->generation == 0 || directory->closed[0] != '\0';
 
 	directory->faults = 0;
+	if (directory->path[0] == '\0') {
+		directory->generation = 1;
+		return first;
+	}
 	const char *why = source_open(&reading.source, directory->path, directory->owner);
 
 	if (why == NULL) {
@@ -388,6 +392,14 @@ static bool entry_decides(
 	return direction == DIRECTION_INBOUND ? file->has_inbound : file->has_outbound;
 }
 
+/* NULL above a name of one label, and above an address. */
+static const char *name_above(const char *name)
+{
+	const char *dot = name[0] != '[' ? strchr(name, '.') : NULL;
+
+	return dot != NULL ? dot + 1 : NULL;
+}
+
 static const struct entry *entry_for(const struct directory *directory,
 	enum direction direction, const char *domain, int64_t now)
 {
@@ -399,8 +411,7 @@ static const struct entry *entry_for(const struct directory *directory,
 
 		if (entry_decides(entry, direction, now, below))
 			return entry;
-		name = domain[0] != '[' ? strchr(name, '.') : NULL;
-		name += name != NULL;
+		name = name_above(name);
 	}
 	const struct entry *entry = set_find(&directory->set, "default");
 

@@ -18,7 +18,8 @@ struct directory;
 /*
  * Reads every file; faults go to `faults` as "path:line: message". `owner` may own files
  * beside root (the user who runs `demo`); files that others can write are refused. NULL
- * without memory. A directory that cannot be opened is a fault, and an empty one.
+ * without memory. A directory that cannot be opened is a fault, and an empty one. Where
+ * it could never be read, every domain is PEER_BROKEN. "" is none: no file, no fault.
  */
 struct directory *directory_open(const char *path, uid_t owner, FILE *faults);
 
