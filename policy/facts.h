@@ -55,17 +55,17 @@ struct certificate_facts {
 struct chain_facts {
 	unsigned count; /* 0: it showed none */
 	struct certificate_facts certificates[FACTS_CHAIN];
+	bool names_cut;		   /* more than there is room for */
+	uint8_t public_chain;	   /* enum chain_verdict: to [policy] ca */
+	uint8_t own_chain;	   /* likewise: to the `ca` of the peer's policy file */
+	uint8_t dane;		   /* enum dane_match */
+	char reason[FACTS_REASON]; /* a detail for people, or "" */
 	/*
 	 * The DNS names of the leaf, lower case, A-labels, each with its NUL; an empty
 	 * one ends them. The subject's CN where there is no DNS name at all. A name that
 	 * holds a NUL or an octet beyond ASCII is left out.
 	 */
 	char names[FACTS_NAMES];
-	bool names_cut;		   /* more than there is room for */
-	uint8_t public_chain;	   /* enum chain_verdict: to [policy] ca */
-	uint8_t own_chain;	   /* likewise: to the `ca` of the peer's policy file */
-	uint8_t dane;		   /* enum dane_match */
-	char reason[FACTS_REASON]; /* a detail for people, or "" */
 };
 
 struct facts {

@@ -59,6 +59,8 @@ static enum tls_status fail(struct tls *t, const char *doing, int code)
 {
 	if (!t->reason)
 		t->reason = tls_explain(t, doing, code);
+	if (t->ticket && !t->shaken)
+		tls_tickets_forget(t); /* one of them may have been the cause */
 	tell_peer(t, code);
 	t->closed = true;
 	t->failed = true;
@@ -75,6 +77,8 @@ static enum tls_status end(struct tls *t, const char *doing)
 	t->failed = !t->shaken;
 	if (t->failed)
 		buf_release(&t->out);
+	if (t->ticket && t->failed)
+		tls_tickets_forget(t);
 	return TLS_CLOSED;
 }
 
@@ -122,6 +126,8 @@ static enum tls_status step_handshake(struct tls *t)
 	if (code == 0) {
 		t->shaken = true;
 		keep_names(t);
+		if (t->ticket)
+			tls_tickets_shaken(t);
 		t->ticket_due = t->server &&
 				gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3;
 	}
@@ -155,6 +161,8 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 	do
 		n = gnutls_record_recv(t->session, to, size);
 	while (ask_again(t, n));
+	if (t->ticket_came)
+		tls_tickets_keep(t);
 	if (n > 0) {
 		*got = (size_t)n;
 		return TLS_OK;

@@ -52,6 +52,12 @@ struct tls_server *tls_server_new(
 void tls_server_free(struct tls_server *server);
 
 /*
+ * Asks clients for a certificate from now on, or no more; never requires one. Sessions
+ * that began while nobody asked are not resumed while somebody does.
+ */
+void tls_server_request_certificates(struct tls_server *server, bool request);
+
+/*
  * One pair on its own, for `sealpost check`: readable, key fits certificate, dates.
  * Returns true when usable; `reason` is then empty or a warning (expired, not yet valid,
  * expires within 14 days).
@@ -64,7 +70,12 @@ bool tls_selfsign(const char *name, const char *certificate, const char *key,
 
 /* ---- towards servers ---- */
 
-enum tls_protocols { TLS_PROTOCOLS_1_2, TLS_PROTOCOLS_1_3, TLS_PROTOCOLS_LEGACY };
+enum tls_protocols {
+	TLS_PROTOCOLS_1_2,
+	TLS_PROTOCOLS_1_3,
+	TLS_PROTOCOLS_LEGACY,
+	TLS_PROTOCOLS_COUNT
+};
 
 /* A client certificate of ours, named by policy files. */
 struct tls_identity {
@@ -93,14 +104,21 @@ void tls_client_free(struct tls_client *client);
 struct tls_target {
 	const char *name; /* the SNI; NULL or an address: none is sent */
 	enum tls_protocols protocols;
-	const char
-		*identity; /* NULL or "": none. An unknown one fails in tls_connect() */
+	const char *identity; /* NULL or "": none. An unknown one fails the handshake */
 	/*
 	 * Sessions are resumed only with the same key: host, SNI, and all that was
 	 * demanded. 0: neither resumed nor kept. A resumed session is judged like a new
 	 * one, by the chain that was shown when it began.
 	 */
 	uint64_t ticket;
+};
+
+/* What tls_chain() is to find out: judge_asks()'s bits. */
+struct tls_chain_question {
+	unsigned asks;
+	const uint8_t *ca; /* PEM: the peer's own anchors, for ASK_OWN_CHAIN */
+	size_t ca_length;
+	bool client; /* the peer is a client: clientAuth or serverAuth will do */
 };
 
 /* ---- one connection ---- */
@@ -166,5 +184,13 @@ const char *tls_cipher(const struct tls *t);
 
 /* All but the chain, which is NULL. */
 void tls_facts(const struct tls *t, struct facts *facts);
+
+/*
+ * The peer's chain, looked at as the question asks. Valid until the next call with the
+ * same `client`; NULL without memory. Server side legs pass the worker's client as well:
+ * its CAs and its kept verdicts serve both. `now`: seconds since 1970.
+ */
+const struct chain_facts *tls_chain(struct tls *t, struct tls_client *client,
+	const struct tls_chain_question *question, int64_t now);
 
 #endif

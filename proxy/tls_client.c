@@ -4,6 +4,7 @@
 /* TLS towards servers. */
 
 #include "tls.h"
+#include "tls_cache.h"
 #include "tls_private.h"
 
 #include <arpa/inet.h>
@@ -37,36 +38,123 @@
 	":+SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:%COMPAT:%UNSAFE_RENEGOTIATION"       \
 	":%PROFILE_VERY_WEAK"
 
-static const char *const priorities[] = {
+static const char *const priorities[TLS_PROTOCOLS_COUNT] = {
 	[TLS_PROTOCOLS_1_2] = VERSION_1_2,
 	[TLS_PROTOCOLS_1_3] = VERSION_1_3,
 	[TLS_PROTOCOLS_LEGACY] = LEGACY,
 };
 
 enum {
-	PRIORITIES = sizeof(priorities) / sizeof(*priorities),
+	OWN = 16,	      /* peers' own anchors that are kept */
+	FINDINGS = 256,	      /* chains */
 	LEGACY_DH_BITS = 512, /* in one's own house weak is better than clear */
 };
 
-struct tls_client {
+/* A client certificate, by its name. */
+struct tls_known {
+	char *name;
 	gnutls_certificate_credentials_t credentials;
-	gnutls_priority_t priorities[PRIORITIES];
 };
+
+static bool complain(char reason[TLS_REASON], const char *why)
+{
+	snprintf(reason, TLS_REASON, "TLS towards servers: %.80s", why);
+	return false;
+}
+
+/* ---- what all legs share ---- */
+
+static bool set_priorities(struct tls_client *client, char reason[TLS_REASON])
+{
+	for (unsigned i = 0; i < TLS_PROTOCOLS_COUNT; i++) {
+		int code =
+			gnutls_priority_init(&client->priorities[i], priorities[i], NULL);
+		if (code < 0)
+			return complain(reason, gnutls_strerror(code));
+	}
+	return true;
+}
+
+static bool load_identity(struct tls_known *known, const struct tls_identity *identity,
+	char reason[TLS_REASON])
+{
+	struct tls_loaded pair;
+
+	if (!tls_pem_load(&pair, &identity->pair, reason))
+		return false;
+	known->name = strdup(identity->name);
+	int code = known->name
+			   ? gnutls_certificate_allocate_credentials(&known->credentials)
+			   : GNUTLS_E_MEMORY_ERROR;
+	if (code >= 0)
+		code = gnutls_certificate_set_x509_key(
+			known->credentials, pair.chain, (int)pair.length, pair.key);
+	tls_pem_unload(&pair);
+	return code >= 0 || complain(reason, gnutls_strerror(code));
+}
+
+static bool load_identities(struct tls_client *client,
+	const struct tls_client_options *options, char reason[TLS_REASON])
+{
+	if (options->identity_count == 0)
+		return true;
+	client->identities = calloc(options->identity_count, sizeof(*client->identities));
+	if (!client->identities)
+		return complain(reason, "out of memory");
+	client->identity_count = options->identity_count;
+	for (size_t i = 0; i < options->identity_count; i++)
+		if (!load_identity(
+			    &client->identities[i], &options->identities[i], reason))
+			return false;
+	return true;
+}
+
+static bool load_anchors(
+	struct tls_client *client, const char *ca, char reason[TLS_REASON])
+{
+	gnutls_datum_t pem;
+
+	if (!ca || !*ca)
+		return true;
+	if (strcmp(ca, "system") == 0) {
+		client->anchors = tls_anchors_of_system();
+		return client->anchors ||
+		       complain(reason, "the system has no CA certificates "
+					"(package ca-certificates?)");
+	}
+	if (!tls_pem_read(ca, &pem, reason))
+		return false;
+	client->anchors = tls_anchors_of_pem(&pem);
+	gnutls_free(pem.data);
+	if (!client->anchors)
+		snprintf(reason, TLS_REASON, "%s: no CA certificates in PEM format", ca);
+	return client->anchors;
+}
+
+static bool make_caches(struct tls_client *client, char reason[TLS_REASON])
+{
+	client->own = tls_cache_new(OWN, tls_anchors_free);
+	client->findings = tls_cache_new(FINDINGS, free);
+	client->tickets = tls_tickets_new();
+	return (client->own && client->findings && client->tickets &&
+		       gnutls_certificate_allocate_credentials(&client->nobody) >= 0) ||
+	       complain(reason, "out of memory");
+}
 
 struct tls_client *tls_client_new(
 	const struct tls_client_options *options, char reason[TLS_REASON])
 {
 	struct tls_client *client = calloc(1, sizeof(*client));
-	int code = client ? gnutls_certificate_allocate_credentials(&client->credentials)
-			  : GNUTLS_E_MEMORY_ERROR;
 
-	(void)options;
 	reason[0] = '\0';
-	for (unsigned i = 0; code >= 0 && i < PRIORITIES; i++)
-		code = gnutls_priority_init(&client->priorities[i], priorities[i], NULL);
-	if (code >= 0)
+	if (!client) {
+		complain(reason, "out of memory");
+		return NULL;
+	}
+	if (make_caches(client, reason) && set_priorities(client, reason) &&
+		load_identities(client, options, reason) &&
+		load_anchors(client, options->ca, reason))
 		return client;
-	snprintf(reason, TLS_REASON, "TLS towards servers: %s", gnutls_strerror(code));
 	tls_client_free(client);
 	return NULL;
 }
@@ -75,13 +163,26 @@ void tls_client_free(struct tls_client *client)
 {
 	if (!client)
 		return;
-	if (client->credentials)
-		gnutls_certificate_free_credentials(client->credentials);
-	for (unsigned i = 0; i < PRIORITIES; i++)
+	if (client->nobody)
+		gnutls_certificate_free_credentials(client->nobody);
+	for (size_t i = 0; i < client->identity_count; i++) {
+		if (client->identities[i].credentials)
+			gnutls_certificate_free_credentials(
+				client->identities[i].credentials);
+		free(client->identities[i].name);
+	}
+	free(client->identities);
+	for (unsigned i = 0; i < TLS_PROTOCOLS_COUNT; i++)
 		if (client->priorities[i])
 			gnutls_priority_deinit(client->priorities[i]);
+	tls_anchors_free(client->anchors);
+	tls_cache_free(client->own);
+	tls_cache_free(client->findings);
+	tls_cache_free(client->tickets);
 	free(client);
 }
+
+/* ---- one leg ---- */
 
 /* RFC 6066 §3: names alone, without a trailing dot. */
 static bool is_host_name(const char *name)
@@ -103,20 +204,52 @@ static int set_name(struct tls *t, const char *name)
 		       : 0;
 }
 
+/* NULL where no identity of ours has that name. */
+static gnutls_certificate_credentials_t find_credentials(
+	const struct tls_client *client, const char *identity)
+{
+	if (!identity || !*identity)
+		return client->nobody;
+	for (size_t i = 0; i < client->identity_count; i++)
+		if (strcmp(client->identities[i].name, identity) == 0)
+			return client->identities[i].credentials;
+	return NULL;
+}
+
+/* Speaks up at the handshake: the reason finds its way from there. */
+static void refuse(struct tls *t, const char *identity)
+{
+	t->failed = t->closed = true;
+	t->reason = malloc(TLS_REASON);
+	if (t->reason)
+		snprintf(t->reason, TLS_REASON,
+			"handshake: there is no identity \"%.64s\"", identity);
+}
+
 struct tls *tls_connect(struct tls_client *client, int fd,
 	const struct tls_target *target, struct buf_pool *pool)
 {
-	struct tls *t = tls_start(
-		GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP | GNUTLS_NO_TICKETS,
-		client->priorities[target->protocols], client->credentials, fd, pool);
+	unsigned flags = GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP | GNUTLS_FORCE_CLIENT_CERT |
+			 (target->ticket ? 0 : GNUTLS_NO_TICKETS);
+	gnutls_certificate_credentials_t credentials =
+		find_credentials(client, target->identity);
+	struct tls *t = tls_start(flags, client->priorities[target->protocols],
+		credentials ? credentials : client->nobody, fd, pool);
 
 	if (!t)
 		return NULL;
+	t->client = client;
+	t->ticket = target->ticket;
+	t->identified = credentials != client->nobody;
+	if (!credentials)
+		refuse(t, target->identity);
 	if (target->protocols == TLS_PROTOCOLS_LEGACY)
 		gnutls_dh_set_prime_bits(t->session, LEGACY_DH_BITS);
 	if (set_name(t, target->name) < 0) {
 		tls_free(t);
 		return NULL;
 	}
+	if (t->ticket)
+		tls_tickets_begin(t);
 	return t;
 }

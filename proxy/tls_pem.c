@@ -31,7 +31,7 @@ static bool complain(char reason[TLS_REASON], const char *file, const char *what
 	return false;
 }
 
-static bool load_file(const char *file, gnutls_datum_t *octets, char reason[TLS_REASON])
+bool tls_pem_read(const char *file, gnutls_datum_t *octets, char reason[TLS_REASON])
 {
 	errno = 0;
 	if (gnutls_load_file(file, octets) >= 0)
@@ -54,7 +54,7 @@ static bool load_chain(struct tls_loaded *l, const char *file, char reason[TLS_R
 	gnutls_datum_t pem;
 	unsigned length = TLS_CHAIN_MAX;
 
-	if (!load_file(file, &pem, reason))
+	if (!tls_pem_read(file, &pem, reason))
 		return false;
 	int code = gnutls_x509_crt_list_import(l->chain, &length, &pem,
 		GNUTLS_X509_FMT_PEM,
@@ -72,7 +72,7 @@ static bool load_key(struct tls_loaded *l, const char *file, char reason[TLS_REA
 {
 	gnutls_datum_t pem;
 
-	if (!load_file(file, &pem, reason))
+	if (!tls_pem_read(file, &pem, reason))
 		return false;
 	int code = gnutls_x509_privkey_init(&l->key);
 	if (code >= 0)

@@ -18,11 +18,15 @@ enum {
 	TLS_CHAIN_MAX = 16,	/* certificates in one file */
 	TLS_RECORD = 16 * 1024, /* octets that a record carries at the most */
 	TLS_WARNINGS_MAX = 8, /* warning alerts that a peer may send in one connection */
+	TLS_TICKETS_MAX = 4,  /* tickets that are kept of those that a server sends */
 };
 
 struct tls {
 	gnutls_session_t session;
 	const struct tls_server *settings; /* NULL in the role of a client */
+	struct tls_client *client;	   /* NULL in the role of a server */
+	uint64_t ticket;		   /* the target's; 0: none are kept */
+	int64_t born; /* when the peer proved its key, by the clock of tls_tickets.c */
 	int fd;
 	int error;		      /* errno of a failed system call, or 0 */
 	const char *version, *cipher; /* once shaken; constants of GnuTLS */
@@ -43,6 +47,9 @@ struct tls {
 	bool clean : 1;	     /* ... because of a close_notify */
 	bool said_bye : 1;
 	bool failed : 1;
+	bool identified : 1;  /* as a client we have a certificate to show */
+	bool ticket_came : 1; /* ... and a ticket that is not kept yet */
+	uint8_t tickets;      /* that came */
 	uint8_t warnings;
 	uint8_t alert; /* that came in clear, or 0 */
 };
@@ -75,5 +82,68 @@ struct tls_loaded {
 bool tls_pem_load(
 	struct tls_loaded *l, const struct tls_pair *pair, char reason[TLS_REASON]);
 void tls_pem_unload(struct tls_loaded *l);
+
+/* Reads a file; on failure the reason names it. The caller frees. */
+bool tls_pem_read(const char *file, gnutls_datum_t *octets, char reason[TLS_REASON]);
+
+/* ---- tls_client.c ---- */
+
+struct tls_client {
+	gnutls_priority_t priorities[TLS_PROTOCOLS_COUNT];
+	gnutls_certificate_credentials_t nobody; /* nothing to show */
+	struct tls_known *identities;
+	size_t identity_count;
+	struct tls_anchors *anchors; /* the public CAs, or NULL */
+	struct tls_cache *own;	     /* peers' own anchors */
+	struct tls_cache *findings;  /* what was found of chains */
+	struct tls_cache *tickets;
+	struct chain_facts facts; /* the last answer of tls_chain() */
+};
+
+/* ---- tls_tickets.c ---- */
+
+struct tls_cache *tls_tickets_new(void);
+
+/* For connections of ours whose target has a ticket: before the handshake, after it,
+ * after one that failed, and when `ticket_came`. */
+void tls_tickets_begin(struct tls *t);
+void tls_tickets_shaken(struct tls *t);
+void tls_tickets_forget(const struct tls *t);
+void tls_tickets_keep(struct tls *t);
+
+/* ---- tls_verify.c ---- */
+
+struct tls_anchors;
+
+/* CAs to trust; NULL where there are none, or no memory. */
+struct tls_anchors *tls_anchors_of_system(void);
+struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem);
+void tls_anchors_free(void *anchors); /* NULL is allowed */
+
+struct tls_verdict {
+	enum chain_verdict verdict;
+	int64_t until; /* a date changes it then, or INT64_MAX */
+	char reason[FACTS_REASON];
+};
+
+/*
+ * Whether what a peer presented, its own certificate first, leads to an anchor; `count`
+ * is at least 1 and at most FACTS_CHAIN. NULL stands for what cannot be understood. The
+ * names that a certificate bears are held against the CAs' constraints, and nothing else.
+ */
+void tls_verify(const struct tls_anchors *anchors, const gnutls_x509_crt_t *presented,
+	unsigned count, bool client, int64_t now, struct tls_verdict *verdict);
+
+/* ---- tls_chain.c ---- */
+
+struct tls_chain {
+	unsigned count;
+	gnutls_x509_crt_t certificates[FACTS_CHAIN]; /* NULL: cannot be understood */
+};
+
+/* Reads what a peer presented, as it came. The facts lack the verdicts then. */
+void tls_chain_open(struct tls_chain *chain, const gnutls_datum_t *ders, unsigned count,
+	struct chain_facts *facts);
+void tls_chain_close(struct tls_chain *chain);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,13 @@ struct tls_server {
 	gnutls_certificate_credentials_t credentials;
 	gnutls_priority_t priority;
 	struct named *names;
-	gnutls_datum_t ticket_key; /* by the clock GnuTLS derives from it what it uses */
+	/*
+	 * By the clock GnuTLS derives from a ticket key what it uses. Where certificates
+	 * are asked for there is another key: an older session could hide that there is
+	 * none.
+	 */
+	gnutls_datum_t ticket_keys[2];
+	bool request;
 };
 
 struct pairs {
@@ -230,19 +237,36 @@ static bool read_ticket_key(
 	return true;
 }
 
-static bool set_ticket_key(
-	struct tls_server *server, const char *file, char reason[TLS_REASON])
+static bool load_ticket_key(
+	gnutls_datum_t *key, const char *file, char reason[TLS_REASON])
 {
 	if (!file) {
-		int code = gnutls_session_ticket_key_generate(&server->ticket_key);
+		int code = gnutls_session_ticket_key_generate(key);
 		return code >= 0 || complain(reason, "ticket key", gnutls_strerror(code));
 	}
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return complain(reason, file, strerror(errno));
-	bool fine = read_ticket_key(fd, &server->ticket_key, file, reason);
+	bool fine = read_ticket_key(fd, key, file, reason);
 	close(fd);
 	return fine;
+}
+
+static bool set_ticket_keys(
+	struct tls_server *server, const char *file, char reason[TLS_REASON])
+{
+	static const char label[] = "sealpost: certificates are asked for";
+	gnutls_datum_t *key = server->ticket_keys;
+
+	if (!load_ticket_key(&key[0], file, reason))
+		return false;
+	key[1].data = gnutls_malloc(TLS_TICKET_KEY);
+	if (!key[1].data)
+		return complain(reason, "ticket key", "out of memory");
+	key[1].size = TLS_TICKET_KEY;
+	int code = gnutls_hmac_fast(GNUTLS_MAC_SHA512, key[0].data, key[0].size, label,
+		sizeof(label), key[1].data);
+	return code >= 0 || complain(reason, "ticket key", gnutls_strerror(code));
 }
 
 /* ---- all together ---- */
@@ -259,7 +283,7 @@ struct tls_server *tls_server_new(
 	}
 	if (load_pairs(server, options, reason) &&
 		set_priority(server, options, reason) &&
-		set_ticket_key(server, options->ticket_key, reason))
+		set_ticket_keys(server, options->ticket_key, reason))
 		return server;
 	tls_server_free(server);
 	return NULL;
@@ -280,11 +304,18 @@ void tls_server_free(struct tls_server *server)
 		gnutls_certificate_free_credentials(server->credentials);
 	if (server->priority)
 		gnutls_priority_deinit(server->priority);
-	if (server->ticket_key.data) {
-		gnutls_memset(server->ticket_key.data, 0, server->ticket_key.size);
-		gnutls_free(server->ticket_key.data);
+	for (unsigned i = 0; i < 2; i++) {
+		gnutls_datum_t *key = &server->ticket_keys[i];
+		if (key->data)
+			gnutls_memset(key->data, 0, key->size);
+		gnutls_free(key->data);
 	}
 	free(server);
+}
+
+void tls_server_request_certificates(struct tls_server *server, bool request)
+{
+	server->request = request;
 }
 
 /* ---- a client at the door ---- */
@@ -360,7 +391,10 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 			t->session, choose_credentials);
 	gnutls_handshake_set_hook_function(
 		t->session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, see_hello);
-	if (gnutls_session_ticket_enable_server(t->session, &server->ticket_key) < 0) {
+	if (server->request)
+		gnutls_certificate_server_set_request(t->session, GNUTLS_CERT_REQUEST);
+	if (gnutls_session_ticket_enable_server(
+		    t->session, &server->ticket_keys[server->request]) < 0) {
 		tls_free(t);
 		return NULL;
 	}

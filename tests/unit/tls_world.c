@@ -300,16 +300,23 @@ void odd_open(
 	odd_start(o, GNUTLS_CLIENT, w->nobody, priority);
 }
 
+void odd_serve(struct odd *o, struct world *w, struct tls_client *client,
+	const struct tls_target *target, gnutls_certificate_credentials_t credentials,
+	const char *priority)
+{
+	*o = (struct odd){ .code = GNUTLS_E_AGAIN };
+	world_socketpair(o->fds);
+	o->tls = tls_connect(client, o->fds[0], target, &w->pool);
+	assert_non_null(o->tls);
+	odd_start(o, GNUTLS_SERVER, credentials, priority);
+}
+
 void odd_open_server(struct odd *o, struct world *w, enum tls_protocols protocols,
 	const char *priority)
 {
 	const struct tls_target target = { .protocols = protocols };
 
-	*o = (struct odd){ .code = GNUTLS_E_AGAIN };
-	world_socketpair(o->fds);
-	o->tls = tls_connect(w->client, o->fds[0], &target, &w->pool);
-	assert_non_null(o->tls);
-	odd_start(o, GNUTLS_SERVER, w->rsa, priority);
+	odd_serve(o, w, w->client, &target, w->rsa, priority);
 }
 
 enum tls_status odd_shake(struct odd *o)

@@ -80,6 +80,9 @@ void odd_open(
 	struct odd *o, struct world *w, struct tls_server *server, const char *priority);
 void odd_open_server(struct odd *o, struct world *w, enum tls_protocols protocols,
 	const char *priority);
+void odd_serve(struct odd *o, struct world *w, struct tls_client *client,
+	const struct tls_target *target, gnutls_certificate_credentials_t credentials,
+	const char *priority);
 enum tls_status odd_shake(struct odd *o);
 void odd_hears(struct odd *o, const char *text);	       /* from ours */
 bool odd_sees(struct odd *o, const char *name, int algorithm); /* our certificate */
