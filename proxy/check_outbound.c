@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	REASON = 512,
@@ -107,8 +108,9 @@ static void verify_ca(struct verifier *v)
 	struct tls_client_options options = { .ca = policy->ca };
 	char reason[TLS_REASON];
 
-	/* a machine that only receives may do without */
-	if (policy->ca_line == 0 && v->config->outbound_count == 0)
+	/* who only receives, and has no policy files, may do without */
+	if (policy->ca_line == 0 && v->config->outbound_count == 0 &&
+		access(policy->directory, F_OK) != 0)
 		return;
 	struct tls_client *client = tls_client_new(&options, reason);
 
