@@ -29,8 +29,11 @@ enum {
 	ASK_DANE = 8,
 };
 
-/* `candidate` may be NULL: the host is not among the domain's candidates, or (inbound)
- * there are none. */
+/*
+ * `candidate` may be NULL: the host is not among the domain's candidates, or (inbound)
+ * there are none. Such a host bears no name of "mx", is none of `mx`, and is not used
+ * where the domain's own hosts have TLSA records.
+ */
 enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate);
 unsigned judge_asks(const struct peer *peer, const struct candidate *candidate);
@@ -60,8 +63,10 @@ const char *verdict_code(enum verdict verdict);
 /*
  * `reason` (REQUIREMENT_TEXT octets) says in plain words why it is no pass, names what
  * was seen and what was demanded, and is "" for a pass. `facts` of a leg in clear has
- * protocol PROTOCOL_CLEAR. What judge_asks() wants must have been asked for: what was not
- * never passes.
+ * protocol PROTOCOL_CLEAR, and is judged as well: VERDICT_MX and, where DNS decides,
+ * VERDICT_DANE come before VERDICT_NO_TLS. What judge_asks() wants must have been asked
+ * for: what was not never passes. A demand without `match` means "mx" for verify
+ * (inbound: "domain") and "domain" for secure.
  */
 enum verdict judge(const struct peer *peer, const struct candidate *candidate,
 	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
