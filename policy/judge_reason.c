@@ -123,15 +123,14 @@ static void say_names(struct text *text, const struct matter *matter)
 {
 	const struct chain_facts *chain = matter->facts->chain;
 	unsigned count = 0;
-	say(text, "certificate of %s names ", whom(matter));
+	say(text, "certificate of %s %s", whom(matter),
+		chain->names[0] != '\0' ? "names " : "bears no name");
 	for (const char *name = chain->names; *name; name += strlen(name) + 1, count++) {
 		say_element(text, count, ", ");
 		if (count < SHOWN_NAMES)
 			say(text, "%.*s", SHOWN_OCTETS, name);
 	}
 	say_rest(text, count);
-	if (count == 0)
-		say(text, "nobody");
 }
 
 /* ---- certificates ---- */
@@ -202,7 +201,10 @@ static void explain_fingerprint(struct text *text, const struct matter *matter)
 		sha512 ? "sha512" : "sha256", spki ? "spki" : "cert");
 	for (unsigned i = 0; i < (sha512 ? 64 : 32); i++)
 		say(text, "%02x", octets[i]);
-	say(text, ", which is none of the %u demanded", demand->fingerprint_count);
+	if (demand->fingerprint_count > 1)
+		say(text, ", demanded: one of %u others", demand->fingerprint_count);
+	else
+		say(text, ", demanded: another");
 }
 
 static void explain_dane(struct text *text, const struct matter *matter)

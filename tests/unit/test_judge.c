@@ -373,7 +373,7 @@ static void test_reasons_of_certificates(void **state)
 		"certificate of the host names a.bank.example, "
 		"demanded: an MX host's name");
 	assert_reason("level=secure match=other.example,domain names=none", VERDICT_NAME,
-		"certificate of mx1.mail.example names nobody, "
+		"certificate of mx1.mail.example bears no name, "
 		"demanded: other.example or bank.example or a name below it");
 	assert_reason("level=verify match=.mail.example names=bank.example", VERDICT_NAME,
 		"certificate of mx1.mail.example names bank.example, "
@@ -384,7 +384,7 @@ static void test_reasons_of_certificates(void **state)
 	assert_reason("level=fingerprint fingerprint=other", VERDICT_FINGERPRINT,
 		"certificate of mx1.mail.example is sha256/cert:"
 		"1111111111111111111111111111111111111111111111111111111111111111, "
-		"which is none of the 1 demanded");
+		"demanded: another");
 }
 
 static void test_reasons_of_dane(void **state)
