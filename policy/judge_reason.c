@@ -162,11 +162,8 @@ static void say_dates(struct text *text, const struct matter *matter, bool ended
 
 static const char *chain_fault(const struct matter *matter)
 {
-	bool own = matter->peer->demand.ca_length > 0;
 	switch (judge_chain_verdict(matter)) {
-	case CHAIN_UNTRUSTED:
-		return own ? "leads to no CA of its policy file"
-			   : "leads to no CA that is trusted";
+	case CHAIN_UNTRUSTED: return "leads to no CA that is trusted";
 	case CHAIN_WEAK: return "has a key or a signature that is too weak";
 	case CHAIN_PURPOSE: return "is not meant for this use";
 	case CHAIN_CONSTRAINED: return "bears a name that its CA may not certify";
@@ -175,15 +172,19 @@ static const char *chain_fault(const struct matter *matter)
 	}
 }
 
+/* In the words of whoever looked at the chain, where there are any. */
 static void explain_chain(struct text *text, const struct matter *matter)
 {
 	enum chain_verdict verdict = judge_chain_verdict(matter);
-	if (verdict == CHAIN_EXPIRED || verdict == CHAIN_NOT_YET_VALID)
+	if (matter->facts->chain->reason[0] != '\0')
+		say(text, "certificate of %s: %s", whom(matter),
+			matter->facts->chain->reason);
+	else if (verdict == CHAIN_EXPIRED || verdict == CHAIN_NOT_YET_VALID)
 		say_dates(text, matter, verdict == CHAIN_EXPIRED);
 	else
 		say(text, "certificate of %s %s", whom(matter), chain_fault(matter));
-	if (matter->facts->chain->reason[0] != '\0')
-		say(text, ": %s", matter->facts->chain->reason);
+	if (verdict == CHAIN_UNTRUSTED && matter->peer->demand.ca_length > 0)
+		say(text, ", demanded: the `ca` of its policy file");
 }
 
 /* The leaf's fingerprint as a policy file would say it: of the kind demanded first. */

@@ -359,7 +359,8 @@ static void test_reasons_of_certificates(void **state)
 	assert_reason("level=secure public-chain=untrusted", VERDICT_CHAIN,
 		"certificate of mx1.mail.example leads to no CA that is trusted");
 	assert_reason("level=secure ca=own own-chain=untrusted", VERDICT_CHAIN,
-		"certificate of mx1.mail.example leads to no CA of its policy file");
+		"certificate of mx1.mail.example leads to no CA that is trusted, "
+		"demanded: the `ca` of its policy file");
 	assert_reason("level=secure public-chain=unasked", VERDICT_CHAIN,
 		"certificate of mx1.mail.example was not verified");
 	assert_reason("level=secure public-chain=expired", VERDICT_CHAIN,
@@ -427,6 +428,23 @@ static void test_expired_ca(void **state)
 	assert_int_equal(judge_world_judge(&world, reason), VERDICT_CHAIN);
 	assert_string_equal(
 		reason, "a CA certificate in the chain of mx1.mail.example has expired");
+}
+
+/* Whoever looked at the chain knows best. */
+static void test_given_reason(void **state)
+{
+	struct judge_world world;
+	char reason[REQUIREMENT_TEXT];
+
+	(void)state;
+	judge_world_init(&world);
+	judge_world_set(&world, DIM_LEVEL, LEVEL_SECURE);
+	judge_world_set(&world, DIM_PUBLIC, VERDICT_EXPIRED);
+	snprintf(world.chain.reason, sizeof(world.chain.reason),
+		"\"Some CA\" expired on 2026-01-03");
+	assert_int_equal(judge_world_judge(&world, reason), VERDICT_CHAIN);
+	assert_string_equal(reason, "certificate of mx1.mail.example: "
+				    "\"Some CA\" expired on 2026-01-03");
 }
 
 /* A certificate with a hundred names, with a huge one, with one that rings bells. */
@@ -559,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_reasons_of_certificates),
 		cmocka_unit_test(test_reasons_of_dane),
 		cmocka_unit_test(test_expired_ca),
+		cmocka_unit_test(test_given_reason),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_long_reason),
 		cmocka_unit_test(test_names),
