@@ -150,16 +150,20 @@ static void expiry_note(const struct reading *reading, struct entry *entry)
 		day);
 }
 
-/* What is there is no good: what was there before goes on. */
-static void version_keep(
-	const struct reading *reading, struct entry *entry, struct entry *old)
+/* What was there before goes on, in place of what is there. */
+static void version_keep(struct entry *entry, struct entry *old)
+{
+	if (old == NULL)
+		return;
+	version_free(&entry->version);
+	entry->version = old->version;
+	old->version = (struct version){ .file = NULL };
+}
+
+static void outcome_tell(const struct reading *reading, const struct entry *entry)
 {
 	bool is_default = strcmp(entry->domain, "default") == 0;
 
-	if (old != NULL) {
-		entry->version = old->version;
-		old->version = (struct version){ .file = NULL };
-	}
 	if (entry->version.file != NULL)
 		warning(reading, entry, "the version before it stays in force");
 	else
@@ -174,34 +178,40 @@ static void faults_pass(struct reading *reading, const char *text)
 		reading->directory->faults++;
 }
 
-static void entry_read(struct reading *reading, struct entry *entry, struct entry *old)
+/* Faults go to the entry as well, which must be able to tell why it is closed. */
+static bool entry_parse(struct reading *reading, struct entry *entry)
 {
-	static const char no_memory[] = "out of memory\n";
 	char *faults = NULL;
 	size_t length;
-	bool good = false;
 	FILE *to = open_memstream(&faults, &length);
+	bool good = to != NULL && version_read(&reading->source, entry->domain, to,
+					  &entry->version, &entry->subdomains);
 
-	if (to != NULL) {
-		good = version_read(&reading->source, entry->domain, to, &entry->version,
-			&entry->subdomains);
-		if (fclose(to) != 0 && good) {
-			version_free(&entry->version);
-			good = false;
-		}
-	}
+	if (to != NULL)
+		fclose(to);
 	if (!good) {
-		const char *why = faults != NULL && *faults != '\0' ? faults : no_memory;
+		const char *why =
+			faults != NULL && *faults != '\0' ? faults : "out of memory\n";
 
 		line_take(entry->fault, sizeof(entry->fault), why);
 		faults_pass(reading, why);
 	}
 	free(faults);
+	return good;
+}
+
+/* A version that is no other than the one before is not kept twice. */
+static void entry_read(struct reading *reading, struct entry *entry, struct entry *old)
+{
+	bool good = entry_parse(reading, entry);
+	bool same = good && old != NULL && version_same(&entry->version, &old->version);
+
 	reading->changed |= old == NULL || strcmp(entry->fault, old->fault) != 0 ||
-			    entry->subdomains != old->subdomains ||
-			    (good && !version_same(&entry->version, &old->version));
+			    entry->subdomains != old->subdomains || (good && !same);
+	if (same || !good)
+		version_keep(entry, old);
 	if (!good)
-		version_keep(reading, entry, old);
+		outcome_tell(reading, entry);
 	if (entry->version.file != NULL)
 		expiry_note(reading, entry);
 	reading->changed |= old != NULL && entry->expired != old->expired;
@@ -392,10 +402,10 @@ static bool entry_decides(
 	return direction == DIRECTION_INBOUND ? file->has_inbound : file->has_outbound;
 }
 
-/* NULL above a name of one label, and above an address. */
+/* NULL above a name of one label. What is above an address is nobody's: it ends in ]. */
 static const char *name_above(const char *name)
 {
-	const char *dot = name[0] != '[' ? strchr(name, '.') : NULL;
+	const char *dot = strchr(name, '.');
 
 	return dot != NULL ? dot + 1 : NULL;
 }

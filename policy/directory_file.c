@@ -21,7 +21,6 @@ enum {
 	FILE_MAX = REQUIREMENT_CA, /* octets, of a policy file as well */
 };
 
-static const char too_long[] = "it is longer than 64 KiB";
 static const char no_memory[] = "out of memory";
 
 static_assert(FILE_MAX == 64 * 1024, "a message says so");
@@ -68,8 +67,6 @@ static const char *file_unfit(const struct source *source, int fd)
 		return strerror(errno);
 	if (!S_ISREG(st.st_mode))
 		return "it is no regular file";
-	if (st.st_size > FILE_MAX - 1)
-		return too_long;
 	return owner_unfit(source, &st);
 }
 
@@ -88,7 +85,7 @@ static const char *octets_read(int fd, char text[FILE_MAX], size_t *length)
 		}
 		*length += n > 0 ? (size_t)n : 0;
 	}
-	return too_long; /* it grew meanwhile */
+	return "it is longer than 64 KiB";
 }
 
 /* NULL, or why not. *text is the caller's to free. */
@@ -202,7 +199,8 @@ static bool ca_same(const struct demand *a, const struct demand *b)
 
 bool version_same(const struct version *a, const struct version *b)
 {
-	return octets_same(a->text, a->length, b->text, b->length) &&
+	return a->file != NULL && b->file != NULL &&
+	       octets_same(a->text, a->length, b->text, b->length) &&
 	       ca_same(&a->file->outbound, &b->file->outbound) &&
 	       ca_same(&a->file->inbound, &b->file->inbound);
 }

@@ -34,6 +34,7 @@ struct version {
  */
 bool version_read(const struct source *source, const char *domain, FILE *faults,
 	struct version *version, bool *subdomains);
+/* Whether both are there, and say the same. */
 bool version_same(const struct version *a, const struct version *b);
 void version_free(struct version *version);
 
