@@ -16,20 +16,16 @@
  */
 
 #include "bench.h"
+#include "pump_wire.h"
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <string.h>
-#include <sys/uio.h>
 
 enum {
 	RECORD = 16 * 1024,
-	AHEAD_SIZE = 64 * 1024,
-	FLIGHT_SIZE = 32 * 1024,
-	PIECES = 32, /* of one push: GnuTLS has no more */
 	EVENTS = 64,
 	GATES_MAX = 4,
-	FETCHES = 4, /* of AHEAD_SIZE, before others have their turn */
 };
 
 enum phase {
@@ -54,12 +50,6 @@ struct end {
 	uint32_t events; /* as epoll knows them */
 };
 
-/* Octets that did not go; memory is held only while there are some. */
-struct rest {
-	char *octets;
-	size_t length;
-};
-
 struct session {
 	struct gate *gate;
 	struct end wire, clear; /* with TLS, and without */
@@ -67,25 +57,10 @@ struct session {
 	bool greeted;	 /* the backend's greeting was swallowed */
 	bool ticket_due; /* a session ticket goes out with our first words */
 	unsigned asked;	 /* of `questions` */
-	gnutls_session_t tls;
+	struct pump_wire tls;
 	struct rest to_wire, to_clear;
-	struct rest unread; /* fetched, not yet given to GnuTLS */
 	struct session *next_dead;
 };
-
-/* What was fetched for the session at work and GnuTLS has not taken yet. */
-static struct {
-	char octets[AHEAD_SIZE];
-	size_t start, end;
-	unsigned fetches; /* still to be had in this turn; epoll tells of what is left */
-} ahead;
-
-/* What GnuTLS sends in pieces and one write carries: a handshake's flight, a ticket. */
-static struct {
-	char octets[FLIGHT_SIZE];
-	size_t length;
-	bool collecting;
-} flight;
 
 static struct {
 	int epoll;
@@ -123,105 +98,14 @@ static const char server_priority[] =
 	":+SIGN-RSA-PSS-RSAE-SHA512:+SIGN-RSA-PSS-SHA512:+SIGN-RSA-SHA512"
 	":%SERVER_PRECEDENCE";
 
-static void rest_set(struct rest *rest, const char *octets, size_t length)
-{
-	char *copy = NULL;
-
-	if (length > 0) {
-		copy = malloc(length);
-		die_unless(copy != NULL, "malloc");
-		memcpy(copy, octets, length);
-	}
-	free(rest->octets);
-	rest->octets = copy;
-	rest->length = length;
-}
-
-/* ---- what GnuTLS reads and writes by ---- */
-
-static ssize_t pull(gnutls_transport_ptr_t tag, void *to, size_t size)
-{
-	struct session *s = tag;
-
-	if (ahead.start == ahead.end) {
-		if (ahead.fetches == 0) {
-			gnutls_transport_set_errno(s->tls, EAGAIN);
-			return -1;
-		}
-		ssize_t got = recv(s->wire.fd, ahead.octets, AHEAD_SIZE, 0);
-		if (got <= 0)
-			return got;
-		ahead.start = 0;
-		ahead.end = (size_t)got;
-		ahead.fetches = got < AHEAD_SIZE ? 0 : ahead.fetches - 1;
-	}
-	if (size > ahead.end - ahead.start)
-		size = ahead.end - ahead.start;
-	memcpy(to, ahead.octets + ahead.start, size);
-	ahead.start += size;
-	return (ssize_t)size;
-}
-
-static ssize_t collect(const giovec_t *pieces, int count)
-{
-	size_t total = 0;
-
-	for (int i = 0; i < count; i++) {
-		if (pieces[i].iov_len > sizeof(flight.octets) - flight.length)
-			return -1;
-		memcpy(flight.octets + flight.length, pieces[i].iov_base,
-			pieces[i].iov_len);
-		flight.length += pieces[i].iov_len;
-		total += pieces[i].iov_len;
-	}
-	return (ssize_t)total;
-}
-
-/* A flight is far smaller than a fresh socket's buffer: it goes whole or not at all. */
-static ssize_t push(gnutls_transport_ptr_t tag, const giovec_t *given, int count)
-{
-	struct session *s = tag;
-	struct iovec pieces[PIECES + 1] = { { flight.octets, flight.length } };
-	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = (size_t)count + 1 };
-	size_t first = flight.length;
-
-	if (flight.collecting)
-		return collect(given, count);
-	memcpy(pieces + 1, given, (size_t)count * sizeof(*given));
-	if (first == 0) {
-		message.msg_iov++;
-		message.msg_iovlen--;
-	}
-	flight.length = 0;
-	ssize_t put = sendmsg(s->wire.fd, &message, MSG_NOSIGNAL);
-	return put >= 0 ? put - (ssize_t)first : put;
-}
-
-static void ahead_open(struct session *s)
-{
-	ahead.start = 0;
-	ahead.end = s->unread.length;
-	ahead.fetches = FETCHES;
-	if (s->unread.length == 0)
-		return;
-	memcpy(ahead.octets, s->unread.octets, s->unread.length);
-	rest_set(&s->unread, NULL, 0);
-}
-
-static void ahead_close(struct session *s)
-{
-	if (ahead.start < ahead.end)
-		rest_set(&s->unread, ahead.octets + ahead.start, ahead.end - ahead.start);
-}
-
 /* ---- a session's life ---- */
 
 static void keep_ticket(struct session *s)
 {
-	unsigned flags = gnutls_session_get_flags(s->tls);
+	unsigned flags = gnutls_session_get_flags(s->tls.session);
 
 	if (s->gate->ticket.size == 0 && (flags & GNUTLS_SFLAGS_SESSION_TICKET) != 0)
-		gnutls_session_get_data2(s->tls, &s->gate->ticket);
+		gnutls_session_get_data2(s->tls.session, &s->gate->ticket);
 }
 
 static void session_end(struct session *s)
@@ -229,18 +113,16 @@ static void session_end(struct session *s)
 	if (s->phase == PHASE_DEAD)
 		return;
 	if (s->phase == PHASE_COPY)
-		gnutls_bye(s->tls, GNUTLS_SHUT_WR);
+		gnutls_bye(s->tls.session, GNUTLS_SHUT_WR);
 	if (s->phase == PHASE_COPY && pump.client)
 		keep_ticket(s);
-	if (s->tls != NULL)
-		gnutls_deinit(s->tls);
+	pump_wire_free(&s->tls);
 	if (s->wire.fd >= 0)
 		close(s->wire.fd);
 	if (s->clear.fd >= 0)
 		close(s->clear.fd);
 	rest_set(&s->to_wire, NULL, 0);
 	rest_set(&s->to_clear, NULL, 0);
-	rest_set(&s->unread, NULL, 0);
 	s->phase = PHASE_DEAD;
 	s->next_dead = pump.dead;
 	pump.dead = s;
@@ -290,18 +172,16 @@ static void begin_tls(struct session *s)
 
 	flags |= pump.client ? GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP
 			     : GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET;
-	die_unless(gnutls_init(&s->tls, flags) == 0, "gnutls_init");
-	gnutls_priority_set(s->tls, pump.priority);
-	gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, pump.credentials);
+	die_unless(gnutls_init(&s->tls.session, flags) == 0, "gnutls_init");
+	gnutls_priority_set(s->tls.session, pump.priority);
+	gnutls_credentials_set(s->tls.session, GNUTLS_CRD_CERTIFICATE, pump.credentials);
 	if (!pump.client)
-		gnutls_session_ticket_enable_server(s->tls, &pump.ticket_key);
+		gnutls_session_ticket_enable_server(s->tls.session, &pump.ticket_key);
 	else if (s->gate->ticket.size > 0)
 		gnutls_session_set_data(
-			s->tls, s->gate->ticket.data, s->gate->ticket.size);
-	gnutls_handshake_set_timeout(s->tls, GNUTLS_INDEFINITE_TIMEOUT);
-	gnutls_transport_set_ptr(s->tls, s);
-	gnutls_transport_set_pull_function(s->tls, pull);
-	gnutls_transport_set_vec_push_function(s->tls, push);
+			s->tls.session, s->gate->ticket.data, s->gate->ticket.size);
+	gnutls_handshake_set_timeout(s->tls.session, GNUTLS_INDEFINITE_TIMEOUT);
+	pump_wire_transport(&s->tls, s->wire.fd);
 	s->phase = PHASE_HANDSHAKE;
 }
 
@@ -343,28 +223,19 @@ static void begin_copying(struct session *s)
 	if (pump.client)
 		return;
 	end_open(&s->clear, bench_connect(&s->gate->server), EPOLLIN);
-	s->ticket_due = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
-}
-
-static bool flush_flight(struct session *s)
-{
-	ssize_t length = (ssize_t)flight.length;
-
-	flight.length = 0;
-	return length == 0 ||
-	       send(s->wire.fd, flight.octets, (size_t)length, MSG_NOSIGNAL) == length;
+	s->ticket_due = gnutls_protocol_get_version(s->tls.session) == GNUTLS_TLS1_3;
 }
 
 static void handshake(struct session *s)
 {
 	int status;
 
-	flight.collecting = true;
+	pump_wire_collect(true);
 	do
-		status = gnutls_handshake(s->tls);
+		status = gnutls_handshake(s->tls.session);
 	while (status < 0 && status != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(status));
-	flight.collecting = false;
-	if (!flush_flight(s) || (status < 0 && status != GNUTLS_E_AGAIN))
+	pump_wire_collect(false);
+	if (!pump_wire_flush(&s->tls) || (status < 0 && status != GNUTLS_E_AGAIN))
 		session_end(s);
 	else if (status == 0)
 		begin_copying(s);
@@ -386,11 +257,11 @@ static void clear_send(struct session *s, const char *octets, size_t length)
 static void wire_to_clear(struct session *s)
 {
 	while (s->to_clear.length == 0) {
-		ssize_t got = gnutls_record_recv(s->tls, record, sizeof(record));
+		ssize_t got = gnutls_record_recv(s->tls.session, record, sizeof(record));
 
 		if (got > 0)
 			clear_send(s, record, (size_t)got);
-		else if (got == GNUTLS_E_AGAIN && ahead.start < ahead.end)
+		else if (got == GNUTLS_E_AGAIN && pump_wire_more())
 			continue;
 		else if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED)
 			return;
@@ -405,12 +276,12 @@ static void wire_to_clear(struct session *s)
 static void wire_send(struct session *s, const char *octets, size_t length)
 {
 	if (s->ticket_due) {
-		flight.collecting = true;
-		gnutls_session_ticket_send(s->tls, 1, 0);
-		flight.collecting = false;
+		pump_wire_collect(true);
+		gnutls_session_ticket_send(s->tls.session, 1, 0);
+		pump_wire_collect(false);
 		s->ticket_due = false;
 	}
-	ssize_t put = gnutls_record_send(s->tls, octets, length);
+	ssize_t put = gnutls_record_send(s->tls.session, octets, length);
 
 	if (put < 0 && put != GNUTLS_E_AGAIN && put != GNUTLS_E_INTERRUPTED) {
 		session_end(s);
@@ -454,20 +325,20 @@ static void wire_event(struct session *s, uint32_t events)
 		wire_send(s, s->to_wire.octets, s->to_wire.length);
 	if (s->phase == PHASE_DEAD)
 		return;
-	ahead_open(s);
+	pump_wire_open(&s->tls);
 	if (s->phase == PHASE_HANDSHAKE)
 		handshake(s);
 	if (s->phase == PHASE_COPY)
 		wire_to_clear(s);
 	if (s->phase != PHASE_DEAD)
-		ahead_close(s);
+		pump_wire_close(&s->tls);
 }
 
 static void clear_event(struct session *s, uint32_t events)
 {
 	if ((events & EPOLLOUT) && s->to_clear.length > 0) {
 		clear_send(s, s->to_clear.octets, s->to_clear.length);
-		if (s->phase == PHASE_COPY && s->unread.length > 0)
+		if (s->phase == PHASE_COPY && s->tls.unread.length > 0)
 			wire_event(s, EPOLLIN);
 	}
 	if (s->phase == PHASE_COPY && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
