@@ -18,6 +18,7 @@ struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
 	if (!t)
 		return NULL;
 	t->fd = fd;
+	t->version = t->cipher = "";
 	t->server = !(flags & GNUTLS_CLIENT);
 	buf_init(&t->ahead, pool);
 	buf_init(&t->out, pool);
@@ -161,8 +162,6 @@ enum tls_status tls_read(struct tls *t, void *to, size_t size, size_t *got)
 	do
 		n = gnutls_record_recv(t->session, to, size);
 	while (ask_again(t, n));
-	if (t->ticket_came)
-		tls_tickets_keep(t);
 	if (n > 0) {
 		*got = (size_t)n;
 		return TLS_OK;
@@ -288,7 +287,7 @@ static enum protocol protocol_of(gnutls_protocol_t version)
 	case GNUTLS_TLS1_2: return PROTOCOL_TLS_1_2;
 	case GNUTLS_TLS1_1: return PROTOCOL_TLS_1_1;
 	case GNUTLS_TLS1_0: return PROTOCOL_TLS_1_0;
-	default: return PROTOCOL_CLEAR; /* none is shaken, or one that nobody wants */
+	default: return PROTOCOL_CLEAR; /* no priority of ours allows another */
 	}
 }
 
@@ -305,7 +304,9 @@ void tls_facts(const struct tls *t, struct facts *facts)
 	*facts = (struct facts){ .version = "" };
 	copy_name(facts->version, sizeof(facts->version), tls_version(t));
 	copy_name(facts->cipher, sizeof(facts->cipher), tls_cipher(t));
-	facts->protocol = (uint16_t)protocol_of(gnutls_protocol_get_version(t->session));
+	if (t->shaken)
+		facts->protocol =
+			(uint16_t)protocol_of(gnutls_protocol_get_version(t->session));
 	facts->resumed = gnutls_session_is_resumed(t->session) != 0;
 	if (!t->server)
 		return;

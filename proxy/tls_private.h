@@ -29,7 +29,7 @@ struct tls {
 	int64_t born; /* when the peer proved its key, by the clock of tls_tickets.c */
 	int fd;
 	int error;		      /* errno of a failed system call, or 0 */
-	const char *version, *cipher; /* once shaken; constants of GnuTLS */
+	const char *version, *cipher; /* once shaken; constants; "" before */
 	struct buf ahead;	      /* ciphertext read beyond what GnuTLS asked for */
 	struct buf out;		      /* ciphertext to go before whatever is sent next */
 	char *reason;		      /* why it failed or ended; NULL while it has not */
@@ -47,9 +47,8 @@ struct tls {
 	bool clean : 1;	     /* ... because of a close_notify */
 	bool said_bye : 1;
 	bool failed : 1;
-	bool identified : 1;  /* as a client we have a certificate to show */
-	bool ticket_came : 1; /* ... and a ticket that is not kept yet */
-	uint8_t tickets;      /* that came */
+	bool identified : 1; /* as a client we have a certificate to show */
+	uint8_t tickets;     /* that came */
 	uint8_t warnings;
 	uint8_t alert; /* that came in clear, or 0 */
 };
@@ -109,7 +108,6 @@ struct tls_cache *tls_tickets_new(void);
 void tls_tickets_begin(struct tls *t);
 void tls_tickets_shaken(struct tls *t);
 void tls_tickets_forget(const struct tls *t);
-void tls_tickets_keep(struct tls *t);
 
 /* ---- tls_verify.c ---- */
 

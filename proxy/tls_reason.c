@@ -37,11 +37,22 @@ static const struct saying sayings[] = {
 	{ GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET, "an unexpected message of the %s" },
 	{ GNUTLS_E_DH_PRIME_UNACCEPTABLE,
 		"the Diffie-Hellman prime of the %s is too short" },
+	{ GNUTLS_E_NO_CERTIFICATE_FOUND, "the %s shows no certificate" },
+	{ GNUTLS_E_CERTIFICATE_ERROR, "the certificate of the %s cannot be understood" },
+	{ GNUTLS_E_ASN1_DER_ERROR, "the certificate of the %s cannot be understood" },
+	{ GNUTLS_E_ASN1_TAG_ERROR, "the certificate of the %s cannot be understood" },
+	{ GNUTLS_E_KEY_USAGE_VIOLATION,
+		"the certificate of the %s is not made for this (key usage)" },
+	{ GNUTLS_E_PK_SIG_VERIFY_FAILED,
+		"the %s does not have the key of its certificate" },
+	{ GNUTLS_E_HANDSHAKE_TOO_LARGE, "a message of the %s is too long" },
+	{ GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER, "the %s breaks the rules of TLS" },
+	{ GNUTLS_E_RECEIVED_ILLEGAL_EXTENSION, "the %s breaks the rules of TLS" },
 	{ GNUTLS_E_MEMORY_ERROR, "out of memory" },
 };
 
-/* Alerts that are about the certificate that we showed. */
-static bool about_certificate(gnutls_alert_description_t alert)
+/* What the peer did; `shown`: it has seen a certificate of ours. */
+static const char *say_deed(gnutls_alert_description_t alert, bool shown)
 {
 	switch (alert) {
 	case GNUTLS_A_BAD_CERTIFICATE:
@@ -49,8 +60,11 @@ static bool about_certificate(gnutls_alert_description_t alert)
 	case GNUTLS_A_CERTIFICATE_REVOKED:
 	case GNUTLS_A_CERTIFICATE_EXPIRED:
 	case GNUTLS_A_CERTIFICATE_UNKNOWN:
-	case GNUTLS_A_UNKNOWN_CA: return true;
-	default: return false;
+	case GNUTLS_A_UNKNOWN_CA: return shown ? "rejected our certificate" : "ended it";
+	case GNUTLS_A_CERTIFICATE_REQUIRED: return "wants a certificate of ours";
+	case GNUTLS_A_PROTOCOL_VERSION: return "has no TLS version in common with us";
+	case GNUTLS_A_UNRECOGNIZED_NAME: return "does not know the name we asked for";
+	default: return "ended it";
 	}
 }
 
@@ -59,9 +73,7 @@ static void say_alert(const struct tls *t, const char *peer, char *to, size_t si
 	gnutls_alert_description_t alert =
 		t->alert ? t->alert : gnutls_alert_get(t->session);
 	const char *name = gnutls_alert_get_name(alert);
-	const char *what = t->server && about_certificate(alert)
-				   ? "rejected our certificate"
-				   : "ended it";
+	const char *what = say_deed(alert, t->server || t->identified);
 
 	if (name)
 		snprintf(to, size, "the %s %s (alert: %s)", peer, what, name);

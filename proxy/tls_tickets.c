@@ -17,7 +17,7 @@
 
 enum {
 	TICKETS = 1024,		   /* kept by a worker */
-	ALIKE = 4,		   /* ... under one key */
+	ALIKE = TLS_TICKETS_MAX,   /* ... under one key */
 	LIFETIME = 2 * 60 * 60,	   /* seconds, from the proof of the key */
 	TICKET_OCTETS = 16 * 1024, /* what is longer is not worth its memory */
 };
@@ -127,11 +127,10 @@ static void keep(struct tls *t, const gnutls_datum_t *session)
 	tls_cache_put(t->client->tickets, key, now, t->born + LIFETIME, k);
 }
 
-void tls_tickets_keep(struct tls *t)
+static void keep_session(struct tls *t)
 {
 	gnutls_datum_t session;
 
-	t->ticket_came = false;
 	if (gnutls_session_get_data2(t->session, &session) < 0)
 		return;
 	if (session.size <= TICKET_OCTETS)
@@ -140,7 +139,7 @@ void tls_tickets_keep(struct tls *t)
 	gnutls_free(session.data);
 }
 
-/* A hook of GnuTLS's: the session is read when it has done with the record. */
+/* A hook of GnuTLS's. Under TLS 1.2 the handshake is still on: see below. */
 static int see_ticket(gnutls_session_t session, unsigned type, unsigned when,
 	unsigned incoming, const gnutls_datum_t *message)
 {
@@ -150,10 +149,10 @@ static int see_ticket(gnutls_session_t session, unsigned type, unsigned when,
 	(void)when;
 	(void)incoming;
 	(void)message;
-	if (t->tickets == TLS_TICKETS_MAX)
-		return 0;
-	t->tickets++;
-	t->ticket_came = true;
+	if (t->shaken && t->tickets < TLS_TICKETS_MAX) {
+		t->tickets++;
+		keep_session(t);
+	}
 	return 0;
 }
 
@@ -172,7 +171,6 @@ void tls_tickets_shaken(struct tls *t)
 		t->born = clock_now();
 	if (gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3)
 		return; /* they come later */
-	t->ticket_came = false;
 	if (!resumed)
-		tls_tickets_keep(t);
+		keep_session(t);
 }
