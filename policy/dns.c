@@ -67,6 +67,10 @@ static void text_add(struct peer *peer, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(peer->text + length, sizeof(peer->text) - length, format, arguments);
 	va_end(arguments);
+	/* It will stand in replies and in the log, and holds what strangers wrote. */
+	for (char *c = peer->text + length; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 /* What libunbound said. */
