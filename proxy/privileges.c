@@ -99,6 +99,19 @@ static bool become(const char *name, char *reason, size_t size)
 	return true;
 }
 
+static bool keep_only(const struct needed *needed, char *reason, size_t size)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0)
+		return cannot("cannot give up new privileges", reason, size);
+	if (cap_reset_ambient() != 0)
+		return cannot("cannot clear ambient capabilities", reason, size);
+	if (!keep_needed(needed, reason, size))
+		return false;
+	if (prctl(PR_SET_DUMPABLE, 0L) != 0)
+		return cannot("cannot forbid core dumps", reason, size);
+	return true;
+}
+
 bool privileges_drop(const struct config *config, char *reason, size_t size)
 {
 	struct needed needed;
@@ -111,15 +124,14 @@ bool privileges_drop(const struct config *config, char *reason, size_t size)
 		if (!become(config->user, reason, size))
 			return false;
 	}
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0)
-		return cannot("cannot give up new privileges", reason, size);
-	if (cap_reset_ambient() != 0)
-		return cannot("cannot clear ambient capabilities", reason, size);
-	if (!keep_needed(&needed, reason, size))
-		return false;
-	if (prctl(PR_SET_DUMPABLE, 0L) != 0)
-		return cannot("cannot forbid core dumps", reason, size);
-	return true;
+	return keep_only(&needed, reason, size);
+}
+
+bool privileges_none(char *reason, size_t size)
+{
+	const struct needed nothing = { .count = 0 };
+
+	return keep_only(&nothing, reason, size);
 }
 
 void privileges_end_with(pid_t parent)

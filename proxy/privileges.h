@@ -20,6 +20,12 @@
 bool privileges_drop(const struct config *config, char *reason, size_t size);
 
 /*
+ * For a process that needs nothing: no capability, now or later, neither traced nor
+ * dumped. False with a reason.
+ */
+bool privileges_none(char *reason, size_t size);
+
+/*
  * From here on this process is killed when its parent, the process `parent`, ends; at
  * once where that has ended already. privileges_drop() makes the kernel forget it: call
  * after.
