@@ -3,8 +3,10 @@
 
 /* The command line. What each command does is a module of its own. */
 
+#include "ask.h"
 #include "check.h"
 #include "demo.h"
+#include "policylink.h"
 #include "serve.h"
 #include "status.h"
 
@@ -34,20 +36,38 @@ static const struct setting config_setting = { 'c', "config", "[-c FILE]",
 static const struct setting listen_setting = { 'l', "listen", "[-l ADDRESS]",
 	"-l, --listen=ADDRESS", DEFAULT_LISTEN };
 
+/* Some take arguments: those have run_on(). */
 struct command {
 	const char *name;
 	const struct setting *setting;
 	const char *summary;
 	int (*run)(const char *setting);
+	const char *arguments;
+	int (*run_on)(const char *setting, char *const *arguments, unsigned count);
 };
 
 static const struct command commands[] = {
-	{ "serve", &config_setting, "run in the foreground", serve_run },
-	{ "check", &config_setting,
-		"read configuration, certificates and keys; print faults", check_run },
-	{ "demo", &listen_setting,
-		"show the main job, between a client and a server of its own", demo_run },
+	{ .name = "serve",
+		.setting = &config_setting,
+		.summary = "run in the foreground",
+		.run = serve_run },
+	{ .name = "check",
+		.setting = &config_setting,
+		.summary = "read configuration, certificates, keys; print faults",
+		.run = check_run },
+	{ .name = "policy",
+		.setting = &config_setting,
+		.summary = "what is demanded of a domain, and why",
+		.arguments = " DOMAIN...",
+		.run_on = ask_run },
+	{ .name = "demo",
+		.setting = &listen_setting,
+		.summary = "show the main job, beside peers of its own",
+		.run = demo_run },
 };
+
+/* What sealpost itself starts is no command: it is in no help. */
+static const char policy_process[] = "policy-process";
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -60,12 +80,20 @@ static int printed(void)
 	return STATUS_CANNOT;
 }
 
+static const char *arguments_of(const struct command *command)
+{
+	return command->arguments != NULL ? command->arguments : "";
+}
+
 static int print_help(void)
 {
 	printf("usage: sealpost COMMAND [OPTION]...\n\n");
-	for (int i = 0; i < COMMAND_COUNT; i++)
-		printf("    sealpost %-5s %-12s  %s\n", commands[i].name,
-			commands[i].setting->usage, commands[i].summary);
+	for (int i = 0; i < COMMAND_COUNT; i++) {
+		const struct command *command = &commands[i];
+		int column = printf("    sealpost %s %s%s", command->name,
+			command->setting->usage, arguments_of(command));
+		printf("%*s%s\n", column < 41 ? 41 - column : 2, "", command->summary);
+	}
 	printf("    sealpost --version | --help\n\n"
 	       "FILE is " DEFAULT_CONFIG " by default,\n"
 	       "ADDRESS is " DEFAULT_LISTEN ".\n"
@@ -77,12 +105,12 @@ static int print_command_help(const struct command *command)
 {
 	const struct setting *setting = command->setting;
 
-	printf("usage: sealpost %s %s\n\n"
+	printf("usage: sealpost %s %s%s\n\n"
 	       "%s\n\n"
 	       "    %-20s  default: %s\n"
 	       "    %-20s  show this help\n",
-		command->name, setting->usage, command->summary, setting->help,
-		setting->fallback, "-h, --help");
+		command->name, setting->usage, arguments_of(command), command->summary,
+		setting->help, setting->fallback, "-h, --help");
 	return printed();
 }
 
@@ -132,9 +160,13 @@ static int run(const struct command *command, int argc, char **argv)
 			return wrong_option(argv, option);
 		value = optarg;
 	}
-	if (optind < argc)
+	if (command->arguments == NULL && optind < argc)
 		return used_wrongly(argv[optind], "too many arguments");
-	return command->run(value);
+	if (command->arguments == NULL)
+		return command->run(value);
+	if (optind == argc)
+		return used_wrongly(command->name, "its argument is missing");
+	return command->run_on(value, argv + optind, (unsigned)(argc - optind));
 }
 
 /* Where one of the standard streams is closed, the next file or socket would be it. */
@@ -167,6 +199,8 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return used_wrongly("the command line", "no command given");
+	if (strcmp(argv[optind], policy_process) == 0)
+		return policylink_process();
 	for (int i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			return run(&commands[i], argc - optind, argv + optind);

@@ -16,6 +16,11 @@
 
 struct policylink;
 
+enum { POLICYLINK_DESCRIPTOR = 3 }; /* the process's end of the pair */
+
+/* [policy] as the policy process is to have it. False where something is too long. */
+bool policylink_settings(const struct config *config, struct settings *settings);
+
 /* Starts the process. NULL with a reason. Call after privileges were dropped. */
 struct policylink *policylink_start(struct worker *worker, char *reason, size_t size);
 

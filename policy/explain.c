@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* The answers of the policy process in words, for people at a terminal. */
+
+#include "directory.h"
+#include "dns.h"
+#include "explain_text.h"
+#include "judge.h"
+#include "service.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { STATUS_FINE = 0, STATUS_NO = 1, STATUS_CANNOT = 3, PROBE = 5, REASON = 512 };
+
+struct explanation {
+	const struct settings *settings;
+	FILE *out;
+	struct ev_loop *loop;
+	struct directory *directory;
+	struct dns *dns;
+	enum dns_validation validation;
+};
+
+/* ---- its life ---- */
+
+static void close_all(struct explanation *e)
+{
+	dns_free(e->dns);
+	directory_close(e->directory);
+	if (e->loop)
+		ev_loop_destroy(e->loop);
+}
+
+/* False: `reason` says what cannot be had. */
+static bool open_all(struct explanation *e, FILE *faults, char *reason, size_t size)
+{
+	e->loop = ev_loop_new(EVFLAG_AUTO);
+	if (e->loop)
+		e->directory = directory_open(
+			e->settings->directory, e->settings->owner, faults);
+	if (!e->directory) {
+		snprintf(reason, size, "out of memory");
+		return false;
+	}
+	e->dns = dns_new(e->loop, e->settings, reason, size);
+	return e->dns;
+}
+
+/* ---- one domain ---- */
+
+static void on_hosts(struct peer *peer, void *context)
+{
+	(void)peer;
+	ev_break(((struct explanation *)context)->loop, EVBREAK_ALL);
+}
+
+/* NULL without memory. */
+static struct peer *find(
+	struct explanation *e, enum direction direction, const char *domain)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return NULL;
+	peer->direction = (uint8_t)direction;
+	bool fine = directory_find(
+		e->directory, direction, domain, (int64_t)time(NULL), peer);
+	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE) {
+		fine = dns_find(e->dns, peer, on_hosts, e);
+		if (fine)
+			ev_run(e->loop, 0);
+	}
+	if (fine)
+		return peer;
+	peer_free(peer);
+	return NULL;
+}
+
+/* The file that decided, NULL where none did. */
+static const struct policyfile *file_of(
+	const struct explanation *e, const struct peer *peer)
+{
+	const struct policyfile *file;
+	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++) {
+		size_t length = strlen(file->path);
+		if (strncmp(peer->where, file->path, length) == 0 &&
+			peer->where[length] == ':')
+			return file;
+	}
+	return NULL;
+}
+
+/* As it is asked about: lower case, without the dot at the end. */
+static bool normalise(const char *written, char domain[REQUIREMENT_NAME])
+{
+	size_t length = strlen(written);
+	if (length > 1 && written[length - 1] == '.')
+		length--;
+	if (length == 0 || length >= REQUIREMENT_NAME)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		domain[i] = (char)(written[i] >= 'A' && written[i] <= 'Z'
+					   ? written[i] - 'A' + 'a'
+					   : written[i]);
+	domain[length] = '\0';
+	char literal[REQUIREMENT_NAME];
+	if (policyfile_literal(domain, literal))
+		memcpy(domain, literal, sizeof(literal));
+	return true;
+}
+
+static int explain(struct explanation *e, const char *written)
+{
+	char domain[REQUIREMENT_NAME];
+	if (!normalise(written, domain)) {
+		fprintf(e->out, "%.80s\n  result    no domain\n", written);
+		return STATUS_NO;
+	}
+	struct peer *outbound = find(e, DIRECTION_OUTBOUND, domain);
+	struct peer *inbound = find(e, DIRECTION_INBOUND, domain);
+	int status = STATUS_CANNOT;
+	if (outbound && inbound) {
+		fprintf(e->out, "%s\n", domain);
+		explain_demand(e->out, outbound, file_of(e, outbound));
+		explain_hosts(e->out, outbound);
+		explain_demand(e->out, inbound, file_of(e, inbound));
+		status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
+	}
+	peer_free(outbound);
+	peer_free(inbound);
+	return status;
+}
+
+int policy_explain(const struct settings *settings, const char *const *domains,
+	unsigned count, FILE *out)
+{
+	struct explanation e = { .settings = settings, .out = out };
+	char reason[REASON];
+	int status = STATUS_FINE;
+	if (!open_all(&e, stderr, reason, sizeof(reason))) {
+		fprintf(stderr, "sealpost: cannot ask: %s\n", reason);
+		close_all(&e);
+		return STATUS_CANNOT;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (i > 0)
+			fputc('\n', out);
+		int one = explain(&e, domains[i]);
+		status = one > status ? one : status;
+	}
+	if (status == STATUS_CANNOT)
+		fprintf(stderr, "sealpost: cannot ask: out of memory\n");
+	close_all(&e);
+	return status;
+}
+
+/* ---- check ---- */
+
+static void on_probed(enum dns_validation validation, void *context)
+{
+	struct explanation *e = context;
+	e->validation = validation;
+	ev_break(e->loop, EVBREAK_ALL);
+}
+
+static unsigned check_resolver(struct explanation *e)
+{
+	const char *resolver = e->settings->resolver;
+	dns_probe(e->dns, PROBE, on_probed, e);
+	ev_run(e->loop, 0);
+	switch (e->validation) {
+	case DNS_VALIDATES: return 0;
+	case DNS_DOES_NOT:
+		fprintf(e->out,
+			"resolver = %s: the root's keys do not validate: use resolver = "
+			"recursive, or a resolver that hands on DNSSEC\n",
+			resolver);
+		return 1;
+	case DNS_NO_ANCHOR:
+		fprintf(e->out,
+			"trust-anchor: warning: there is none, so that no answer of the "
+			"DNS is validated\n");
+		return 0;
+	case DNS_NO_ANSWER: break;
+	}
+	fprintf(e->out, "resolver = %s: warning: the DNS did not answer within %d s\n",
+		resolver, PROBE);
+	return 0;
+}
+
+/* Demands that no host can meet, or no client. */
+static void check_demands(const struct explanation *e)
+{
+	const struct policyfile *file;
+	struct peer *peer = calloc(1, sizeof(*peer));
+	char reason[REQUIREMENT_TEXT];
+	for (unsigned i = 0; peer && (file = directory_file(e->directory, i)); i++) {
+		memcpy(peer->domain, file->domain, sizeof(peer->domain));
+		peer->demand = file->outbound;
+		if (file->has_outbound && judge_before(peer, reason) != VERDICT_PASS)
+			fprintf(e->out, "%s:%u: warning: %s\n", file->path,
+				file->outbound_line, reason);
+		if (strcmp(file->domain, "default") == 0 && file->has_inbound &&
+			file->inbound.level > LEVEL_MAY)
+			fprintf(e->out,
+				"%s:%u: warning: every sender without a file of its own "
+				"must use TLS: some will not, and their mail stays "
+				"away\n",
+				file->path, file->inbound_line);
+	}
+	free(peer);
+}
+
+unsigned policy_check(const struct settings *settings, FILE *out)
+{
+	struct explanation e = { .settings = settings, .out = out };
+	char reason[REASON];
+	unsigned faults = 0;
+	if (open_all(&e, out, reason, sizeof(reason))) {
+		faults += check_resolver(&e);
+	} else {
+		fprintf(out, "resolver = %s: %s\n", settings->resolver, reason);
+		faults++;
+	}
+	if (e.directory) {
+		faults += directory_faults(e.directory);
+		check_demands(&e);
+	}
+	close_all(&e);
+	return faults;
+}

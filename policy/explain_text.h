@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_EXPLAIN_TEXT_H
+#define SEALPOST_EXPLAIN_TEXT_H
+
+/* An answer about a domain as lines for people. Pure, but for the stream. */
+
+#include "policyfile.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* What is demanded, in the peer's direction; `file` decided, NULL: none did. */
+void explain_demand(FILE *out, const struct peer *peer, const struct policyfile *file);
+
+/* Its MX hosts, their addresses, and whether they are believed. */
+void explain_hosts(FILE *out, const struct peer *peer);
+
+/* What becomes of mail to it. False: it does not get there. */
+bool explain_result(FILE *out, const struct peer *peer);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_OUTBOX_H
+#define SEALPOST_OUTBOX_H
+
+/*
+ * Packets on their way to somebody who may be slow to take them: in order, and bounded:
+ * what there is no room for is dropped.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OUTBOX_OCTETS = 4 * 1024 * 1024 };
+
+struct outbox_packet;
+
+struct outbox {
+	struct outbox_packet *first, **end;
+	size_t octets;
+};
+
+void outbox_init(struct outbox *outbox);
+void outbox_free(struct outbox *outbox);
+
+/* Sends it or keeps it for later. False: dropped. */
+bool outbox_send(struct outbox *outbox, int fd, const uint8_t *octets, size_t length);
+
+/* Sends what can be sent. False: whoever was to have it is gone. */
+bool outbox_flush(struct outbox *outbox, int fd);
+
+/* Whether anything waits until `fd` can be written to. */
+bool outbox_waits(const struct outbox *outbox);
+
+#endif

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * One worker, one socket, one loop. A question becomes a topic; the files say at once
+ * what is demanded, the DNS later which hosts there are; the answer goes to all who have
+ * asked meanwhile, and is kept.
+ */
+
+#include "service.h"
+
+#include "directory.h"
+#include "dns.h"
+#include "outbox.h"
+#include "stamp.h"
+#include "topics.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+	STATUS_FINE = 0,
+	STATUS_CANNOT = 3,
+	ROUND = 64,	/* packets that are read in a row */
+	LIFETIME = 300, /* seconds, of what files alone decide */
+	LIFETIME_BROKEN = 10,
+	PROBE = 15, /* seconds until the resolver must have shown the root's keys */
+};
+
+/* Between looks at the policy files; touched ones must be untouched for so long. */
+static const double quiet = 2.;
+
+enum { LOG_ERROR, LOG_WARNING, LOG_INFO };
+
+struct service {
+	struct ev_loop *loop;
+	int fd;
+	int status;
+	bool settled; /* the settings have come */
+	struct settings settings;
+	ev_io in, out;
+	ev_timer look;
+	struct outbox outbox;
+	struct topics *topics;
+	struct directory *directory;
+	uint64_t stamp_read; /* of the files as they were read */
+	uint64_t stamp_seen; /* at the last look */
+	int64_t day;	     /* when they were read: some expire */
+	struct dns *dns;
+	char no_dns[REQUIREMENT_TEXT]; /* why there is none */
+	uint8_t packet[MESSAGE_MAX];
+};
+
+/* Seconds of a clock that nobody sets. */
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- to the worker ---- */
+
+/* What is in service->packet. */
+static void send_packet(struct service *service, size_t length)
+{
+	if (length == 0)
+		return;
+	/* What finds no room is lost: the worker stops waiting by itself. */
+	(void)outbox_send(&service->outbox, service->fd, service->packet, length);
+	if (outbox_waits(&service->outbox))
+		ev_io_start(service->loop, &service->out);
+}
+
+static void say(struct service *service, unsigned level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void say(struct service *service, unsigned level, const char *format, ...)
+{
+	struct message_log log = { .level = (uint8_t)level };
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(log.text, sizeof(log.text), format, arguments);
+	va_end(arguments);
+	send_packet(service,
+		message_write_log(service->packet, sizeof(service->packet), &log));
+}
+
+static void send_state(struct service *service)
+{
+	const struct directory *directory = service->directory;
+	const struct policy_state state = {
+		.generation = directory_generation(directory),
+		.inbound_demands = directory_demands_inbound(directory),
+		.client_certificates = directory_needs_client_certificates(directory),
+	};
+	send_packet(service,
+		message_write_state(service->packet, sizeof(service->packet), &state));
+}
+
+static void send_answer(struct service *service, uint32_t id, const struct peer *peer)
+{
+	send_packet(service,
+		message_write_answer(service->packet, sizeof(service->packet), id, peer));
+}
+
+/* ---- policy files ---- */
+
+static void say_faults(struct service *service, char *faults)
+{
+	for (char *line = faults, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		say(service, strstr(line, ": warning: ") ? LOG_WARNING : LOG_ERROR, "%s",
+			line);
+	}
+}
+
+static int64_t today(void)
+{
+	return (int64_t)time(NULL) / (24 * 60 * 60);
+}
+
+/* Reads the files, first or again. True: something is different now. */
+static bool read_files(struct service *service)
+{
+	char *faults = NULL;
+	size_t length;
+	bool changed = true;
+	FILE *to = open_memstream(&faults, &length);
+	if (!to)
+		return false;
+	service->day = today();
+	if (service->directory)
+		changed = directory_reload(service->directory, to);
+	else
+		service->directory = directory_open(
+			service->settings.directory, service->settings.owner, to);
+	if (fclose(to) == 0)
+		say_faults(service, faults);
+	free(faults);
+	if (service->directory)
+		service->stamp_read = service->stamp_seen =
+			stamp_take(service->settings.directory, service->directory);
+	return changed && service->directory;
+}
+
+static void read_again(struct service *service)
+{
+	if (!read_files(service))
+		return;
+	topics_forget(service->topics);
+	send_state(service);
+	say(service, LOG_INFO, "policy files read again: %u of %s are in force",
+		directory_count(service->directory), service->settings.directory);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct service *service = timer->data;
+	uint64_t stamp = stamp_take(service->settings.directory, service->directory);
+	(void)loop, (void)events;
+	bool touched = stamp == service->stamp_seen && stamp != service->stamp_read;
+	if (touched || today() != service->day)
+		read_again(service);
+	else
+		service->stamp_seen = stamp;
+}
+
+/* ---- answers ---- */
+
+static void unavailable(struct peer *peer, const char *why)
+{
+	peer->status = PEER_UNAVAILABLE;
+	peer->candidate_count = 0;
+	peer->lifetime = 0;
+	snprintf(peer->text, sizeof(peer->text), "the policy process %s", why);
+}
+
+static void refuse(struct service *service, const struct question *question)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	if (!peer)
+		return;
+	peer->direction = question->direction;
+	memcpy(peer->domain, question->domain, sizeof(peer->domain));
+	unavailable(peer, "has too much to do");
+	send_answer(service, question->id, peer);
+	free(peer);
+}
+
+/* The topic has its answer. */
+static void answer(struct service *service, struct topic *topic)
+{
+	for (unsigned i = 0; i < topic->waiter_count; i++)
+		send_answer(service, topic->waiters[i], &topic->peer);
+	if (topic->peer.lifetime > 0)
+		topics_keep(service->topics, topic, now());
+	else
+		topics_drop(service->topics, topic);
+}
+
+/* What the files demand now. False without memory. */
+static bool find_demand(struct service *service, struct peer *peer)
+{
+	char domain[REQUIREMENT_NAME];
+	memcpy(domain, peer->domain, sizeof(domain));
+	free(peer->demand.ca);
+	peer->demand.ca = NULL;
+	if (directory_find(service->directory, (enum direction)peer->direction, domain,
+		    (int64_t)time(NULL), peer))
+		return true;
+	unavailable(peer, "is out of memory");
+	return false;
+}
+
+/* They may have changed while the DNS was asked. */
+static void renew_demand(struct service *service, struct peer *peer)
+{
+	struct peer found = { .status = peer->status };
+	memcpy(found.text, peer->text, sizeof(found.text));
+	if (peer->generation == directory_generation(service->directory))
+		return;
+	if (!find_demand(service, peer))
+		return;
+	if (peer->status == PEER_FINE) {
+		peer->status = found.status;
+		memcpy(peer->text, found.text, sizeof(peer->text));
+	} else {
+		peer->lifetime = LIFETIME_BROKEN;
+	}
+}
+
+static void on_hosts(struct peer *peer, void *context)
+{
+	struct topic *topic = context;
+	struct service *service = topic->owner;
+	topic->query = NULL;
+	renew_demand(service, peer);
+	answer(service, topic);
+}
+
+static void find_hosts(struct service *service, struct topic *topic)
+{
+	struct peer *peer = &topic->peer;
+	if (!service->dns) {
+		peer->status = PEER_DNS_FAILED;
+		peer->lifetime = LIFETIME_BROKEN;
+		memcpy(peer->text, service->no_dns, sizeof(peer->text));
+		answer(service, topic);
+		return;
+	}
+	topic->owner = service;
+	topic->query = dns_find(service->dns, peer, on_hosts, topic);
+	if (!topic->query) {
+		unavailable(peer, "is out of memory");
+		answer(service, topic);
+	}
+}
+
+static void begin(struct service *service, struct topic *topic)
+{
+	struct peer *peer = &topic->peer;
+	bool known = find_demand(service, peer);
+	if (known && peer->status == PEER_FINE && peer->direction != DIRECTION_INBOUND) {
+		find_hosts(service, topic);
+		return;
+	}
+	if (known)
+		peer->lifetime = peer->status == PEER_FINE ? LIFETIME : LIFETIME_BROKEN;
+	answer(service, topic);
+}
+
+static void repeat(struct service *service, struct topic *topic, uint32_t id)
+{
+	uint32_t lifetime = topic->peer.lifetime;
+	double left = topic->until - now();
+	topic->peer.lifetime = left < 1 ? 1 : (uint32_t)left;
+	send_answer(service, id, &topic->peer);
+	topic->peer.lifetime = lifetime;
+}
+
+static void on_question(struct service *service, const struct question *question)
+{
+	enum direction direction = (enum direction)question->direction;
+	struct topic *topic =
+		topics_find(service->topics, direction, question->domain, now());
+	if (topic && topic->answered) {
+		repeat(service, topic, question->id);
+		return;
+	}
+	bool is_new = !topic;
+	if (is_new)
+		topic = topics_add(service->topics, direction, question->domain);
+	if (!topic || !topic_wait(topic, question->id))
+		refuse(service, question);
+	else if (is_new)
+		begin(service, topic);
+}
+
+/* ---- from the worker ---- */
+
+static void on_probed(enum dns_validation validation, void *context)
+{
+	struct service *service = context;
+	const char *resolver = service->settings.resolver;
+	if (validation == DNS_DOES_NOT)
+		say(service, LOG_ERROR,
+			"the root's keys do not validate through resolver = %s: signed "
+			"domains will be answered 451; use resolver = recursive, or a "
+			"resolver that hands on DNSSEC",
+			resolver);
+	else if (validation == DNS_NO_ANSWER)
+		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
+			resolver);
+}
+
+static void end(struct service *service, int status)
+{
+	service->status = status;
+	ev_break(service->loop, EVBREAK_ALL);
+}
+
+static void begin_service(struct service *service)
+{
+	service->settled = true;
+	read_files(service);
+	service->topics = topics_new();
+	if (!service->directory || !service->topics) {
+		end(service, STATUS_CANNOT);
+		return;
+	}
+	send_state(service);
+	service->dns = dns_new(service->loop, &service->settings, service->no_dns,
+		sizeof(service->no_dns));
+	if (service->dns)
+		dns_probe(service->dns, PROBE, on_probed, service);
+	else
+		say(service, LOG_ERROR, "no mail host can be found: %s", service->no_dns);
+	if (service->settings.directory[0] == '\0')
+		return;
+	ev_timer_init(&service->look, on_look, quiet, quiet);
+	service->look.data = service;
+	ev_timer_start(service->loop, &service->look);
+}
+
+static void on_packet(struct service *service, size_t length)
+{
+	struct question question;
+	enum message_type type = message_type(service->packet, length);
+	if (!service->settled) {
+		if (message_read_settings(service->packet, length, &service->settings))
+			begin_service(service);
+		else
+			end(service, STATUS_CANNOT);
+	} else if (message_read_question(service->packet, length, &question)) {
+		on_question(service, &question);
+	} else if (type == MESSAGE_RELOAD) {
+		read_again(service);
+	} else {
+		say(service, LOG_WARNING,
+			"a worker sent what is no question: type %u, %zu octets",
+			(unsigned)type, length);
+	}
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct service *service = io->data;
+	(void)loop, (void)events;
+	for (unsigned i = 0; i < ROUND && service->status < 0; i++) {
+		ssize_t n = recv(service->fd, service->packet, sizeof(service->packet),
+			MSG_DONTWAIT | MSG_TRUNC);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0)
+			end(service, STATUS_FINE);
+		else
+			on_packet(service,
+				(size_t)n <= sizeof(service->packet) ? (size_t)n : 0);
+	}
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct service *service = io->data;
+	(void)events;
+	if (!outbox_flush(&service->outbox, service->fd))
+		end(service, STATUS_FINE);
+	else if (!outbox_waits(&service->outbox))
+		ev_io_stop(loop, io);
+}
+
+/* ---- its life ---- */
+
+static void dismantle(struct service *service)
+{
+	struct topic *topic;
+	while (service->topics && (topic = topics_under_way(service->topics))) {
+		dns_cancel(topic->query);
+		topics_drop(service->topics, topic);
+	}
+	topics_free(service->topics);
+	dns_free(service->dns);
+	directory_close(service->directory);
+	outbox_free(&service->outbox);
+	ev_loop_destroy(service->loop);
+	free(service);
+}
+
+int policy_service_run(int fd)
+{
+	struct service *service = calloc(1, sizeof(*service));
+	struct ev_loop *loop = service ? ev_loop_new(EVFLAG_AUTO) : NULL;
+	if (!loop) {
+		free(service);
+		return STATUS_CANNOT;
+	}
+	service->loop = loop;
+	service->fd = fd;
+	service->status = -1;
+	outbox_init(&service->outbox);
+	ev_io_init(&service->in, on_readable, fd, EV_READ);
+	ev_io_init(&service->out, on_writable, fd, EV_WRITE);
+	service->in.data = service->out.data = service;
+	ev_io_start(loop, &service->in);
+	ev_run(loop, 0);
+	int status = service->status;
+	dismantle(service);
+	return status;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+#include "topics.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { BUCKETS = 1024 };
+
+/* The oldest stands first; `end` is where the next one goes. */
+struct line {
+	struct topic *first, **end;
+	unsigned count;
+};
+
+struct topics {
+	struct topic *buckets[BUCKETS];
+	struct line asked, kept;
+	uint64_t seed; /* so that nobody can choose domains that share a bucket */
+};
+
+/* ---- lines ---- */
+
+static void line_append(struct line *line, struct topic *topic)
+{
+	topic->newer = NULL;
+	topic->behind = line->end;
+	*line->end = topic;
+	line->end = &topic->newer;
+	line->count++;
+}
+
+static void line_remove(struct line *line, struct topic *topic)
+{
+	*topic->behind = topic->newer;
+	if (topic->newer)
+		topic->newer->behind = topic->behind;
+	else
+		line->end = topic->behind;
+	line->count--;
+}
+
+/* ---- topics ---- */
+
+static struct topic **bucket(
+	struct topics *topics, enum direction direction, const char *domain)
+{
+	uint64_t hash = topics->seed ^ direction;
+	for (; *domain; domain++)
+		hash = (hash ^ (uint8_t)*domain) * 0x100000001b3u;
+	return &topics->buckets[(hash ^ hash >> 32) % BUCKETS];
+}
+
+struct topics *topics_new(void)
+{
+	struct topics *topics = calloc(1, sizeof(*topics));
+	if (!topics)
+		return NULL;
+	/* Early in the machine's life there may be none: then a constant has to do. */
+	if (getrandom(&topics->seed, sizeof(topics->seed), GRND_NONBLOCK) < 0)
+		topics->seed = 0xcbf29ce484222325u;
+	topics->asked.end = &topics->asked.first;
+	topics->kept.end = &topics->kept.first;
+	return topics;
+}
+
+void topics_drop(struct topics *topics, struct topic *topic)
+{
+	line_remove(topic->answered ? &topics->kept : &topics->asked, topic);
+	*topic->at = topic->next;
+	if (topic->next)
+		topic->next->at = topic->at;
+	free(topic->peer.demand.ca);
+	free(topic);
+}
+
+void topics_free(struct topics *topics)
+{
+	if (!topics)
+		return;
+	topics_forget(topics);
+	while (topics->asked.first)
+		topics_drop(topics, topics->asked.first);
+	free(topics);
+}
+
+struct topic *topics_find(
+	struct topics *topics, enum direction direction, const char *domain, double now)
+{
+	struct topic *topic = *bucket(topics, direction, domain);
+	while (topic && (topic->peer.direction != direction ||
+				strcmp(topic->peer.domain, domain) != 0))
+		topic = topic->next;
+	if (topic && topic->answered && now >= topic->until) {
+		topics_drop(topics, topic);
+		return NULL;
+	}
+	return topic;
+}
+
+struct topic *topics_add(
+	struct topics *topics, enum direction direction, const char *domain)
+{
+	struct topic *topic =
+		topics->asked.count < TOPICS_ASKED ? calloc(1, sizeof(*topic)) : NULL;
+	if (!topic)
+		return NULL;
+	topic->peer.direction = (uint8_t)direction;
+	strncpy(topic->peer.domain, domain, sizeof(topic->peer.domain) - 1);
+	topic->at = bucket(topics, direction, domain);
+	topic->next = *topic->at;
+	if (topic->next)
+		topic->next->at = &topic->next;
+	*topic->at = topic;
+	line_append(&topics->asked, topic);
+	return topic;
+}
+
+bool topic_wait(struct topic *topic, uint32_t waiter)
+{
+	if (topic->waiter_count == TOPIC_WAITERS)
+		return false;
+	topic->waiters[topic->waiter_count++] = waiter;
+	return true;
+}
+
+void topics_keep(struct topics *topics, struct topic *topic, double now)
+{
+	if (topics->kept.count == TOPICS_KEPT)
+		topics_drop(topics, topics->kept.first);
+	line_remove(&topics->asked, topic);
+	line_append(&topics->kept, topic);
+	topic->answered = true;
+	topic->until = now + topic->peer.lifetime;
+	topic->waiter_count = 0;
+}
+
+void topics_forget(struct topics *topics)
+{
+	while (topics->kept.first)
+		topics_drop(topics, topics->kept.first);
+}
+
+struct topic *topics_under_way(const struct topics *topics)
+{
+	return topics->asked.first;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_TOPICS_H
+#define SEALPOST_TOPICS_H
+
+/*
+ * What the policy process is being asked, and what it has answered: a topic is a domain
+ * in a direction. Whoever asks about one that is under way waits for the same answer, and
+ * answers are kept as long as they live. Bounded; when there is no room the answer that
+ * was made first goes.
+ */
+
+#include "requirement.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	TOPICS_ASKED = 1024, /* under way */
+	TOPICS_KEPT = 512,   /* answered */
+	TOPIC_WAITERS = 16,
+};
+
+struct dns_query;
+
+struct topic {
+	struct peer peer; /* its direction and domain are the topic's */
+	bool answered;
+	double until; /* answered: how long that holds */
+	void *owner;
+	struct dns_query *query; /* under way; the owner's */
+	unsigned waiter_count;	 /* who asked, by the number of the question */
+	uint32_t waiters[TOPIC_WAITERS];
+	struct topic *next, **at;      /* in its bucket */
+	struct topic *newer, **behind; /* among those under way, or those kept */
+};
+
+struct topics;
+
+struct topics *topics_new(void); /* NULL without memory */
+
+/* No query of any topic may be under way. NULL is allowed. */
+void topics_free(struct topics *topics);
+
+/* The topic if it is under way, or answered and that still holds; else NULL. */
+struct topic *topics_find(
+	struct topics *topics, enum direction direction, const char *domain, double now);
+
+/* A new one, under way. NULL without room or memory. */
+struct topic *topics_add(
+	struct topics *topics, enum direction direction, const char *domain);
+
+/* False: there are too many. */
+bool topic_wait(struct topic *topic, uint32_t waiter);
+
+/* Its peer is the answer, for peer.lifetime seconds. Nobody waits for it any more. */
+void topics_keep(struct topics *topics, struct topic *topic, double now);
+void topics_drop(struct topics *topics, struct topic *topic);
+
+/* All that are kept: the policy is another. */
+void topics_forget(struct topics *topics);
+
+/* One that is under way, or NULL. */
+struct topic *topics_under_way(const struct topics *topics);
+
+#endif

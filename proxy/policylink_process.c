@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* What the policy process is given, and what it does before it serves. */
+
+#include "policylink.h"
+
+#include "privileges.h"
+#include "service.h"
+#include "status.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { REASON = 256 };
+
+/* ---- settings ---- */
+
+static bool copy(char *to, size_t size, const char *from)
+{
+	size_t length = strlen(from);
+	if (length >= size)
+		return false;
+	memcpy(to, from, length + 1);
+	return true;
+}
+
+/* Root's files are good, and those of whoever runs us by hand; but a service may not
+ * write its own policy. */
+static uid_t owner_of_files(const struct config *config)
+{
+	const struct passwd *user = getpwnam(config->user);
+	uid_t ours = geteuid();
+	return user && user->pw_uid == ours ? 0 : ours;
+}
+
+/* The default directory need not exist. */
+static const char *directory_of(const struct config_policy *policy)
+{
+	bool missing = policy->directory_line == 0 &&
+		       access(policy->directory, F_OK) != 0 && errno == ENOENT;
+	return missing ? "" : policy->directory;
+}
+
+bool policylink_settings(const struct config *config, struct settings *settings)
+{
+	const struct config_policy *policy = &config->policy;
+	memset(settings, 0, sizeof(*settings));
+	settings->owner = owner_of_files(config);
+	settings->timeout = config->limits.policy_timeout;
+	settings->stub_count = (uint8_t)policy->stub_count;
+	bool fits =
+		policy->stub_count <= MESSAGE_STUBS &&
+		copy(settings->directory, sizeof(settings->directory),
+			directory_of(policy)) &&
+		copy(settings->resolver, sizeof(settings->resolver), policy->resolver) &&
+		copy(settings->trust_anchor, sizeof(settings->trust_anchor),
+			policy->trust_anchor);
+	for (unsigned i = 0; fits && i < policy->stub_count; i++)
+		fits = copy(settings->stubs[i].zone, sizeof(settings->stubs[i].zone),
+			       policy->stubs[i].zone) &&
+		       copy(settings->stubs[i].server, sizeof(settings->stubs[i].server),
+			       policy->stubs[i].server);
+	return fits;
+}
+
+/* ---- inside the process ---- */
+
+static bool is_our_end(int fd)
+{
+	int type;
+	socklen_t length = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+int policylink_process(void)
+{
+	char reason[REASON];
+	if (!is_our_end(POLICYLINK_DESCRIPTOR)) {
+		fprintf(stderr, "sealpost: cannot run policy-process by hand: "
+				"sealpost serve starts it\n");
+		return STATUS_USAGE;
+	}
+	/* They mean the whole service, which needs us until its last session has ended:
+	 * then it hangs up. */
+	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	if (!privileges_none(reason, sizeof(reason))) {
+		fprintf(stderr, "sealpost: cannot run the policy process: %s\n", reason);
+		return STATUS_CANNOT;
+	}
+	return policy_service_run(POLICYLINK_DESCRIPTOR);
+}
