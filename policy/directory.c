@@ -24,6 +24,8 @@ struct entry {
 struct set {
 	struct entry *entries;
 	size_t count;
+	const struct policyfile **files; /* those of the entries that have one */
+	unsigned file_count;
 };
 
 struct directory {
@@ -72,7 +74,8 @@ static void set_free(struct set *set)
 	for (size_t i = 0; i < set->count; i++)
 		version_free(&set->entries[i].version);
 	free(set->entries);
-	*set = (struct set){ NULL, 0 };
+	free(set->files);
+	*set = (struct set){ .count = 0 };
 }
 
 /* ---- faults ---- */
@@ -244,6 +247,26 @@ static int is_policy(const struct dirent *entry)
 	       strcmp(entry->d_name + length - end, suffix) == 0;
 }
 
+static bool set_reserve(struct set *set, size_t count)
+{
+	/* one more than none, so that NULL means one thing only */
+	set->entries = calloc(count + 1, sizeof(*set->entries));
+	set->files = calloc(count + 1, sizeof(*set->files));
+	if (set->entries != NULL && set->files != NULL)
+		return true;
+	set_free(set);
+	return false;
+}
+
+static void set_sort(struct set *set)
+{
+	qsort(set->entries, set->count, sizeof(struct entry), entry_compare);
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->entries[i].version.file != NULL)
+			set->files[set->file_count++] = set->entries[i].version.file;
+	}
+}
+
 /* NULL, or why it cannot be known which files there are. */
 static const char *files_read(struct reading *reading)
 {
@@ -253,19 +276,19 @@ static const char *files_read(struct reading *reading)
 
 	if (count < 0)
 		return strerror(errno);
-	reading->set.entries = calloc((size_t)count + 1, sizeof(struct entry));
+	bool room = set_reserve(&reading->set, (size_t)count);
+
 	for (int i = 0; i < count; i++) {
-		if (reading->set.entries != NULL)
+		if (room)
 			name_take(reading, names[i]->d_name);
 		free(names[i]);
 	}
 	free(names);
-	if (reading->set.entries == NULL)
+	if (!room)
 		return "out of memory";
 	if (count == 0)
 		fault(reading, ": there is no policy file in it: write default.policy");
-	qsort(reading->set.entries, reading->set.count, sizeof(struct entry),
-		entry_compare);
+	set_sort(&reading->set);
 	reading->changed |= reading->known < directory->set.count;
 	return NULL;
 }
@@ -342,22 +365,12 @@ unsigned directory_faults(const struct directory *directory)
 
 unsigned directory_count(const struct directory *directory)
 {
-	unsigned count = 0;
-
-	for (size_t i = 0; i < directory->set.count; i++)
-		count += directory->set.entries[i].version.file != NULL;
-	return count;
+	return directory->set.file_count;
 }
 
 const struct policyfile *directory_file(const struct directory *directory, unsigned i)
 {
-	for (size_t at = 0; at < directory->set.count; at++) {
-		const struct policyfile *file = directory->set.entries[at].version.file;
-
-		if (file != NULL && i-- == 0)
-			return file;
-	}
-	return NULL;
+	return i < directory->set.file_count ? directory->set.files[i] : NULL;
 }
 
 /* A file that was never good may have meant to demand anything: it must be asked about.
@@ -375,10 +388,8 @@ bool directory_demands_inbound(const struct directory *directory)
 
 bool directory_needs_client_certificates(const struct directory *directory)
 {
-	for (size_t i = 0; i < directory->set.count; i++) {
-		const struct policyfile *file = directory->set.entries[i].version.file;
-
-		if (file != NULL && file->inbound.level > LEVEL_ENCRYPT)
+	for (unsigned i = 0; i < directory->set.file_count; i++) {
+		if (directory->set.files[i]->inbound.level > LEVEL_ENCRYPT)
 			return true;
 	}
 	return false;
