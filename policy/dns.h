@@ -34,7 +34,12 @@ struct dns_query *dns_find(struct dns *dns, struct peer *peer,
 /* `done` will not be called, and `peer` not be touched any more. NULL is allowed. */
 void dns_cancel(struct dns_query *query);
 
-enum dns_validation { DNS_VALIDATES, DNS_DOES_NOT, DNS_NO_ANCHOR, DNS_NO_ANSWER };
+enum dns_validation {
+	DNS_VALIDATES,
+	DNS_DOES_NOT,
+	DNS_NO_ANCHOR, /* none for the root */
+	DNS_NO_ANSWER,
+};
 
 /*
  * Whether the root's keys validate through this resolver (one such question at a time):

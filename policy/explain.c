@@ -181,8 +181,8 @@ static unsigned check_resolver(struct explanation *e)
 		return 1;
 	case DNS_NO_ANCHOR:
 		fprintf(e->out,
-			"trust-anchor: warning: there is none, so that no answer of the "
-			"DNS is validated\n");
+			"trust-anchor: warning: there is none for the root, so that most "
+			"answers of the DNS cannot be validated\n");
 		return 0;
 	case DNS_NO_ANSWER: break;
 	}
