@@ -55,15 +55,32 @@ def firewall(gateway, way, port):
         gateway.keep_marked("proxy")
 
 
+def manual(gateway, way, port):
+    """The rules of sealpost.conf(5), likewise; its TPROXY is IPv4's."""
+    page = (ROOT / "docs" / "sealpost.conf.5").read_text()
+    page = page.partition(".Ss Interception")[2].partition("\n.S")[0].replace("\\e", "\\")
+    rules, chains, _ = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed", page, re.S)
+    if way == "tproxy":
+        rules, found = re.subn(r"\tchain intercept \{.*?\n\t\}\n", lambda _: chains, rules,
+                               flags=re.S)
+        assert found
+        gateway.keep_marked("proxy")
+    for name, value in {"10.0.0.10": gateway.BACKEND[0], "fd00::10": gateway.BACKEND[1],
+                        "10.0.0.1": gateway.LAN[0], "10025": str(port), "eth0": "wan",
+                        "eth1": "lan"}.items():
+        rules = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", value, rules)
+    gateway.nft("proxy", rules)
+
+
 @pytest.fixture
 def intercept(daemon, gateway, internet):
     """Starts a daemon on the gateway, and the firewall's rules that send it mail."""
-    def start(way="redirect", outbound=None, listen=gateway.LAN):
+    def start(way="redirect", outbound=None, listen=gateway.LAN, rules=firewall):
         keys = {"route": "intercept", "backends": " ".join(gateway.BACKEND), **(outbound or {})}
         d = daemon([], outbound=keys, limits=SHORT, network=gateway.names["proxy"],
                    listen=[f"[{a}]" if ":" in a else a for a in listen],
                    policy=policy_section(internet))
-        firewall(gateway, way, d.port)
+        rules(gateway, way, d.port)
         return d
     return start
 
@@ -118,6 +135,21 @@ def test_a_message_is_taken_and_leaves_encrypted(gateway, internet, intercept, w
     assert host in end["host"] and end["verdict"] == "pass", end
 
 
+@pytest.mark.parametrize("way,source,six", [("redirect", "auto", 0), ("redirect", "auto", 1),
+                                            ("tproxy", "transparent", 0)])
+def test_the_rules_of_the_manual(gateway, internet, intercept, way, source, six):
+    host = gateway.HOSTS[0][six]
+    mx = serve(gateway, internet, address=host)
+    d = intercept(way, {"source": source}, rules=manual)
+    assert deliver(gateway, host, "bob@peer.example").accepted
+    assert mx.store.messages[0].secure
+    d.stop()
+    with pytest.raises(ConnectionRefusedError):
+        connect(gateway, host)
+    assert len(gateway.wire.flows()) == 1
+    no_envelope_in_clear(gateway)
+
+
 @FAMILIES
 def test_a_fixed_source(gateway, internet, intercept, six):
     host = gateway.HOSTS[0][six]
@@ -156,6 +188,19 @@ def test_both_connections_may_have_the_same_ends(gateway, internet, intercept, s
     seen = deliver(gateway, host, "bob@peer.example", source=(gateway.BACKEND[six], 40000))
     assert seen.accepted and mx.store.messages[0].secure, seen
     assert {source for source, _ in gateway.wire.flows()} == {(gateway.BACKEND[six], 40000)}
+
+
+@FAMILIES
+def test_where_addresses_move_between_machines(gateway, internet, intercept, six):
+    """Whoever may bind to any address is not taken to have them all."""
+    for family in ("ipv4", "ipv6"):
+        gateway.sysctl("proxy", f"{family}/ip_nonlocal_bind", 1)
+    host = gateway.HOSTS[0][six]
+    serve(gateway, internet, address=host)
+    intercept()
+    assert deliver(gateway, host, "bob@peer.example").accepted
+    with connect(gateway, gateway.WAN[six]) as c:
+        refused(c)
 
 
 def test_it_goes_where_it_was_going(gateway, internet, intercept):
