@@ -249,7 +249,7 @@ struct tls *tls_connect(struct tls_client *client, int fd,
 		tls_free(t);
 		return NULL;
 	}
-	if (t->ticket)
+	if (t->ticket && !t->failed)
 		tls_tickets_begin(t);
 	return t;
 }

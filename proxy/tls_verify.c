@@ -16,8 +16,9 @@
 #include <time.h>
 
 /*
- * MEDIUM means 112 bits: RSA from 2048 bits, no SHA-1. All public CAs have kept to that
- * since 2016; a CA of one's own that has not can still be met by a fingerprint.
+ * MEDIUM means 112 bits: RSA from 2048 bits, no SHA-1, and for an anchor's own key alike.
+ * All public CAs have kept to that since 2016; where a CA of one's own has not, there is
+ * level fingerprint.
  */
 #define VERIFY_FLAGS                                                                     \
 	(GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM) |                               \

@@ -458,6 +458,20 @@ static void test_volume(void **state)
 	}
 }
 
+static void test_unknown_identity(void **state)
+{
+	const struct tls_target target = { .identity = "nobody" };
+	struct world *w = *state;
+	struct couple c;
+
+	couple_open(&c, w);
+	assert_true(leg_connect_tls(&c.far, w->client, &target, &w->pool));
+	assert_int_equal(leg_handshake(&c.far), LEG_FAILED);
+	assert_string_equal(
+		leg_reason(&c.far), "handshake: there is no identity \"nobody\"");
+	couple_close(&c);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -473,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_half_closed),
 		cmocka_unit_test(test_failed_handshake),
+		cmocka_unit_test(test_unknown_identity),
 		cmocka_unit_test(test_volume),
 	};
 

@@ -2,6 +2,8 @@
 /* Copyright (c) 2026 The Sealpost authors */
 #include "tls_zoo.h"
 
+#include "judge.h"
+
 #include <fcntl.h>
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#define PRIORITY "NORMAL:%PROFILE_VERY_WEAK"
 
 enum {
 	P256_BITS = GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
@@ -223,4 +227,107 @@ gnutls_certificate_credentials_t zoo_show(
 		0);
 	free(list);
 	return credentials;
+}
+
+/* ---- a zoo, and who looks at it ---- */
+
+int zoo_setup(void **state)
+{
+	struct zoo *z = calloc(1, sizeof(*z));
+	void *world;
+	char reason[TLS_REASON];
+
+	assert_non_null(z);
+	world_setup(&world);
+	z->w = world;
+	zoo_breed(&z->root, NULL, &(struct species){ .cn = "Zoo Root", .ca = true });
+	zoo_breed(&z->middle, &z->root, &(struct species){ .cn = "Middle", .ca = true });
+	zoo_breed(&z->stranger, NULL, &(struct species){ .cn = "Stranger", .ca = true });
+	zoo_breed(&z->narrow, NULL,
+		&(struct species){
+			.cn = "Narrow", .ca = true, .permitted = "good.example" });
+	zoo_breed(&z->lapsed, &z->root,
+		&(struct species){
+			.cn = "Lapsed", .ca = true, .from = -90, .until = -1 });
+	zoo_breed(&z->unborn, &z->root,
+		&(struct species){ .cn = "Unborn", .ca = true, .from = 1, .until = 90 });
+	zoo_breed(&z->weak, &z->root,
+		&(struct species){ .cn = "Weak", .ca = true, .rsa = 1024 });
+	zoo_breed(&z->old, &z->root,
+		&(struct species){ .cn = "Old", .ca = true, .hash = GNUTLS_DIG_SHA1 });
+	z->ca = world_file(z->w, "ca.pem", 0, 0600);
+	zoo_append(z->ca, &z->root);
+	zoo_append(z->ca, &z->narrow);
+	z->client = tls_client_new(&(struct tls_client_options){ .ca = z->ca }, reason);
+	assert_string_equal(reason, "");
+	assert_non_null(z->client);
+	*state = z;
+	return 0;
+}
+
+int zoo_teardown(void **state)
+{
+	struct zoo *z = *state;
+	void *world = z->w;
+	struct animal *animals[] = { &z->root, &z->middle, &z->stranger, &z->narrow,
+		&z->lapsed, &z->unborn, &z->weak, &z->old };
+
+	for (unsigned i = 0; i < sizeof(animals) / sizeof(*animals); i++)
+		zoo_free(animals[i]);
+	tls_client_free(z->client);
+	free(z->ca);
+	free(z);
+	return world_teardown(&world);
+}
+
+const struct chain_facts *zoo_look(struct zoo *z, const struct show *s)
+{
+	gnutls_certificate_credentials_t credentials = zoo_show(s->chain, s->length);
+	struct tls_client *client = s->client ? s->client : z->client;
+	gnutls_datum_t own = s->own ? zoo_pem(s->own) : (gnutls_datum_t){ NULL, 0 };
+	const struct tls_chain_question question = {
+		.asks = s->asks ? s->asks : ASK_LEAF | ASK_PUBLIC_CHAIN,
+		.ca = own.data,
+		.ca_length = own.size,
+	};
+	struct odd o;
+
+	odd_serve(&o, z->w, client, &(struct tls_target){ .name = "good.example" },
+		credentials, PRIORITY);
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	const struct chain_facts *facts =
+		tls_chain(o.tls, client, &question, s->now ? s->now : time(NULL));
+	assert_non_null(facts);
+	odd_close(&o);
+	gnutls_certificate_free_credentials(credentials);
+	gnutls_free(own.data);
+	return facts;
+}
+
+const struct chain_facts *zoo_look_at(
+	struct zoo *z, const struct animal *leaf, const struct animal *issuer)
+{
+	const struct show show = { .chain = { leaf, issuer }, .length = issuer ? 2 : 1 };
+
+	return zoo_look(z, &show);
+}
+
+void zoo_expect_reason(
+	const char *what, const struct chain_facts *facts, const char *part)
+{
+	if (!strstr(facts->reason, part))
+		fail_msg("%s: \"%s\" does not say \"%s\"", what, facts->reason, part);
+}
+
+void zoo_expect_names(
+	const char *what, const struct chain_facts *facts, const char *expected)
+{
+	char names[512] = "";
+
+	for (const char *n = facts->names; *n; n += strlen(n) + 1) {
+		strcat(names, *names ? " " : "");
+		strcat(names, n);
+	}
+	if (strcmp(names, expected) != 0)
+		fail_msg("%s: \"%s\" instead of \"%s\"", what, names, expected);
 }

@@ -5,6 +5,9 @@
 
 /* Certificates of every kind that a peer may show, made on the spot. */
 
+#include "facts.h"
+#include "tls_world.h"
+
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <stdbool.h>
@@ -55,5 +58,37 @@ void zoo_damage(struct animal *a);
 /* Credentials that show these certificates as they are, the first one with its key. */
 gnutls_certificate_credentials_t zoo_show(
 	const struct animal *const *chain, unsigned length);
+
+/* ---- a zoo, and who looks at it ---- */
+
+struct zoo {
+	struct world *w;
+	char *ca;
+	struct tls_client *client; /* trusts the root and the narrow root */
+	struct animal root, middle, stranger, narrow, lapsed, unborn, weak, old;
+};
+
+int zoo_setup(void **state);
+int zoo_teardown(void **state);
+
+struct show {
+	const struct animal *chain[ZOO_CHAIN];
+	unsigned length;
+	const struct animal *own; /* the peer's own CA, or NULL */
+	unsigned asks;
+	int64_t now;
+	struct tls_client *client; /* NULL: the zoo's */
+};
+
+/* Shows a chain in a handshake and says what tls_chain() makes of it. */
+const struct chain_facts *zoo_look(struct zoo *z, const struct show *show);
+const struct chain_facts *zoo_look_at(
+	struct zoo *z, const struct animal *leaf, const struct animal *issuer);
+
+/* `what` is what was looked at; the names stand with a blank between them. */
+void zoo_expect_reason(
+	const char *what, const struct chain_facts *facts, const char *part);
+void zoo_expect_names(
+	const char *what, const struct chain_facts *facts, const char *names);
 
 #endif
