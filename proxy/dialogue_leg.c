@@ -55,9 +55,9 @@ enum dialogue_want dialogue_far_unfit(struct dialogue *d, const char *code,
 	if (d->near == NEAR_CLOSED)
 		return DIALOGUE_CLOSE;
 	d->events++;
+	d->unfit = code;
 	if (dialogue_preparing(d)) {
 		far_drop(d, reason);
-		d->unfit = code;
 		return DIALOGUE_NEXT_FAR;
 	}
 	char line[16];

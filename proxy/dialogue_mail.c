@@ -93,7 +93,10 @@ static const char *take_parameters(const struct dialogue *d, struct span rest, b
 		const char *refusal = wish(d, p, value, wishes);
 		bool known = p->keyword == SMTP_KW(AUTH) ||
 			     (d->far_ehlo.keywords & p->keyword);
-		if (!refusal && out && !known)
+		if (!refusal && out && d->far_ehlo.size != 0 &&
+			wishes->size > d->far_ehlo.size)
+			refusal = "552 5.3.4 The message is too big for the next server";
+		if (!refusal && out && !known && !span_is(value, "7BIT"))
 			refusal = lacking(p->keyword);
 		if (refusal)
 			return refusal;

@@ -5,8 +5,8 @@
 
 /*
  * What the parts of the dialogue share: dialogue.c (its life and its other events),
- * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message), dialogue_far.c
- * (replies) and dialogue_leg.c (the far leg's beginning and end).
+ * dialogue_near.c (commands), dialogue_mail.c (MAIL, RCPT and the message),
+ * dialogue_far.c (replies) and dialogue_leg.c (the far leg's beginning and end).
  */
 
 #include "dialogue.h"

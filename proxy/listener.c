@@ -37,7 +37,24 @@ struct listener {
 	double logged;
 };
 
-static int bind_to(const struct address *address)
+/*
+ * TPROXY gives a listening socket what was sent to others, if it may take it. REDIRECT
+ * works without: so it is not an error where nobody lets us.
+ */
+static void take_what_is_for_others(int fd, const struct address *address)
+{
+	bool ipv6 = address->family == AF_INET6;
+	char text[ADDRESS_TEXT];
+	int on = 1;
+	if (setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		    ipv6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) < 0)
+		log_message(LOG_LEVEL_DEBUG,
+			"no TPROXY to %s (REDIRECT works): cannot make the socket "
+			"transparent: %s",
+			address_text(address, text), strerror(errno));
+}
+
+static int bind_to(const struct address *address, bool intercepts)
 {
 	struct sockaddr_storage ss;
 	socklen_t size = address_to_sockaddr(address, &ss);
@@ -50,6 +67,8 @@ static int bind_to(const struct address *address)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (address->family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (intercepts)
+		take_what_is_for_others(fd, address);
 	if (bind(fd, (struct sockaddr *)&ss, size) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	int error = errno;
@@ -79,7 +98,9 @@ struct listener *listener_open(const struct service *service,
 {
 	char text[ADDRESS_TEXT];
 	struct listener *l = calloc(1, sizeof(*l));
-	int fd = l ? bind_to(address) : -1;
+	bool intercepts =
+		service->outbound && service->outbound->route == ROUTE_INTERCEPT;
+	int fd = l ? bind_to(address, intercepts) : -1;
 	if (fd < 0) {
 		int error = l ? errno : ENOMEM;
 		snprintf(reason, size, "cannot listen on %s: %s%s",
@@ -100,7 +121,7 @@ static void turn_away(struct listener *l, int fd, const char *why)
 	char line[512];
 	int n = snprintf(line, sizeof(line), "421 4.3.2 %s %s\r\n",
 		l->worker->config->hostname, why);
-	if (l->service->config->tls != NEAR_TLS_IMPLICIT)
+	if (l->service->dialogue.near_tls != DIALOGUE_NEAR_IMPLICIT)
 		send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 	double now = worker_clock();

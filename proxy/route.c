@@ -295,10 +295,10 @@ enum verdict route_judge(struct route *r, const struct facts *facts)
 	return verdict;
 }
 
-bool route_serves(
-	const struct route *r, const struct peer *peer, const struct facts *facts)
+bool route_serves(const struct route *r, const struct peer *peer,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT])
 {
-	char reason[REQUIREMENT_TEXT];
+	reason[0] = '\0';
 	for (unsigned i = 0; i < peer->candidate_count; i++)
 		if (may_be(r, &peer->candidates[i], &r->address) &&
 			judge(peer, &peer->candidates[i], facts, reason) == VERDICT_PASS)
@@ -341,6 +341,8 @@ bool route_failed(struct route *r, const char *code, const char *reason, const c
 		said[0] ? " (it said: " : "", said, said[0] ? ")" : "");
 	make_printable(r->text);
 	snprintf(r->status, sizeof(r->status), "%s", code);
+	if (r->verdict == VERDICT_PASS && strncmp(code, "4.7.", 4) == 0)
+		r->verdict = VERDICT_NO_TLS; /* it came to no judgement */
 	bool renamed = r->verdict == VERDICT_CHAIN || r->verdict == VERDICT_NAME ||
 		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_FINGERPRINT;
 	if (r->at + 1u >= r->count || (r->kind == ROUTE_KIND_INTERCEPT && !renamed))
@@ -366,6 +368,14 @@ const char *route_refusal(struct route *r)
 	return refuse(r, later(r), status, text);
 }
 
+const char *route_silent(struct route *r, const char *domain, size_t length)
+{
+	char text[DETAIL + 64];
+	snprintf(text, sizeof(text), "%.*s: no answer about its hosts and policy in time",
+		(int)(length < DETAIL ? length : DETAIL), domain);
+	return refuse(r, "451", "4.4.3", text);
+}
+
 const char *route_refuses_sender(struct route *r, const struct peer *peer,
 	enum verdict verdict, const char *reason)
 {
@@ -378,13 +388,12 @@ const char *route_refuses_sender(struct route *r, const struct peer *peer,
 	}
 }
 
-const char *route_other_domain(struct route *r, const struct peer *peer)
+const char *route_other_domain(
+	struct route *r, const struct peer *peer, const char *reason)
 {
-	char text[REQUIREMENT_NAME + 120];
+	char text[REQUIREMENT_NAME + DETAIL + 80];
 	snprintf(text, sizeof(text),
-		"Too many recipients (mail for %.200s goes another way than the one "
-		"before; "
-		"send it by itself)",
-		peer->domain);
+		"Too many recipients (send mail for %.200s by itself: %.200s)",
+		peer->domain, reason[0] ? reason : "it goes to another host");
 	return refuse(r, "452", "4.5.3", text);
 }

@@ -87,10 +87,10 @@ enum verdict route_judge(struct route *r, const struct facts *facts);
 /*
  * Whether the leg that is up may carry mail for this peer as well: its address is the
  * intercepted destination or one of the peer's candidates, and its facts satisfy what the
- * peer demands of that candidate.
+ * peer demands of that candidate. `reason` is why not, "" where it lives elsewhere.
  */
-bool route_serves(
-	const struct route *r, const struct peer *peer, const struct facts *facts);
+bool route_serves(const struct route *r, const struct peer *peer,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
 
 /*
  * The try has failed, with this enhanced status code; `said` is what the host said, or
@@ -108,12 +108,16 @@ bool route_failed(
  */
 const char *route_refusal(struct route *r);
 
+/* Nobody has told in time what this domain demands: "451 4.4.3 …". */
+const char *route_silent(struct route *r, const char *domain, size_t length);
+
 /* Inbound: what the sender's domain demands, and this client does not give. */
 const char *route_refuses_sender(struct route *r, const struct peer *peer,
 	enum verdict verdict, const char *reason);
 
 /* "452 4.5.3 …": this peer's mail cannot ride with what this transaction has. */
-const char *route_other_domain(struct route *r, const struct peer *peer);
+const char *route_other_domain(
+	struct route *r, const struct peer *peer, const char *reason);
 
 /* "mx1.bank.example[192.0.2.1]", of the leg or the try in hand. */
 const char *route_host(const struct route *r, char text[ROUTE_HOST]);

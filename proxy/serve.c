@@ -11,7 +11,9 @@
 
 #include "check.h"
 #include "listener.h"
+#include "policylink.h"
 #include "privileges.h"
+#include "services.h"
 #include "session.h"
 #include "status.h"
 
@@ -23,12 +25,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	KEPT_BLOCKS = 64, /* free buffers that a worker keeps: 2 MiB */
 	DESCRIPTORS = 64, /* of our own, beside two a session */
-	SERVICES = CONFIG_INBOUND_MAX,
-	LISTENERS = CONFIG_INBOUND_MAX * CONFIG_LISTEN_MAX,
+	SERVICES = CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX,
+	LISTENERS = SERVICES * CONFIG_LISTEN_MAX,
 };
 
 struct server {
@@ -46,63 +49,14 @@ struct server {
 /* ---- what the configuration makes ---- */
 
 static_assert((int)SERVE_REASON >= (int)TLS_REASON, "tls writes to our reason");
-
-static const uint8_t near_tls[] = {
-	[NEAR_TLS_OFFER] = DIALOGUE_NEAR_OFFER,
-	[NEAR_TLS_REQUIRE] = DIALOGUE_NEAR_REQUIRE,
-	[NEAR_TLS_IMPLICIT] = DIALOGUE_NEAR_IMPLICIT,
-	[NEAR_TLS_OFF] = DIALOGUE_NEAR_CLEAR,
-};
-static_assert(sizeof(near_tls) == NEAR_TLS_MODES, "one each");
-
-static const uint8_t far_tls[] = {
-	[BACKEND_TLS_NONE] = DIALOGUE_FAR_CLEAR,
-	[BACKEND_TLS_MAY] = DIALOGUE_FAR_MAY,
-	[BACKEND_TLS_ENCRYPT] = DIALOGUE_FAR_ENCRYPT,
-	[BACKEND_TLS_LEGACY] = DIALOGUE_FAR_ENCRYPT,
-};
-static_assert(sizeof(far_tls) == BACKEND_TLS_MODES, "one each");
-
-static struct dialogue_service dialogue_service(
-	const struct config *config, const struct config_inbound *inbound)
-{
-	const struct config_limits *limits = &config->limits;
-	return (struct dialogue_service){
-		.hostname = config->hostname,
-		.near_tls = near_tls[inbound->tls],
-		.far_tls = far_tls[inbound->backend_tls],
-		.xclient = inbound->client_address == CLIENT_ADDRESS_XCLIENT,
-		.received = inbound->received != RECEIVED_OFF,
-		.reject_bare = inbound->bare_newline == BARE_NEWLINE_REJECT,
-		.mechanisms = inbound->auth,
-		.message_size = limits->message_size,
-		.command_length = limits->command_length,
-		.auth_length = limits->auth_length,
-		.recipients = limits->recipients,
-		.disorder = limits->commands_out_of_order,
-		.reply = { .length = limits->reply_length, .lines = limits->reply_lines },
-	};
-}
-
-static bool make_service(
-	struct server *server, const struct config_inbound *inbound, char *reason)
-{
-	struct service *service = &server->services[server->service_count++];
-	service->config = inbound;
-	service->dialogue = dialogue_service(server->worker.config, inbound);
-	service->server = inbound->tls == NEAR_TLS_OFF ? NULL : server->tls;
-	if (inbound->backend_tls == BACKEND_TLS_NONE)
-		return true;
-	service->client = tls_client_new(&(struct tls_client_options){ NULL }, reason);
-	return service->client;
-}
+static_assert((int)SERVE_REASON >= (int)SERVICE_REASON, "and so do services");
 
 static bool make_listeners(
 	struct server *server, const struct service *service, char *reason)
 {
-	for (unsigned i = 0; i < service->config->listen_count; i++) {
-		struct listener *l = listener_open(
-			service, &service->config->listen[i], reason, SERVE_REASON);
+	for (unsigned i = 0; i < service->listen_count; i++) {
+		struct listener *l =
+			listener_open(service, &service->listen[i], reason, SERVE_REASON);
 		if (!l)
 			return false;
 		server->listeners[server->listener_count++] = l;
@@ -125,6 +79,41 @@ static bool load_tls(struct server *server, const struct config *config, char *r
 	return server->tls;
 }
 
+static bool make_services(
+	struct server *server, const struct config *config, char *reason)
+{
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		service_inbound(&server->services[server->service_count++], config,
+			&config->inbound[i], server->tls);
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		if (!service_outbound(&server->services[server->service_count++], config,
+			    &config->outbound[i], server->tls, reason))
+			return false;
+	return true;
+}
+
+/* Policy files may say something of those who come in, too. */
+static bool needs_policy(const struct config *config)
+{
+	return config->outbound_count > 0 || access(config->policy.directory, F_OK) == 0;
+}
+
+/* The public CAs are many: only who may be asked about chains has them. */
+static bool make_client(struct server *server, const struct config *config, char *reason)
+{
+	struct tls_identity identities[CONFIG_IDENTITY_MAX];
+	for (unsigned i = 0; i < config->identity_count; i++)
+		identities[i] = (struct tls_identity){ config->identities[i].name,
+			config->identities[i].pair };
+	const struct tls_client_options options = {
+		.ca = needs_policy(config) ? config->policy.ca : NULL,
+		.identities = identities,
+		.identity_count = config->identity_count,
+	};
+	server->worker.client = tls_client_new(&options, reason);
+	return server->worker.client;
+}
+
 static bool make_worker(struct worker *worker, const struct config *config, char *reason)
 {
 	const struct limits_most most = {
@@ -138,6 +127,7 @@ static bool make_worker(struct worker *worker, const struct config *config, char
 	worker->limits = limits_new(&most);
 	/* Unique over restarts too: the second of the start, then a counter. */
 	worker->next_id = (uint64_t)time(NULL) << 20;
+	worker->random = (uint32_t)time(NULL);
 	buf_pool_init(&worker->pool, KEPT_BLOCKS);
 	if (worker->loop && worker->limits)
 		return true;
@@ -168,11 +158,18 @@ static bool prepare(struct server *server, const struct config *config, char *re
 	raise_descriptors(config);
 	if (!load_tls(server, config, reason))
 		return false;
-	for (unsigned i = 0; i < config->inbound_count; i++)
-		if (!make_service(server, &config->inbound[i], reason) ||
-			!make_listeners(server, &server->services[i], reason))
+	if (!make_services(server, config, reason) ||
+		!make_client(server, config, reason))
+		return false;
+	for (unsigned i = 0; i < server->service_count; i++)
+		if (!make_listeners(server, &server->services[i], reason))
 			return false;
-	return privileges_drop(config, reason, SERVE_REASON);
+	if (!privileges_drop(config, reason, SERVE_REASON))
+		return false;
+	if (!needs_policy(config))
+		return true;
+	server->worker.policy = policylink_start(&server->worker, reason, SERVE_REASON);
+	return server->worker.policy;
 }
 
 static void dismantle(struct server *server)
@@ -181,7 +178,9 @@ static void dismantle(struct server *server)
 	for (unsigned i = 0; i < server->listener_count; i++)
 		listener_close(server->listeners[i]);
 	for (unsigned i = 0; i < server->service_count; i++)
-		tls_client_free(server->services[i].client);
+		service_release(&server->services[i]);
+	policylink_stop(worker->policy);
+	tls_client_free(worker->client);
 	tls_server_free(server->tls);
 	limits_free(worker->limits);
 	buf_pool_free(&worker->pool);
@@ -254,9 +253,13 @@ static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 
 static void reload(struct ev_loop *loop, ev_signal *signal, int events)
 {
-	(void)loop, (void)signal, (void)events;
+	struct server *server = signal->data;
+	(void)loop, (void)events;
 	log_message(LOG_LEVEL_WARNING,
-		"SIGHUP: a new configuration is read at a restart only");
+		"SIGHUP: policy files are read again; the configuration is read at a "
+		"restart only");
+	if (server->worker.policy)
+		policylink_reload(server->worker.policy);
 }
 
 static void watch_signal(struct server *server, ev_signal *watcher, int number,
@@ -267,13 +270,17 @@ static void watch_signal(struct server *server, ev_signal *watcher, int number,
 	ev_signal_start(server->worker.loop, watcher);
 }
 
-static void tell_service(const struct config_inbound *inbound)
+static void tell_service(const struct service *service)
 {
-	char listen[ADDRESS_TEXT], backend[ADDRESS_TEXT];
-	for (unsigned i = 0; i < inbound->listen_count; i++)
-		log_message(LOG_LEVEL_INFO, "serving %s on %s for the backend %s",
-			inbound->name, address_text(&inbound->listen[i], listen),
-			address_text(&inbound->backend[0].address, backend));
+	char listen[ADDRESS_TEXT], backend[ADDRESS_TEXT] = "";
+	if (service->inbound)
+		address_text(&service->inbound->backend[0].address, backend);
+	for (unsigned i = 0; i < service->listen_count; i++)
+		log_message(LOG_LEVEL_INFO, "serving %s on %s%s%s", service->name,
+			address_text(&service->listen[i], listen),
+			service->inbound ? " for the backend "
+					 : " for mail that goes out",
+			backend);
 }
 
 /* Before there is a socket: whoever sees that we listen may tell us to stop. */
@@ -291,7 +298,7 @@ static void serve(struct server *server)
 	for (unsigned i = 0; i < server->listener_count; i++)
 		listener_start(server->listeners[i], &server->worker);
 	for (unsigned i = 0; i < server->service_count; i++)
-		tell_service(server->services[i].config);
+		tell_service(&server->services[i]);
 	ev_run(server->worker.loop, 0);
 	log_message(LOG_LEVEL_INFO, "stopped");
 }

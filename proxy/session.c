@@ -7,6 +7,7 @@
  * what to watch and how long. The only place that arms, and the only place that frees.
  */
 
+#include "policylink.h"
 #include "session_private.h"
 
 #include <stdio.h>
@@ -73,6 +74,7 @@ static double patience(const struct session *s, enum dialogue_wait wait)
 	case DIALOGUE_WAIT_BODY: return limits->block_timeout;
 	case DIALOGUE_WAIT_NEAR_TLS:
 	case DIALOGUE_WAIT_FAR_TLS: return limits->tls_timeout;
+	case DIALOGUE_WAIT_POLICY: return limits->policy_timeout;
 	case DIALOGUE_WAIT_CONNECT: return limits->connect_timeout;
 	case DIALOGUE_WAIT_GREETING: return 0.9 * limits->greeting_timeout;
 	case DIALOGUE_WAIT_DATA: return 0.9 * limits->data_timeout;
@@ -95,6 +97,9 @@ static void set_deadline(struct session *s)
 	s->seen_events = d->events;
 	s->seen_octets = s->stream.octets;
 	s->deadline = worker_clock() + patience(s, waiting);
+	/* All the work that one recipient makes has one budget. */
+	if (s->errand && dialogue_preparing(d) && s->errand->deadline < s->deadline)
+		s->deadline = s->errand->deadline;
 }
 
 static double next_deadline(const struct session *s)
@@ -141,6 +146,7 @@ static void free_session(struct session *s)
 	ev_io_stop(worker->loop, &s->far_io);
 	ev_clear_pending(worker->loop, &s->timer);
 	ev_timer_stop(worker->loop, &s->timer);
+	session_route_end(s);
 	leg_close(&s->near);
 	leg_close(&s->far);
 	stream_release(&s->stream);
@@ -190,17 +196,20 @@ static void linger(struct session *s)
 
 /* ---- running ---- */
 
-static void run_stream(struct session *s)
+/* One turn of the stream; whether it can go on at once. */
+static bool run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
 	stream->tls_busy =
 		!s->near.tls && limits_handshakes_full(s->worker->limits, worker_clock());
+	stream->ask_sender = s->service->inbound && s->worker->policy &&
+			     policylink_state(s->worker->policy).inbound_demands;
 	struct trace trace = session_trace(s);
 	enum dialogue_want want = stream_run(stream, &trace);
 	if (stream_failed(stream)) {
 		session_log_failure(s, "session ended", "out of memory");
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
-		return;
+		return false;
 	}
 	session_log_run(s, want);
 	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
@@ -208,13 +217,17 @@ static void run_stream(struct session *s)
 		want = dialogue_shutdown(&stream->dialogue, false, &io);
 	}
 	session_obey(s, want);
+	/* An answer that was at hand: what was held for it can be taken now. */
+	bool answered = want == DIALOGUE_ASK_POLICY || want == DIALOGUE_NEXT_FAR;
+	return answered && !s->asking && !s->over && s->phase == PHASE_TALK;
 }
 
 static bool talk(struct session *s)
 {
 	bool moved = session_read(s);
 	if (!s->over && s->phase == PHASE_TALK && !s->near_shaking)
-		run_stream(s);
+		while (run_stream(s))
+			continue;
 	if (s->over || s->phase != PHASE_TALK)
 		return !s->over;
 	bool full = stream_full(&s->stream);
@@ -284,6 +297,8 @@ static void expire(struct session *s)
 	else if (now < s->deadline)
 		session_obey(
 			s, dialogue_evict(&stream->dialogue, "Session too long", &io));
+	else if (s->asking)
+		session_ask_late(s);
 	else if (s->connecting)
 		session_connect_late(s);
 	else if (s->waiting == DIALOGUE_WAIT_BODY && buf_length(&stream->far_out) > 0 &&
@@ -310,8 +325,8 @@ static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 
 static bool speaks_for_others(const struct session *s)
 {
-	const struct config_inbound *config = s->service->config;
-	for (unsigned i = 0; i < config->accept_proxy_count; i++)
+	const struct config_inbound *config = s->service->inbound;
+	for (unsigned i = 0; config && i < config->accept_proxy_count; i++)
 		if (network_contains(&config->accept_proxy_from[i], &s->client))
 			return true;
 	return false;
@@ -319,7 +334,7 @@ static bool speaks_for_others(const struct session *s)
 
 static void learn_server_address(struct session *s)
 {
-	enum config_client_address mode = s->service->config->client_address;
+	enum config_client_address mode = session_client_address(s);
 	struct sockaddr_storage ss;
 	socklen_t size = sizeof(ss);
 	if (mode == CLIENT_ADDRESS_NONE || mode == CLIENT_ADDRESS_TRANSPARENT)
@@ -361,6 +376,12 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 		s->deadline = 0;
 		session_begin(s);
 	}
+	session_run(s);
+}
+
+void session_answer(struct session *s, struct peer *peer)
+{
+	session_answered(s, peer);
 	session_run(s);
 }
 

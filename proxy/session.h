@@ -10,6 +10,7 @@
  * (free_session).
  */
 
+#include "requirement.h"
 #include "worker.h"
 
 /*
@@ -28,6 +29,12 @@ void session_abort(struct session *session);
 
 /* A whole message was passed on, its reply is owed: to cut it off makes a duplicate. */
 bool session_awaits_verdict(const struct session *session);
+
+/*
+ * The policy process's answer, whose reference the session takes over. Only for a session
+ * that policylink_ask() was told of, and only later than that.
+ */
+void session_answer(struct session *session, struct peer *peer);
 
 struct session *session_next(const struct session *session);
 

@@ -2,10 +2,11 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * What passes between the legs and the stream: octets, handshakes, connections, and the
- * ends of them. Nothing here watches or frees; session.c does, after each event.
+ * What passes between the legs and the stream: octets, near's handshake, and what the
+ * dialogue asks for. Nothing here watches or frees; session.c does, after each event.
  */
 
+#include "policylink.h"
 #include "proxyheader.h"
 #include "session_private.h"
 
@@ -26,120 +27,12 @@ void session_near_lost(struct session *s, enum dialogue_end end, const char *rea
 	s->over = true;
 }
 
-void session_far_lost(struct session *s, const char *what, const char *reason)
-{
-	struct dialogue_io io = stream_io(&s->stream, NULL);
-	session_log_failure(s, what, reason);
-	session_warn_of_duplicate(s);
-	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
-}
-
 void session_late(struct session *s)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
 	session_log_failure(s, "no progress in time", dialogue_wait_name(s->waiting));
 	session_warn_of_duplicate(s);
 	session_obey(s, dialogue_timeout(&s->stream.dialogue, &io));
-}
-
-static void far_close(struct session *s)
-{
-	ev_io_stop(s->worker->loop, &s->far_io);
-	leg_close(&s->far);
-	s->connecting = s->far_shaking = s->start_far_tls = s->far_readable = false;
-	s->stream.far_end = NULL;
-	buf_release(&s->stream.far_in);
-	buf_release(&s->stream.far_out);
-}
-
-/* ---- connecting to the backend ---- */
-
-static void write_header_v2(struct session *s)
-{
-	struct facts facts = { .name = "" };
-	char version[sizeof(facts.version) + 1];
-	if (!s->stream.dialogue.near_tls) {
-		proxyheader_write_v2(
-			&s->stream.far_out, &s->client, &s->server, NULL, NULL, NULL);
-		return;
-	}
-	tls_facts(s->near.tls, &facts);
-	/* "TLS1.3" is "TLSv1.3" there. */
-	snprintf(version, sizeof(version), "TLSv%.8s", facts.version + strlen("TLS"));
-	proxyheader_write_v2(&s->stream.far_out, &s->client, &s->server, version,
-		facts.cipher, facts.name[0] != '\0' ? facts.name : NULL);
-}
-
-static void far_up(struct session *s)
-{
-	struct dialogue_io io = stream_io(&s->stream, NULL);
-	enum config_client_address mode = s->service->config->client_address;
-	s->connecting = false;
-	if (mode == CLIENT_ADDRESS_PROXY_V1)
-		proxyheader_write_v1(&s->stream.far_out, &s->client, &s->server);
-	if (mode == CLIENT_ADDRESS_PROXY_V2)
-		write_header_v2(s);
-	session_obey(s, dialogue_far_up(&s->stream.dialogue, &io));
-}
-
-static void connect_failed(struct session *s, const char *reason);
-
-static void far_connect(struct session *s)
-{
-	const struct config_inbound *config = s->service->config;
-	bool transparent = config->client_address == CLIENT_ADDRESS_TRANSPARENT;
-	far_close(s);
-	enum leg_status status =
-		leg_connect(&s->far, &config->backend[s->backend].address,
-			transparent ? &s->client : NULL, transparent);
-	s->connecting = status == LEG_AGAIN;
-	if (status == LEG_OK)
-		far_up(s);
-	else if (status != LEG_AGAIN)
-		connect_failed(s, leg_reason(&s->far));
-}
-
-/* The backend in use could not be reached: the next one, or far is lost. */
-static void connect_failed(struct session *s, const char *reason)
-{
-	const struct config_inbound *config = s->service->config;
-	char text[ADDRESS_TEXT],
-		what[ADDRESS_TEXT + 40] = "cannot connect to the backend ";
-	strcat(what, address_text(&config->backend[s->backend].address, text));
-	if (s->backend + 1u < config->backend_count) {
-		session_log_failure(s, what, reason);
-		s->backend++;
-		far_connect(s);
-		return;
-	}
-	session_far_lost(s, what, reason);
-}
-
-bool session_speaks_first(const struct session *s)
-{
-	enum config_client_address mode = s->service->config->client_address;
-	return mode == CLIENT_ADDRESS_PROXY_V1 || mode == CLIENT_ADDRESS_PROXY_V2;
-}
-
-/*
- * Who has nothing to say need not know of the connection before the backend's greeting
- * comes: that saves waking up once. So far may be readable already.
- */
-static bool far_connected(struct session *s)
-{
-	if (leg_connected(&s->far) == LEG_OK)
-		far_up(s);
-	else
-		connect_failed(s, leg_reason(&s->far));
-	return true;
-}
-
-void session_connect_late(struct session *s)
-{
-	if (leg_established(&s->far))
-		far_up(s); /* and from here on greeting-timeout runs */
-	else
-		connect_failed(s, "no answer in time");
 }
 
 /* ---- TLS ---- */
@@ -159,12 +52,15 @@ static bool begin_near_tls(struct session *s)
 	struct limits *limits = s->worker->limits;
 	s->start_near_tls = false;
 	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
-	if (s->service->config->tls == NEAR_TLS_IMPLICIT &&
+	if (s->service->dialogue.near_tls == DIALOGUE_NEAR_IMPLICIT &&
 		limits_handshakes_full(limits, worker_clock())) {
 		session_log_failure(s, "client refused", "too many TLS handshakes");
 		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
 		return false;
 	}
+	if (s->worker->policy)
+		tls_server_request_certificates(s->service->server,
+			policylink_state(s->worker->policy).client_certificates);
 	if (!leg_accept_tls(&s->near, s->service->server, &s->worker->pool)) {
 		session_near_lost(s, DIALOGUE_END_TLS, "out of memory");
 		return false;
@@ -173,22 +69,6 @@ static bool begin_near_tls(struct session *s)
 	/* A ClientHello is seldom there yet; if it is, the poll says so. */
 	s->near_readable = false;
 	count_handshake(s, true);
-	return true;
-}
-
-static bool begin_far_tls(struct session *s)
-{
-	const struct tls_target target = {
-		.protocols = s->service->config->backend_tls == BACKEND_TLS_LEGACY
-				     ? TLS_PROTOCOLS_LEGACY
-				     : TLS_PROTOCOLS_1_2,
-	};
-	s->start_far_tls = false;
-	if (!leg_connect_tls(&s->far, s->service->client, &target, &s->worker->pool)) {
-		session_far_lost(s, "cannot start TLS with the backend", "out of memory");
-		return true;
-	}
-	s->far_shaking = s->far_readable = true;
 	return true;
 }
 
@@ -213,32 +93,18 @@ static bool shake_near(struct session *s)
 	}
 }
 
-static bool shake_far(struct session *s)
-{
-	struct dialogue_io io;
-	s->far_readable = false;
-	switch (leg_handshake(&s->far)) {
-	case LEG_AGAIN: return false;
-	case LEG_OK:
-		s->far_shaking = false;
-		s->far_readable = true;
-		io = stream_io(&s->stream, NULL);
-		session_obey(s, dialogue_far_tls(&s->stream.dialogue, &io));
-		return true;
-	default:
-		session_log_failure(
-			s, "TLS handshake with the backend failed", leg_reason(&s->far));
-		session_far_lost(s, "backend lost", "TLS with the mail server failed");
-		return true;
-	}
-}
-
 /* ---- obeying the dialogue ---- */
 
 void session_obey(struct session *s, enum dialogue_want want)
 {
 	switch (want) {
-	case DIALOGUE_OPEN_FAR: far_connect(s); break;
+	case DIALOGUE_ASK_POLICY: session_ask(s); break;
+	case DIALOGUE_OPEN_FAR:
+		if (s->stream.dialogue.far_clear)
+			session_route_in_clear(s);
+		session_far_open(s);
+		break;
+	case DIALOGUE_NEXT_FAR: session_next_far(s); break;
 	case DIALOGUE_START_TLS_NEAR: s->start_near_tls = true; break;
 	case DIALOGUE_START_TLS_FAR: s->start_far_tls = true; break;
 	case DIALOGUE_CLOSE:
@@ -251,7 +117,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 	}
 	/* The dialogue has given far up: what passes between them is void. */
 	if (s->far.fd >= 0 && !dialogue_needs_far(&s->stream.dialogue))
-		far_close(s);
+		session_far_close(s);
 }
 
 void session_begin(struct session *s)
@@ -262,10 +128,15 @@ void session_begin(struct session *s)
 	s->entered = verdict == LIMITS_FINE;
 	enum dialogue_want want =
 		dialogue_begin(&s->stream.dialogue, &s->service->dialogue, &io);
-	if (verdict != LIMITS_FINE) {
-		const char *why = verdict == LIMITS_NO_MEMORY
-					  ? "Out of memory"
-					  : "Too many connections from your address";
+	const char *why = NULL;
+	if (verdict != LIMITS_FINE)
+		why = verdict == LIMITS_NO_MEMORY
+			      ? "Out of memory"
+			      : "Too many connections from your address";
+	else if (s->service->outbound)
+		why = session_route_begin(s);
+	if (why) {
+		buf_release(&s->stream.near_out); /* whoever is refused is not greeted */
 		session_log_failure(s, "client refused", why);
 		want = dialogue_evict(&s->stream.dialogue, why, &io);
 	}
@@ -335,9 +206,9 @@ static bool read_near(struct session *s)
 static bool read_far(struct session *s)
 {
 	if (s->connecting)
-		return s->far_readable && far_connected(s);
+		return s->far_readable && session_far_connected(s);
 	if (s->far_shaking)
-		return s->far_readable && shake_far(s);
+		return s->far_readable && session_far_shake(s);
 	size_t room = stream_far_room(&s->stream);
 	bool there = s->far_readable || leg_pending(&s->far);
 	if (s->far.fd < 0 || room == 0 || !there || s->start_far_tls)
@@ -394,7 +265,7 @@ static bool write_far(struct session *s)
 		return true;
 	}
 	if (s->start_far_tls && buf_length(out) == 0)
-		return begin_far_tls(s);
+		return session_far_start_tls(s);
 	return buf_length(out) < before;
 }
 

@@ -5,6 +5,7 @@
 
 #include "session_private.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,12 +45,80 @@ static const char *path_text(const char *path, bool known, char *text, size_t si
 	return text;
 }
 
+static const char *const chain_names[] = {
+	[CHAIN_NOT_ASKED] = "not-asked",
+	[CHAIN_VALID] = "valid",
+	[CHAIN_UNTRUSTED] = "untrusted",
+	[CHAIN_EXPIRED] = "expired",
+	[CHAIN_NOT_YET_VALID] = "not-yet-valid",
+	[CHAIN_WEAK] = "weak",
+	[CHAIN_PURPOSE] = "purpose",
+	[CHAIN_CONSTRAINED] = "constrained",
+	[CHAIN_BROKEN] = "broken",
+};
+static_assert(
+	sizeof(chain_names) / sizeof(*chain_names) == CHAIN_VERDICTS, "a name each");
+
+enum { ROUTE_FIELDS = 5 };
+
+/* What was demanded, where that led, and how it was judged; all NULL where nobody asked.
+ */
+static void route_fields(const struct session *s, struct log_field fields[ROUTE_FIELDS],
+	char host[ROUTE_HOST])
+{
+	const struct route *r = s->errand ? &s->errand->route : NULL;
+	const struct peer *peer = r ? r->peer : NULL;
+	bool out = s->service->outbound;
+	const char *chain = peer && out ? chain_names[r->chain] : NULL;
+	const struct log_field all[ROUTE_FIELDS] = {
+		{ "domain", peer ? peer->domain : NULL },
+		{ "level", peer ? level_name((enum level)peer->demand.level) : NULL },
+		{ "host", peer && out ? route_host(r, host) : NULL },
+		{ "chain", chain },
+		{ "verdict", peer ? verdict_name((enum verdict)r->verdict) : NULL },
+	};
+	memcpy(fields, all, sizeof(all));
+}
+
+/* Once for each leg and domain: where mail goes from now on, and how protected. */
+static void log_leg(struct session *s)
+{
+	struct errand *e = s->errand;
+	const struct dialogue *d = &s->stream.dialogue;
+	if (!e || !e->route.peer || e->told == e->route.peer || !d->far_ready ||
+		!s->service->outbound)
+		return;
+	e->told = e->route.peer;
+	if (!log_wants(LOG_LEVEL_INFO))
+		return;
+	char id[TRACE_ID], far[80], host[ROUTE_HOST];
+	struct log_field fields[3 + ROUTE_FIELDS] = {
+		{ "session", trace_id(s->id, id) },
+		{ "service", s->service->name },
+		{ "far", leg_text(&s->far, d->far_tls, far, sizeof(far)) },
+	};
+	route_fields(s, fields + 3, host);
+	log_fields(LOG_LEVEL_INFO, "leg ready", fields, 3 + ROUTE_FIELDS);
+}
+
+/* Why the session ended; else why it refused mail last. */
+static const char *end_reason(const struct session *s)
+{
+	const struct dialogue *d = &s->stream.dialogue;
+	if (d->reason && d->reason[0])
+		return d->reason;
+	return s->errand && s->errand->route.reply[0] ? s->errand->route.reply : NULL;
+}
+
 void session_log_end(struct session *s)
 {
 	const struct dialogue *d = &s->stream.dialogue;
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
 	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], far[80], number[3][32];
+	char host[ROUTE_HOST];
+	struct log_field route[ROUTE_FIELDS];
+	route_fields(s, route, host);
 	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
 	snprintf(number[0], sizeof(number[0]), "%" PRIu32, d->transactions);
 	snprintf(number[1], sizeof(number[1]), "%" PRIu64, s->stream.octets);
@@ -57,7 +126,7 @@ void session_log_end(struct session *s)
 	bool mailed = d->to[0] != '\0' || d->from[0] != '\0';
 	const struct log_field fields[] = {
 		{ "session", trace_id(s->id, id) },
-		{ "service", s->service->config->name },
+		{ "service", s->service->name },
 		{ "client", address_text(&s->client, client) },
 		{ "helo", d->helo[0] ? d->helo : NULL },
 		{ "near", leg_text(&s->near, d->near_tls, near, sizeof(near)) },
@@ -65,8 +134,13 @@ void session_log_end(struct session *s)
 		{ "transactions", number[0] },
 		{ "from", path_text(d->from, mailed, from, sizeof(from)) },
 		{ "to", path_text(d->to, d->to[0] != '\0', to, sizeof(to)) },
+		route[0],
+		route[1],
+		route[2],
+		route[3],
+		route[4],
 		{ "repaired", s->stream.repaired ? "yes" : NULL },
-		{ "reason", d->reason && d->reason[0] ? d->reason : NULL },
+		{ "reason", end_reason(s) },
 		{ "bytes", number[1] },
 		{ "seconds", number[2] },
 		{ "end", dialogue_end_name(d->end) },
@@ -86,6 +160,7 @@ void session_log_run(struct session *s, enum dialogue_want want)
 {
 	struct stream *stream = &s->stream;
 	const struct dialogue *d = &stream->dialogue;
+	log_leg(s);
 	bool lost = d->reason == session_far_ended; /* that has had its line */
 	if (stream->verdict_lost)
 		session_warn_of_duplicate(s);
@@ -102,7 +177,7 @@ void session_log_failure(struct session *s, const char *what, const char *why)
 	char id[TRACE_ID], client[ADDRESS_TEXT];
 	const struct log_field fields[] = {
 		{ "session", trace_id(s->id, id) },
-		{ "service", s->service->config->name },
+		{ "service", s->service->name },
 		{ "client", address_text(&s->client, client) },
 		{ "reason", why && why[0] ? why : NULL },
 	};

@@ -5,10 +5,12 @@
 
 /*
  * Shared by session.c (life, events, watching), session_legs.c (what passes between legs
- * and stream) and session_log.c (what is told about it).
+ * and stream), session_far.c (the far leg's connection and TLS), session_route.c (where
+ * that leads, and what is demanded of it) and session_log.c (what is told about it).
  */
 
 #include "leg.h"
+#include "route.h"
 #include "session.h"
 #include "stream.h"
 
@@ -25,6 +27,17 @@ enum {
 	LAST_WORDS = 10, /* seconds to get our last words sent */
 };
 
+/* What a session has only where a policy was asked. */
+struct errand {
+	struct route route;
+	double deadline; /* by worker_clock(), for all the tries of one recipient */
+	char said[DIALOGUE_SAID];
+	/* A domain that was refused a moment ago is refused again without a new walk. */
+	char refused[REQUIREMENT_NAME];
+	double refused_until;
+	const struct peer *told; /* whose leg the log has heard of */
+};
+
 struct session {
 	struct worker *worker;
 	const struct service *service;
@@ -36,12 +49,14 @@ struct session {
 	uint64_t id;
 	double started, deadline, due; /* by worker_clock(); due: when the timer fires */
 	struct address client, server; /* near's ends; server where something needs it */
+	struct errand *errand;	       /* NULL: nobody was asked yet */
 	uint64_t seen_octets;	       /* progress at the last arming */
 	uint32_t seen_events;
 	uint8_t phase, waiting;	   /* enum phase, enum dialogue_wait */
 	uint8_t backend;	   /* index of the one in use or tried */
 	bool entered, handshaking; /* counted so in limits */
 	bool connecting;	   /* far: connect() under way */
+	bool asking;		   /* the policy process owes an answer */
 	bool near_readable, far_readable;
 	bool start_near_tls, start_far_tls; /* as soon as what was said is flushed */
 	bool near_shaking, far_shaking;
@@ -63,20 +78,65 @@ bool session_header(struct session *s);
 bool session_read(struct session *s);
 bool session_write(struct session *s);
 
-/* We have something to say to the backend before it greets: a PROXY header. */
-bool session_speaks_first(const struct session *s);
-
 /* The deadline of what the dialogue waits for has passed. */
 void session_late(struct session *s);
 
-/* connect-timeout is over, and the backend has not said a word. */
-void session_connect_late(struct session *s);
+/* Near cannot be told anything any more. `reason` is a constant. */
+void session_near_lost(struct session *s, enum dialogue_end end, const char *reason);
+
+/* ---- session_far.c ---- */
+
+/* Connects to what comes next: a backend, or the try in hand of the route. */
+void session_far_open(struct session *s);
+void session_far_close(struct session *s);
 
 /* Far failed: logs it, and tells the dialogue. `reason` is a constant. */
 void session_far_lost(struct session *s, const char *what, const char *reason);
 
-/* Near cannot be told anything any more. `reason` is a constant. */
-void session_near_lost(struct session *s, enum dialogue_end end, const char *reason);
+/* We have something to say to the backend before it greets: a PROXY header. */
+bool session_speaks_first(const struct session *s);
+
+/* An event of far while it is being connected to, or shakes hands. */
+bool session_far_connected(struct session *s);
+bool session_far_shake(struct session *s);
+
+/* connect-timeout is over, and the backend has not said a word. */
+void session_connect_late(struct session *s);
+
+/* What far was told in clear is flushed: from here on it speaks TLS. */
+bool session_far_start_tls(struct session *s);
+
+enum config_client_address session_client_address(const struct session *s);
+
+/* ---- session_route.c ---- */
+
+/* An outbound session begins: why it must not, as a constant, or NULL. */
+const char *session_route_begin(struct session *s);
+void session_route_end(struct session *s);
+
+/* Asks about the dialogue's `asked`, and brings it the answer if there is one already. */
+void session_ask(struct session *s);
+
+/* The answer has come, or did not in time. The reference is taken over. */
+void session_answered(struct session *s, struct peer *peer);
+void session_ask_late(struct session *s);
+
+/* The try in hand was no good: the next one, or a refusal. */
+void session_next_far(struct session *s);
+
+/*
+ * A relay's far leg is due at once, and its address is the policy process's to find:
+ * whether it is known already. False: it will be, or the dialogue has been told why not.
+ */
+bool session_relay_known(struct session *s);
+
+/* TLS with far is up: whether it is what was demanded; the dialogue is told if not. */
+bool session_route_judge(struct session *s);
+
+/* Far does without TLS from now on, as `may` allows. */
+void session_route_in_clear(struct session *s);
+
+struct tls_target session_route_target(const struct session *s);
 
 /* ---- session_log.c ---- */
 

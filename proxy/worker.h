@@ -8,6 +8,7 @@
 #include "buf.h"
 #include "config.h"
 #include "dialogue.h"
+#include "fallback.h"
 #include "limits.h"
 #include "tls.h"
 
@@ -17,13 +18,19 @@
 #include <time.h>
 
 struct session;
+struct policylink;
 
-/* One [inbound] section, ready to serve. */
+/* One [inbound] or [outbound] section, ready to serve. */
 struct service {
-	const struct config_inbound *config;
+	const char *name;
+	const struct config_inbound *inbound;	/* one of the two; */
+	const struct config_outbound *outbound; /* the other is NULL */
+	const struct address *listen;
+	unsigned listen_count;
 	struct dialogue_service dialogue;
 	struct tls_server *server; /* towards clients, or NULL; shared, not owned */
-	struct tls_client *client; /* towards the backend, or NULL; owned */
+	char *credentials;	   /* what `dialogue.credentials` points into, or NULL */
+	struct dialogue_credentials login;
 };
 
 struct worker {
@@ -31,6 +38,10 @@ struct worker {
 	const struct config *config;
 	struct buf_pool pool;
 	struct limits *limits;
+	struct tls_client *client; /* towards servers; also knows the public CAs */
+	struct policylink *policy; /* NULL where no service asks */
+	struct fallback fallback;
+	uint32_t random;	  /* of no secret worth: which of equal hosts is first */
 	struct session *sessions; /* all of them, newest first */
 	uint64_t next_id;
 	bool stopping; /* SIGTERM came: sessions end with their transactions */

@@ -301,6 +301,7 @@ static void test_a_leg_serves_who_lives_there(void **state)
 	struct route r;
 	struct peer *bank = peer_new("bank.example", LEVEL_MAY);
 	struct peer *other = peer_new("other.example", LEVEL_MAY);
+	char reason[REQUIREMENT_TEXT];
 	(void)state;
 	add_host(bank, "mx.host.example", 10, 10, 1);
 	add_host(other, "mx.elsewhere.example", 10, 20, 1);
@@ -308,14 +309,15 @@ static void test_a_leg_serves_who_lives_there(void **state)
 	assert_true(route_plan(&r, bank, 1));
 	assert_int_equal(route_judge(&r, &clear), VERDICT_PASS);
 	/* Not even under `may` does mail ride to somebody else's host. */
-	assert_false(route_serves(&r, other, &clear));
+	assert_false(route_serves(&r, other, &clear, reason));
 	add_host(other, "mx.host.example", 20, 10, 1);
-	assert_true(route_serves(&r, other, &clear));
+	assert_true(route_serves(&r, other, &clear, reason));
 	other->demand.level = LEVEL_ENCRYPT;
-	assert_false(route_serves(&r, other, &clear));
+	assert_false(route_serves(&r, other, &clear, reason));
 	struct facts facts = tls_facts(NULL);
-	assert_true(route_serves(&r, other, &facts));
-	assert_begins(route_other_domain(&r, other), "452 4.5.3 Too many recipients");
+	assert_true(route_serves(&r, other, &facts, reason));
+	assert_begins(
+		route_other_domain(&r, other, reason), "452 4.5.3 Too many recipients");
 	peer_free(bank);
 	peer_free(other);
 }
@@ -325,6 +327,7 @@ static void test_a_name_is_judged_for_the_domain_that_asks(void **state)
 	struct route r;
 	struct peer *bank = peer_new("bank.example", LEVEL_MAY);
 	struct peer *other = peer_new("other.example", LEVEL_SECURE);
+	char reason[REQUIREMENT_TEXT];
 	struct chain_facts *chain = chain_new("mx.bank.example", CHAIN_VALID);
 	struct facts facts = tls_facts(chain);
 	(void)state;
@@ -333,12 +336,12 @@ static void test_a_name_is_judged_for_the_domain_that_asks(void **state)
 	add_match(other, "domain");
 	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
 	assert_true(route_plan(&r, bank, 1));
-	assert_false(route_serves(&r, other, &facts));
+	assert_false(route_serves(&r, other, &facts, reason));
 	strcpy(other->demand.match[0], ".bank.example");
-	assert_true(route_serves(&r, other, &facts));
+	assert_true(route_serves(&r, other, &facts, reason));
 	/* What was not asked for never passes. */
 	chain->public_chain = CHAIN_NOT_ASKED;
-	assert_false(route_serves(&r, other, &facts));
+	assert_false(route_serves(&r, other, &facts, reason));
 	free(chain);
 	peer_free(bank);
 	peer_free(other);
