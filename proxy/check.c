@@ -6,6 +6,8 @@
 #include "address.h"
 #include "check_private.h"
 #include "config.h"
+#include "policylink.h"
+#include "service.h"
 #include "status.h"
 #include "tls.h"
 
@@ -380,6 +382,19 @@ static void tell_fine(const struct config *config)
 		config->pair_count, plural(config->pair_count));
 }
 
+/* Where nobody would ask for them, policy files need not be there. */
+static bool verify_policy_files(const struct config *config)
+{
+	struct settings settings;
+
+	if (config->outbound_count == 0 && access(config->policy.directory, F_OK) != 0)
+		return true;
+	if (policylink_settings(config, &settings))
+		return policy_check(&settings, stderr) == 0;
+	fprintf(stderr, "%s: a setting of [policy] is too long\n", config->path);
+	return false;
+}
+
 int check_run(const char *config_path)
 {
 	struct config *config = config_read(config_path, stderr);
@@ -388,6 +403,7 @@ int check_run(const char *config_path)
 		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
 	bool fine = config_verify(config, stderr);
 
+	fine = verify_policy_files(config) && fine;
 	if (fine) {
 		verify_readable(config);
 		config_notes(config, stderr);
