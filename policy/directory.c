@@ -468,6 +468,24 @@ static void peer_close(const char *where, const char *fault, struct peer *peer)
 	line_take(peer->text + used, sizeof(peer->text) - (size_t)used, fault);
 }
 
+/* default.policy speaks of those whom nobody has named; a relay was chosen by its name.
+ */
+static bool is_own(const struct entry *entry)
+{
+	return strcmp(entry->domain, "default") != 0;
+}
+
+/* All our mail goes there, and perhaps our password: it must be who it is said to be. */
+static void demand_of_relay(struct peer *peer)
+{
+	peer->demand.level = LEVEL_ENCRYPT;
+	if (peer->domain[0] == '[')
+		return; /* an address proves nothing */
+	peer->demand.level = LEVEL_VERIFY;
+	peer->demand.match_count = 1;
+	snprintf(peer->demand.match[0], sizeof(peer->demand.match[0]), "mx");
+}
+
 bool directory_find(const struct directory *directory, enum direction direction,
 	const char *domain, int64_t now, struct peer *peer)
 {
@@ -479,13 +497,15 @@ bool directory_find(const struct directory *directory, enum direction direction,
 	peer->demand = demand_default;
 	snprintf(peer->where, sizeof(peer->where), "default");
 	snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
-	if (direction == DIRECTION_HOST)
-		return true;
 	if (directory->closed[0] != '\0') {
 		peer_close(directory->path, directory->closed, peer);
 		return true;
 	}
 	entry = entry_for(directory, direction, domain, now);
+	if (direction == DIRECTION_HOST && (entry == NULL || !is_own(entry))) {
+		demand_of_relay(peer);
+		return true;
+	}
 	if (entry == NULL)
 		return true;
 	if (entry->version.file != NULL)

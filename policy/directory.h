@@ -37,7 +37,9 @@ bool directory_needs_client_certificates(const struct directory *directory);
 
 /*
  * Exact name, then the nearest ancestor with `subdomains = yes`, then default; a file
- * that has expired by `now` counts as absent. Fills domain, status (PEER_FINE or
+ * that has expired by `now` counts as absent. A relay (DIRECTION_HOST) falls under the
+ * file of its name; without one its certificate must be verified for that name, and an
+ * address must encrypt. Fills domain, status (PEER_FINE or
  * PEER_BROKEN), where, text, generation and demand; the CA is copied. False without
  * memory.
  */

@@ -111,6 +111,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 		if (s->phase >= PHASE_CLOSING)
 			break;
 		s->phase = PHASE_CLOSING;
+		session_route_closed(s);
 		s->deadline = worker_clock() + LAST_WORDS;
 		break;
 	default: break;

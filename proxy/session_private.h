@@ -133,6 +133,9 @@ bool session_relay_known(struct session *s);
 /* TLS with far is up: whether it is what was demanded; the dialogue is told if not. */
 bool session_route_judge(struct session *s);
 
+/* The session ends: the route hears why, if it was a relay that was no good. */
+void session_route_closed(struct session *s);
+
 /* Far does without TLS from now on, as `may` allows. */
 void session_route_in_clear(struct session *s);
 

@@ -362,6 +362,14 @@ bool session_route_judge(struct session *s)
 	return false;
 }
 
+void session_route_closed(struct session *s)
+{
+	const struct dialogue *d = &s->stream.dialogue;
+	bool relay = s->errand && s->errand->route.kind == ROUTE_KIND_RELAY;
+	if (relay && d->unfit[0] != '\0')
+		route_failed(&s->errand->route, d->unfit, d->reason, s->errand->said);
+}
+
 void session_route_in_clear(struct session *s)
 {
 	if (!s->errand)

@@ -48,7 +48,11 @@ static void test_order(void **state)
 	assert_found(world, DIRECTION_INBOUND, "a.bank.example", LEVEL_ENCRYPT,
 		"D/bank.example.policy:6");
 	assert_found(world, DIRECTION_INBOUND, "example", LEVEL_MAY, "default");
-	assert_found(world, DIRECTION_HOST, "bank.example", LEVEL_MAY, "default");
+	assert_found(world, DIRECTION_HOST, "bank.example", LEVEL_SECURE,
+		"D/bank.example.policy:4");
+	/* a relay was chosen by its name, and must bear it; an address cannot */
+	assert_found(world, DIRECTION_HOST, "relay.net", LEVEL_VERIFY, "default");
+	assert_found(world, DIRECTION_HOST, "[192.0.2.9]", LEVEL_ENCRYPT, "default");
 }
 
 static void test_demand_default(void **state)
