@@ -3,16 +3,13 @@
 
 """Mail taken on its way out: by the firewall rules that we ship, between three namespaces."""
 
-import re
-
 import pytest
 
 from harness import destination as far
 from harness import peer
-from harness.daemon import ROOT, section
-from harness.internet import MESSAGE, Internet, policy_section, send, transaction
+from harness.gateway import gateway, intercept, internet  # noqa: F401
+from harness.internet import MESSAGE
 from harness.net import free_port
-from harness.netns import Gateway
 from test_load import NET_RAW, rights
 
 pytestmark = pytest.mark.namespaces
@@ -20,99 +17,6 @@ pytestmark = pytest.mark.namespaces
 WAYS = ("redirect", "tproxy")
 FAMILIES = pytest.mark.parametrize("six", [0, 1], ids=["ipv4", "ipv6"])
 EVERY_WAY = pytest.mark.parametrize("way", WAYS)
-SHORT = {"connect-timeout": "2s", "tls-timeout": "1s", "greeting-timeout": "2s",
-         "policy-timeout": "5s"}
-
-
-@pytest.fixture
-def gateway():
-    with Gateway() as g:
-        yield g
-
-
-@pytest.fixture
-def internet(gateway, zoo):
-    """The servers of the wan; made by `host()` and so on while inside it."""
-    with gateway.inside("wan"):
-        i = Internet(zoo, Gateway.DNS)
-    yield i
-    with gateway.inside("wan"):
-        i.__exit__()
-    i.no_errors()
-
-
-def firewall(gateway, way, port):
-    """The rules of docs/, with these addresses filled in."""
-    names = {"lan": '"lan"', "wan": '"wan"', "backend4": gateway.BACKEND[0],
-             "backend6": gateway.BACKEND[1], "listen4": gateway.LAN[0],
-             "listen6": gateway.LAN[1], "listen_port": port}
-    rules = (ROOT / "docs" / f"{way}.nft").read_text()
-    for name, value in names.items():
-        rules, found = re.subn(rf"(?m)^define {name} = .*$", f"define {name} = {value}", rules)
-        assert found or name.startswith("listen"), name
-    gateway.nft("proxy", rules)
-    if way == "tproxy":
-        gateway.keep_marked("proxy")
-
-
-def manual(gateway, way, port):
-    """The rules of sealpost.conf(5), likewise; its TPROXY is IPv4's."""
-    page = (ROOT / "docs" / "sealpost.conf.5").read_text()
-    page = page.partition(".Ss Interception")[2].partition("\n.S")[0].replace("\\e", "\\")
-    rules, chains, _ = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed", page, re.S)
-    if way == "tproxy":
-        rules, found = re.subn(r"\tchain intercept \{.*?\n\t\}\n", lambda _: chains, rules,
-                               flags=re.S)
-        assert found
-        gateway.keep_marked("proxy")
-    for name, value in {"10.0.0.10": gateway.BACKEND[0], "fd00::10": gateway.BACKEND[1],
-                        "10.0.0.1": gateway.LAN[0], "10025": str(port), "eth0": "wan",
-                        "eth1": "lan"}.items():
-        rules = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", value, rules)
-    gateway.nft("proxy", rules)
-
-
-@pytest.fixture
-def intercept(daemon, gateway, internet):
-    """Starts a daemon on the gateway, and the firewall's rules that send it mail."""
-    def start(way="redirect", outbound=None, listen=gateway.LAN, rules=firewall):
-        keys = {"route": "intercept", "backends": " ".join(gateway.BACKEND), **(outbound or {})}
-        d = daemon([], outbound=keys, limits=SHORT, network=gateway.names["proxy"],
-                   listen=[f"[{a}]" if ":" in a else a for a in listen],
-                   policy=policy_section(internet))
-        rules(gateway, way, d.port)
-        return d
-    return start
-
-
-def serve(gateway, internet, name="peer.example", address=None, **how):
-    """A domain of the Internet whose only mail server is here."""
-    with gateway.inside("wan"):
-        return internet.peer(name, address=address or gateway.HOSTS[0][0], **how)
-
-
-def connect(gateway, host, port=25, source=None):
-    """From the backend to that host, as it believes."""
-    source = source or (gateway.BACKEND[":" in host], 0)
-    with gateway.inside("lan"):
-        return peer.Client((host, port), source=source)
-
-
-def deliver(gateway, host, *recipients, source=None, **words):
-    source = source or (gateway.BACKEND[":" in host], 0)
-    with gateway.inside("lan"):
-        return send((host, 25), *recipients, source=source, **words)
-
-
-def sources(gateway):
-    """From where somebody has sent to port 25 over the wire of the Internet."""
-    return {source[0] for source, _ in gateway.wire.flows()}
-
-
-def no_envelope_in_clear(gateway):
-    """What anybody at the wire could read is how TLS is asked for, and nothing else."""
-    for line in gateway.wire.clear():
-        assert re.fullmatch(rb"(EHLO|HELO) [!-~]+|STARTTLS|QUIT", line), line
 
 
 # ---- a message ----
@@ -122,15 +26,15 @@ def no_envelope_in_clear(gateway):
                                         ("tproxy", "transparent")])
 def test_a_message_is_taken_and_leaves_encrypted(gateway, internet, intercept, way, six, source):
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     d = intercept(way, {"source": source})
-    seen = deliver(gateway, host, "bob@peer.example")
+    seen = gateway.deliver(host, "bob@peer.example")
     assert seen.accepted, seen
     message = mx.store.wait(1)
     assert message.octets == MESSAGE and message.secure
     assert message.server_name == "mx1.peer.example"
-    assert sources(gateway) == {(gateway.BACKEND if source == "transparent" else gateway.WAN)[six]}
-    no_envelope_in_clear(gateway)
+    assert gateway.sources() == {(gateway.BACKEND if source == "transparent" else gateway.WAN)[six]}
+    gateway.no_envelope_in_clear()
     end = d.session_end(end="quit")
     assert host in end["host"] and end["verdict"] == "pass", end
 
@@ -139,15 +43,15 @@ def test_a_message_is_taken_and_leaves_encrypted(gateway, internet, intercept, w
                                             ("tproxy", "transparent", 0)])
 def test_the_rules_of_the_manual(gateway, internet, intercept, way, source, six):
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
-    d = intercept(way, {"source": source}, rules=manual)
-    assert deliver(gateway, host, "bob@peer.example").accepted
+    mx = gateway.serve(internet, address=host)
+    d = intercept(way, {"source": source}, rules=gateway.manual)
+    assert gateway.deliver(host, "bob@peer.example").accepted
     assert mx.store.messages[0].secure
     d.stop()
     with pytest.raises(ConnectionRefusedError):
-        connect(gateway, host)
+        gateway.connect(host)
     assert len(gateway.wire.flows()) == 1
-    no_envelope_in_clear(gateway)
+    gateway.no_envelope_in_clear()
 
 
 @FAMILIES
@@ -155,15 +59,15 @@ def test_a_fixed_source(gateway, internet, intercept, six):
     host = gateway.HOSTS[0][six]
     extra = ("11.0.0.99", "2a11::99")[six]
     gateway.address("proxy", "wan", extra + ("/24", "/64")[six])
-    serve(gateway, internet, address=host)
+    gateway.serve(internet, address=host)
     intercept("redirect", {"source": extra}, [gateway.LAN[six]])
-    assert deliver(gateway, host, "bob@peer.example").accepted
-    assert sources(gateway) == {extra}
+    assert gateway.deliver(host, "bob@peer.example").accepted
+    assert gateway.sources() == {extra}
 
 
 def test_a_kept_source_is_masqueraded_like_all_that_is_forwarded(gateway, internet, intercept):
     host = gateway.HOSTS[0][0]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     intercept("tproxy", {"source": "transparent"})
     gateway.nft("proxy", """
 table ip nat {
@@ -173,19 +77,19 @@ table ip nat {
 	}
 }
 """)
-    assert deliver(gateway, host, "bob@peer.example").accepted
-    assert mx.store.messages[0].secure and sources(gateway) == {gateway.WAN[0]}
-    no_envelope_in_clear(gateway)
+    assert gateway.deliver(host, "bob@peer.example").accepted
+    assert mx.store.messages[0].secure and gateway.sources() == {gateway.WAN[0]}
+    gateway.no_envelope_in_clear()
 
 
 @FAMILIES
 def test_both_connections_may_have_the_same_ends(gateway, internet, intercept, six):
     """The one that was taken and the one that we open: conntrack must not mix them."""
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     intercept("tproxy", {"source": "transparent"})
     gateway.sysctl("proxy", "ipv4/ip_local_port_range", "40000 40000")
-    seen = deliver(gateway, host, "bob@peer.example", source=(gateway.BACKEND[six], 40000))
+    seen = gateway.deliver(host, "bob@peer.example", source=(gateway.BACKEND[six], 40000))
     assert seen.accepted and mx.store.messages[0].secure, seen
     assert {source for source, _ in gateway.wire.flows()} == {(gateway.BACKEND[six], 40000)}
 
@@ -196,10 +100,10 @@ def test_where_addresses_move_between_machines(gateway, internet, intercept, six
     for family in ("ipv4", "ipv6"):
         gateway.sysctl("proxy", f"{family}/ip_nonlocal_bind", 1)
     host = gateway.HOSTS[0][six]
-    serve(gateway, internet, address=host)
+    gateway.serve(internet, address=host)
     intercept()
-    assert deliver(gateway, host, "bob@peer.example").accepted
-    with connect(gateway, gateway.WAN[six]) as c:
+    assert gateway.deliver(host, "bob@peer.example").accepted
+    with gateway.connect(gateway.WAN[six]) as c:
         refused(c)
 
 
@@ -211,15 +115,15 @@ def test_it_goes_where_it_was_going(gateway, internet, intercept):
         internet.domain("peer.example", *servers)
     intercept()
     for n in (2, 0, 1):
-        assert deliver(gateway, gateway.HOSTS[n][0], "bob@peer.example").accepted
+        assert gateway.deliver(gateway.HOSTS[n][0], "bob@peer.example").accepted
         assert servers[n].store.messages[-1].server_name == f"mx{n}.peer.example"
     assert [len(s.store.messages) for s in servers] == [1, 1, 1]
 
 
 def test_a_dead_destination_lets_the_backend_try_the_next(gateway, internet, intercept):
-    serve(gateway, internet)
+    gateway.serve(internet)
     intercept()
-    with connect(gateway, gateway.HOSTS[1][0]) as c:
+    with gateway.connect(gateway.HOSTS[1][0]) as c:
         assert refused(c).startswith(b"421")
 
 
@@ -241,7 +145,7 @@ def refused(client, wanted=b"4"):
 @pytest.mark.parametrize("side", ["LAN", "WAN"])
 def test_not_to_ourselves(gateway, internet, intercept, way, six, side):
     d = intercept(way, {"allow-private": "yes"})
-    with connect(gateway, getattr(gateway, side)[six]) as c:
+    with gateway.connect(getattr(gateway, side)[six]) as c:
         refused(c)
     d.logged(lambda r: "machine itself" in str(r) or "not intercepted" in str(r))
     assert not gateway.wire.flows()
@@ -252,13 +156,13 @@ def test_not_to_ourselves(gateway, internet, intercept, way, six, side):
 @pytest.mark.parametrize("allowed", [False, True], ids=["private", "allowed"])
 def test_not_to_private_addresses(gateway, internet, intercept, way, six, allowed):
     host = gateway.PRIVATE[six]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     d = intercept(way, {"allow-private": "yes" if allowed else "no"})
     if allowed:
-        assert deliver(gateway, host, "bob@peer.example").accepted
+        assert gateway.deliver(host, "bob@peer.example").accepted
         assert len(mx.store.messages) == 1
         return
-    with connect(gateway, host) as c:
+    with gateway.connect(host) as c:
         refused(c)
     d.logged(lambda r: "private" in str(r))
     assert not mx.wires and not gateway.wire.flows()
@@ -269,7 +173,7 @@ def test_not_to_another_port(gateway, internet, intercept, six):
     d = intercept("redirect")
     gateway.nft("proxy", f"insert rule inet sealpost intercept tcp dport 587 "
                          f"redirect to :{d.port}")
-    with connect(gateway, gateway.HOSTS[0][six], port=587) as c:
+    with gateway.connect(gateway.HOSTS[0][six], port=587) as c:
         refused(c)
     d.logged(lambda r: "another port" in str(r))
     assert not gateway.wire.flows(587) and not gateway.wire.flows()
@@ -280,7 +184,7 @@ def test_not_to_another_port(gateway, internet, intercept, six):
 def test_not_what_was_sent_to_us(gateway, internet, intercept, way, six):
     """The backend itself at our port: nobody knows where it wants to go."""
     d = intercept(way)
-    with connect(gateway, gateway.LAN[six], port=d.port) as c:
+    with gateway.connect(gateway.LAN[six], port=d.port) as c:
         refused(c)
     d.logged(lambda r: "not intercepted" in str(r))
     assert not gateway.wire.flows()
@@ -291,15 +195,15 @@ def test_not_what_was_sent_to_us(gateway, internet, intercept, way, six):
 def test_not_for_strangers(gateway, internet, intercept, way, six):
     """Whoever is no backend is served nothing, at our port or intercepted by a rule too wide."""
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     d = intercept(way)
     stranger = (gateway.STRANGER[six], 0)
-    with connect(gateway, gateway.LAN[six], d.port, stranger) as c:
+    with gateway.connect(gateway.LAN[six], d.port, stranger) as c:
         refused(c, b"4|5")
     rules = gateway.run("proxy", "nft", "list", "chain", "inet", "sealpost", "intercept")
     rules = rules.replace(f"saddr {gateway.BACKEND[six]}", f"saddr {gateway.STRANGER[six]}")
     gateway.nft("proxy", "flush chain inet sealpost intercept\n" + rules)
-    with connect(gateway, host, source=stranger) as c:
+    with gateway.connect(host, source=stranger) as c:
         refused(c, b"4|5")
     d.logged(lambda r: gateway.STRANGER[six] in str(r))
     assert not mx.wires and not gateway.wire.flows()
@@ -313,12 +217,12 @@ def test_not_for_strangers(gateway, internet, intercept, way, six):
 @pytest.mark.parametrize("how", ["never-started", "stopped", "killed"])
 def test_while_we_are_down_nothing_leaves(gateway, internet, intercept, way, six, how):
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
+    mx = gateway.serve(internet, address=host)
     if how == "never-started":
-        firewall(gateway, way, free_port())
+        gateway.firewall(way, free_port())
     else:
         d = intercept(way)
-        with connect(gateway, host) as c:
+        with gateway.connect(host) as c:
             c.begin()
             if how == "killed":
                 c.command("MAIL FROM:<a@backend.example>", 250)
@@ -332,25 +236,25 @@ def test_while_we_are_down_nothing_leaves(gateway, internet, intercept, way, six
         d.stop()
     before = len(gateway.wire.flows())
     with pytest.raises(ConnectionRefusedError):
-        connect(gateway, host)
+        gateway.connect(host)
     assert len(gateway.wire.flows()) == before
-    assert gateway.BACKEND[six] not in sources(gateway)
+    assert gateway.BACKEND[six] not in gateway.sources()
     assert not mx.store.messages
-    no_envelope_in_clear(gateway)
+    gateway.no_envelope_in_clear()
 
 
 @FAMILIES
 def test_without_the_guard_it_would_leave(gateway, internet, six):
     """What the guard is for, and that these tests would see it."""
     host = gateway.HOSTS[0][six]
-    mx = serve(gateway, internet, address=host)
-    firewall(gateway, "tproxy", free_port())
+    mx = gateway.serve(internet, address=host)
+    gateway.firewall("tproxy", free_port())
     gateway.run("proxy", "nft", "delete", "chain", "inet", "sealpost", "guard")
-    assert deliver(gateway, host, "bob@peer.example").accepted
-    assert not mx.store.messages[0].secure and sources(gateway) == {gateway.BACKEND[six]}
+    assert gateway.deliver(host, "bob@peer.example").accepted
+    assert not mx.store.messages[0].secure and gateway.sources() == {gateway.BACKEND[six]}
     assert b"MAIL FROM:<alice@backend.example>" in gateway.wire.clear()
     with pytest.raises(AssertionError):
-        no_envelope_in_clear(gateway)
+        gateway.no_envelope_in_clear()
 
 
 # ---- whoever sits on the wire and takes TLS away ----
@@ -372,7 +276,7 @@ MANDATORY = {"encrypt": "", "verify": "", "secure": "", "fingerprint":
 
 def stripped(gateway, internet, six, how, level, more=""):
     internet.policies.put("peer.example", f"tls = {level}\n{more}")
-    return serve(gateway, internet, address=gateway.HOSTS[0][six], **STRIPPED[how])
+    return gateway.serve(internet, address=gateway.HOSTS[0][six], **STRIPPED[how])
 
 
 @pytest.mark.parametrize("how", STRIPPED)
@@ -382,11 +286,11 @@ def test_mandatory_tls_that_is_stripped(gateway, internet, intercept, six, how, 
     """No octet of an envelope, whatever the other side does, and the backend hears why."""
     mx = stripped(gateway, internet, six, how, level, MANDATORY[level])
     d = intercept("tproxy" if six else "redirect")
-    seen = deliver(gateway, gateway.HOSTS[0][six], "bob@peer.example", message=MESSAGE)
+    seen = gateway.deliver(gateway.HOSTS[0][six], "bob@peer.example", message=MESSAGE)
     assert seen.last.startswith("421 4."), seen
     assert "peer.example" in seen.last and gateway.HOSTS[0][six] in seen.last, seen
     assert gateway.wire.flows(), "nobody went there"
-    no_envelope_in_clear(gateway)
+    gateway.no_envelope_in_clear()
     mx.saw_nothing_in_clear()
     assert not mx.store.messages
     assert d.session_end()["verdict"] != "pass"
@@ -398,7 +302,7 @@ def test_tls_that_is_stripped_under_may(gateway, internet, intercept, six, how):
     """The mail arrives, and the log says how."""
     mx = stripped(gateway, internet, six, how, "may")
     d = intercept("tproxy" if six else "redirect")
-    seen = deliver(gateway, gateway.HOSTS[0][six], "bob@peer.example")
+    seen = gateway.deliver(gateway.HOSTS[0][six], "bob@peer.example")
     assert seen.accepted, seen
     message = mx.store.wait(1)
     assert message.octets == MESSAGE and not message.secure
