@@ -167,7 +167,7 @@ int world_setup(void **state)
 	make_pairs(w);
 	buf_pool_init(&w->pool, 4);
 	w->server = world_server(w, "1.2", NULL);
-	w->client = tls_client_new(&(struct tls_client_options){ NULL }, reason);
+	w->client = tls_client_new(&(struct tls_client_options){ .ca = NULL }, reason);
 	assert_non_null(w->client);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&w->nobody), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&w->rsa), 0);
