@@ -510,6 +510,16 @@ static bool too_early(struct dialogue *d, bool accepts)
 	return true;
 }
 
+/* 220 with nothing behind it, or a refusal that leaves the leg in step. */
+static bool answers_starttls(enum smtp_reply_status status,
+	const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	if (status != SMTP_REPLY_OK)
+		return false;
+	bool accepted = reply->code == 220 && io->far_behind == 0;
+	return accepted || (negative(reply) && reply->code != 421);
+}
+
 enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status status,
 	const struct smtp_reply *reply, const struct dialogue_io *io)
 {
@@ -520,6 +530,9 @@ enum dialogue_want dialogue_far_reply(struct dialogue *d, enum smtp_reply_status
 	if (too_early(d, status == SMTP_REPLY_OK && positive(reply)))
 		return DIALOGUE_HOLD;
 	d->events++;
+	if (expect_head(d) == EXPECT_OWN_STARTTLS && d->demand == DIALOGUE_FAR_MAY &&
+		!answers_starttls(status, reply, io))
+		return far_in_clear(d, "no answer to STARTTLS that makes sense");
 	if (status != SMTP_REPLY_OK)
 		return nonsense(d, io);
 	enum expect head = expect_pop(d);

@@ -49,6 +49,14 @@ enum dialogue_want dialogue_far_tls(struct dialogue *d, const struct dialogue_io
 	return DIALOGUE_READ;
 }
 
+enum dialogue_want far_in_clear(struct dialogue *d, const char *reason)
+{
+	far_drop(d, reason);
+	d->far_clear = true;
+	d->far = FAR_OPENING;
+	return DIALOGUE_OPEN_FAR;
+}
+
 enum dialogue_want dialogue_far_unfit(struct dialogue *d, const char *code,
 	const char *reason, const struct dialogue_io *io)
 {
@@ -146,12 +154,8 @@ enum dialogue_want dialogue_far_lost(
 		return DIALOGUE_READ;
 	}
 	bool starting = d->far == FAR_HANDSHAKE || expect_head(d) == EXPECT_OWN_STARTTLS;
-	if (starting && d->demand == DIALOGUE_FAR_MAY) {
-		far_drop(d, reason);
-		d->far_clear = true;
-		d->far = FAR_OPENING;
-		return DIALOGUE_OPEN_FAR;
-	}
+	if (starting && d->demand == DIALOGUE_FAR_MAY)
+		return far_in_clear(d, reason);
 	if (dialogue_preparing(d) || d->far == FAR_HANDSHAKE)
 		return dialogue_far_unfit(d, lost_code(d), reason, io);
 	bool held = buf_length(io->held) > 0 && !d->mail_refused;

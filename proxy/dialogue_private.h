@@ -127,6 +127,9 @@ bool is_visible(enum expect what);
 /* Far is of no use any more; what near is owed is answered when it asks. */
 void far_drop(struct dialogue *d, const char *reason);
 
+/* TLS with far has failed under `may`: once more, on a new leg, without it. */
+enum dialogue_want far_in_clear(struct dialogue *d, const char *reason);
+
 /* "451 4.4.2 HOSTNAME REASON": the message was not passed on whole, because far went. */
 void say_lost(const struct dialogue *d, const struct dialogue_io *io);
 

@@ -12,7 +12,9 @@ enum {
 
 void route_init(struct route *r, enum route_kind kind, in_port_t port)
 {
-	*r = (struct route){ .kind = (uint8_t)kind, .port = port };
+	*r = (struct route){
+		.kind = (uint8_t)kind, .port = port, .verdict = ROUTE_NOT_JUDGED
+	};
 }
 
 /* ---- words ---- */
@@ -139,6 +141,7 @@ static bool believed(struct route *r, const struct candidate *c)
 	if (verdict != VERDICT_MX && verdict != VERDICT_DANE)
 		return true;
 	r->verdict = (uint8_t)verdict;
+	snprintf(r->status, sizeof(r->status), "%s", verdict_code(verdict));
 	memcpy(r->text, reason, sizeof(r->text));
 	return false;
 }
@@ -213,17 +216,20 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 	r->peer = peer;
 	r->count = r->at = 0;
 	r->chain = CHAIN_NOT_ASKED;
-	r->verdict = VERDICT_PASS;
-	r->text[0] = r->host[0] = '\0';
+	r->verdict = ROUTE_NOT_JUDGED;
+	r->text[0] = r->host[0] = r->status[0] = '\0';
 	r->address = r->destination;
 	unsigned count = in_order(peer, random, order);
 	if (r->kind == ROUTE_KIND_INTERCEPT)
 		plan_intercept(r, order, count);
 	else
 		plan_walk(r, order, count);
-	if (r->count > 0)
-		take_up(r);
-	return r->count > 0;
+	if (r->count == 0)
+		return false;
+	r->verdict = ROUTE_NOT_JUDGED;
+	r->text[0] = r->status[0] = '\0';
+	take_up(r);
+	return true;
 }
 
 /* ---- the try in hand ---- */
@@ -341,14 +347,14 @@ bool route_failed(struct route *r, const char *code, const char *reason, const c
 		said[0] ? " (it said: " : "", said, said[0] ? ")" : "");
 	make_printable(r->text);
 	snprintf(r->status, sizeof(r->status), "%s", code);
-	if (r->verdict == VERDICT_PASS && strncmp(code, "4.7.", 4) == 0)
-		r->verdict = VERDICT_NO_TLS; /* it came to no judgement */
+	if (r->verdict == ROUTE_NOT_JUDGED && strncmp(code, "4.7.", 4) == 0)
+		r->verdict = VERDICT_NO_TLS;
 	bool renamed = r->verdict == VERDICT_CHAIN || r->verdict == VERDICT_NAME ||
 		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_FINGERPRINT;
 	if (r->at + 1u >= r->count || (r->kind == ROUTE_KIND_INTERCEPT && !renamed))
 		return false;
 	r->at++;
-	r->verdict = VERDICT_PASS;
+	r->verdict = ROUTE_NOT_JUDGED;
 	r->chain = CHAIN_NOT_ASKED;
 	take_up(r);
 	return true;
@@ -360,10 +366,11 @@ const char *route_refusal(struct route *r)
 	const struct peer *peer = r->peer;
 	if (r->count > 0)
 		route_host(r, host);
-	const char *status = r->status[0] != '\0' ? r->status : "4.7.5";
+	const char *status = r->status[0] != '\0' ? r->status : "4.4.4";
 	snprintf(text, sizeof(text), "%.128s%s%.150s: %.200s", peer->domain,
 		host[0] ? " via " : "", host, r->text);
-	if (peer->demand.bounce && r->verdict != VERDICT_PASS)
+	bool judged = r->verdict != VERDICT_PASS && r->verdict != ROUTE_NOT_JUDGED;
+	if (peer->demand.bounce && judged)
 		return bounce(r, status, text);
 	return refuse(r, later(r), status, text);
 }

@@ -23,9 +23,10 @@
 enum route_kind { ROUTE_KIND_INTERCEPT, ROUTE_KIND_SMARTHOST, ROUTE_KIND_RELAY };
 
 enum {
-	ROUTE_TRIES = 16,	   /* connections for one transaction at most */
-	ROUTE_TRIES_EACH = 4,	   /* addresses of one host */
-	ROUTE_TRIES_INTERCEPT = 2, /* names for one address: the first, and one more */
+	ROUTE_NOT_JUDGED = VERDICTS, /* in the place of an enum verdict */
+	ROUTE_TRIES = 16,	     /* connections for one transaction at most */
+	ROUTE_TRIES_EACH = 4,	     /* addresses of one host */
+	ROUTE_TRIES_INTERCEPT = 2,   /* names for one address: the first, and one more */
 	SMTP_PORT = 25,
 	ROUTE_REPLY = 512, /* octets of a reply line, its NUL included */
 	ROUTE_HOST = REQUIREMENT_NAME + ADDRESS_TEXT + 4,
@@ -45,7 +46,7 @@ struct route {
 	struct address address;
 	char host[REQUIREMENT_NAME]; /* its name as the SNI had it, or "" */
 	uint8_t chain;		     /* enum chain_verdict, when it was judged */
-	uint8_t verdict;	     /* enum verdict, likewise */
+	uint8_t verdict;	     /* enum verdict, likewise; or ROUTE_NOT_JUDGED */
 	char status[8];		     /* why the last try failed, as enhanced code ... */
 	char text[REQUIREMENT_TEXT]; /* ... and in words; constant until the next */
 	char reply[ROUTE_REPLY];     /* the last refusal */

@@ -256,8 +256,7 @@ static void reload(struct ev_loop *loop, ev_signal *signal, int events)
 	struct server *server = signal->data;
 	(void)loop, (void)events;
 	log_message(LOG_LEVEL_WARNING,
-		"SIGHUP: policy files are read again; the configuration is read at a "
-		"restart only");
+		"SIGHUP: a new configuration is read at a restart only");
 	if (server->worker.policy)
 		policylink_reload(server->worker.policy);
 }

@@ -61,6 +61,13 @@ static_assert(
 
 enum { ROUTE_FIELDS = 5 };
 
+static const char *verdict_text(const struct route *r)
+{
+	if (r->verdict == ROUTE_NOT_JUDGED)
+		return "none";
+	return verdict_name((enum verdict)r->verdict);
+}
+
 /* What was demanded, where that led, and how it was judged; all NULL where nobody asked.
  */
 static void route_fields(const struct session *s, struct log_field fields[ROUTE_FIELDS],
@@ -75,7 +82,7 @@ static void route_fields(const struct session *s, struct log_field fields[ROUTE_
 		{ "level", peer ? level_name((enum level)peer->demand.level) : NULL },
 		{ "host", peer && out ? route_host(r, host) : NULL },
 		{ "chain", chain },
-		{ "verdict", peer ? verdict_name((enum verdict)r->verdict) : NULL },
+		{ "verdict", peer ? verdict_text(r) : NULL },
 	};
 	memcpy(fields, all, sizeof(all));
 }
@@ -89,6 +96,10 @@ static void log_leg(struct session *s)
 		!s->service->outbound)
 		return;
 	e->told = e->route.peer;
+	/* In clear there was nothing to judge but that clear is allowed. */
+	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
+	if (e->route.verdict == ROUTE_NOT_JUDGED)
+		route_judge(&e->route, &clear);
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
 	char id[TRACE_ID], far[80], host[ROUTE_HOST];
