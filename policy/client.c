@@ -209,9 +209,7 @@ static bool is_worth_keeping(const struct policy_client *client, const struct pe
 	case PEER_NULL_MX: break;
 	default: return false;
 	}
-	return peer->lifetime > 0 &&
-	       (peer->direction == DIRECTION_HOST ||
-		       peer->generation == client->state.generation);
+	return peer->lifetime > 0 && peer->generation == client->state.generation;
 }
 
 /* From asked to kept, or to nothing. Takes over the caller's hold of the answer. */
