@@ -27,7 +27,8 @@ class Command:
             "[server]\nhostname = proxy.example\nuser = nobody\n"
             f"[limits]\npolicy-timeout = {timeout}\n"
             "[outbound]\nlisten = 127.0.0.1:2526\nroute = smarthost\nbackends = 127.0.0.0/8\n"
-            f"[policy]\ndirectory = {self.folder}\nresolver = {resolver}\ntrust-anchor = {anchor}\n")
+            f"[policy]\ndirectory = {self.folder}\nresolver = {resolver}\n"
+            f"trust-anchor = {anchor}\n")
 
     def file(self, name, text):
         (self.folder / f"{name}.policy").write_text(text)
