@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/* The demo's client: a mail server of the Internet that delivers one message. */
+/* The demo's client: the old server, or one of the Internet, with one message to send. */
 
 #include "demo.h"
 #include "leg.h"
@@ -17,6 +17,7 @@
 enum {
 	PATIENCE = 15000, /* milliseconds that any one step may take */
 	MESSAGE = 1024,
+	LINE = 256,
 	ENOUGH = 4096, /* octets read at a time */
 };
 
@@ -131,7 +132,7 @@ static bool start_tls(struct client *c)
 	return true;
 }
 
-static bool send_message(struct client *c)
+static bool send_message(struct client *c, const struct demo_errand *errand)
 {
 	char text[MESSAGE], date[48] = "", shown[64];
 	time_t now = time(NULL);
@@ -140,14 +141,15 @@ static bool send_message(struct client *c)
 	if (gmtime_r(&now, &utc) != NULL)
 		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &utc);
 	int n = snprintf(text, sizeof(text),
-		"From: <sender@client.example>\r\n"
-		"To: <postmaster@exchange.example>\r\n"
+		"From: <%s>\r\n"
+		"To: <%s>\r\n"
 		"Subject: Sealpost demo\r\n"
 		"Date: %s\r\n"
-		"Message-ID: <%" PRIdMAX ".%" PRIdMAX "@client.example>\r\n"
+		"Message-ID: <%" PRIdMAX ".%" PRIdMAX "@%s>\r\n"
 		"\r\n"
-		"This message came to Sealpost over TLS, and went on in clear.\r\n",
-		date, (intmax_t)now, (intmax_t)getpid());
+		"%s\r\n",
+		errand->from, errand->recipient, date, (intmax_t)now, (intmax_t)getpid(),
+		errand->helo, errand->text);
 	snprintf(shown, sizeof(shown), "(the message, %d octets)\r\n", n);
 	demo_show(&c->view, '>', shown, strlen(shown));
 	buf_append(&c->out, text, (size_t)n);
@@ -155,19 +157,35 @@ static bool send_message(struct client *c)
 	return flush(c);
 }
 
-static bool converse(struct client *c)
+static bool say_of(struct client *c, const char *verb, const char *what, const char *end)
 {
-	return hear(c, 220) && say(c, "EHLO client.example\r\n") && hear(c, 250) &&
-	       say(c, "STARTTLS\r\n") && hear(c, 220) && start_tls(c) &&
-	       say(c, "EHLO client.example\r\n") && hear(c, 250) &&
-	       say(c, "MAIL FROM:<sender@client.example>\r\n") && hear(c, 250) &&
-	       say(c, "RCPT TO:<postmaster@exchange.example>\r\n") && hear(c, 250) &&
-	       say(c, "DATA\r\n") && hear(c, 354) && send_message(c) && hear(c, 250) &&
-	       say(c, "QUIT\r\n") && hear(c, 221);
+	char line[LINE];
+
+	snprintf(line, sizeof(line), "%s%s%s\r\n", verb, what, end);
+	return say(c, line);
 }
 
-bool demo_client_send(const struct address *to, char reason[DEMO_REASON])
+static bool greet(struct client *c, const struct demo_errand *errand)
 {
+	return say_of(c, "EHLO ", errand->helo, "") && hear(c, 250);
+}
+
+static bool converse(struct client *c, const struct demo_errand *errand)
+{
+	if (!hear(c, 220) || !greet(c, errand))
+		return false;
+	if (errand->starttls && !(say(c, "STARTTLS\r\n") && hear(c, 220) &&
+					start_tls(c) && greet(c, errand)))
+		return false;
+	return say_of(c, "MAIL FROM:<", errand->from, ">") && hear(c, 250) &&
+	       say_of(c, "RCPT TO:<", errand->recipient, ">") && hear(c, 250) &&
+	       say(c, "DATA\r\n") && hear(c, 354) && send_message(c, errand) &&
+	       hear(c, 250) && say(c, "QUIT\r\n") && hear(c, 221);
+}
+
+bool demo_client_send(const struct demo_errand *errand, char reason[DEMO_REASON])
+{
+	const struct tls_client_options options = { .ca = NULL };
 	struct client c = {
 		.view = { .to = stdout, .wire = "clear" },
 		.reason = reason,
@@ -178,9 +196,9 @@ bool demo_client_send(const struct address *to, char reason[DEMO_REASON])
 	buf_pool_init(&c.pool, 0);
 	buf_init(&c.in, &c.pool);
 	buf_init(&c.out, &c.pool);
-	c.tls = tls_client_new(&(struct tls_client_options){ .ca = NULL }, reason);
-	if (c.tls != NULL && connected(&c, to)) {
-		sent = converse(&c);
+	c.tls = tls_client_new(&options, reason);
+	if (c.tls != NULL && connected(&c, &errand->to)) {
+		sent = converse(&c, errand);
 		leg_shutdown(&c.leg);
 	}
 	leg_close(&c.leg);

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The Sealpost authors
 
-"""`sealpost demo`: it shows one message, takes more, and leaves nothing behind but messages."""
+"""`sealpost demo`: it shows a message each way, takes more, and leaves only messages behind."""
 
 import contextlib
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import smtplib
 import socket
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -19,17 +21,19 @@ from harness import peer
 from harness.daemon import parse, program
 from harness.net import Deadline, free_port, until
 
+NOBODY = 65534
+PROCESSES = 5  # the first one, the daemon, the policy process, two servers
 MESSAGE = b"Subject: second\r\n\r\n.dots\r\n..and more\r\n"
 
 
 class Demo:
     """One demo; `lines` holds what it has said."""
 
-    def __init__(self, folder, listen):
+    def __init__(self, folder, listen, command=()):
         self.lines = []
         self._new = queue.Queue()
         self.process = subprocess.Popen(
-            [program(), "demo", "--listen", listen], stdin=subprocess.DEVNULL,
+            [*(command or [program()]), "demo", "--listen", listen], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "TMPDIR": str(folder)})
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -54,9 +58,17 @@ class Demo:
             if mark in line:
                 return line
 
+    def _said(self, mark, before):
+        return int(next(text for text in self.lines if mark in text).split(before)[1].split()[0])
+
     @property
     def port(self):
-        return int(next(text for text in self.lines if "s_client" in text).rsplit(":", 1)[1])
+        """Where mail comes in."""
+        return self._said("s_client", "127.0.0.1:")
+
+    @property
+    def outbound(self):
+        return self._said("nc -C", "127.0.0.1 ")
 
     @property
     def pids(self):
@@ -67,10 +79,10 @@ class Demo:
                 found += [int(child) for child in children.split()]
         return found
 
-    def end(self, how):
+    def end(self, how, processes=PROCESSES):
         """Ends it and returns its status, once none of its processes is left."""
+        until(lambda: len(self.pids) == processes, "all other sessions have ended")
         pids = self.pids
-        assert len(pids) >= 3
         self.process.send_signal(how)
         status = self.process.wait(Deadline().left())
         try:
@@ -108,8 +120,11 @@ def demo(tmp_path):
         pytest.skip("sealpost is not built (set SEALPOST to its path)")
     started = []
 
-    def start(listen=None):
-        d = Demo(tmp_path, listen or f"127.0.0.1:{free_port()}")
+    def start(listen=None, folder=tmp_path, command=()):
+        if listen is None:
+            listen = f"127.0.0.1:{free_port()}"
+            free_port()  # the next one is the demo's as well
+        d = Demo(folder, listen, command)
         started.append(d)
         d.line("s_client -starttls")
         return d
@@ -125,10 +140,16 @@ def folder_of(tmp_path):
 
 
 def files(tmp_path):
-    return sorted(file.name for file in folder_of(tmp_path).iterdir())
+    folder = folder_of(tmp_path)
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*")
+                  if not file.is_dir())
 
 
-def test_it_shows_a_message_on_both_wires(demo, tmp_path):
+def records(d):
+    return [parse(line) for line in d.lines if " end=" in line]
+
+
+def test_it_shows_a_message_that_comes_in(demo, tmp_path):
     d = demo()
     shown = "\n".join(d.lines)
     assert "    clear   > STARTTLS\n" in shown
@@ -136,18 +157,36 @@ def test_it_shows_a_message_on_both_wires(demo, tmp_path):
     assert "    clear   > MAIL FROM:<sender@client.example>\n" in shown
     assert "    clear   > Received: from client.example ([127.0.0.1])\n" in shown
     assert "    clear   > This message came to Sealpost over TLS" in shown
-    (record,) = [parse(line) for line in d.lines if " session=" in line]
-    assert record["near"].startswith("TLS1.3/") and record["far"] == "clear"
+    record = records(d)[0]
+    assert record["service"] == "inbound" and record["near"].startswith("TLS1.3/")
+    assert record["far"] == "clear"
     assert record["transactions"] == "1" and record["end"] == "quit"
-    stored = (folder_of(tmp_path) / "1.eml").read_bytes()
+    stored = (folder_of(tmp_path) / "backend/1.eml").read_bytes()
     assert stored.startswith(b"Received: from client.example ([127.0.0.1])\r\n")
     assert stored.endswith(b"\r\n\r\n"
                            b"This message came to Sealpost over TLS, and went on in clear.\r\n")
 
 
+def test_it_shows_a_message_that_goes_out(demo, tmp_path):
+    d = demo()
+    shown = "\n".join(d.lines)
+    assert "    clear   > MAIL FROM:<postmaster@exchange.example>\n" in shown
+    assert "    TLS1.3  > MAIL FROM:<postmaster@exchange.example>\n" in shown
+    assert "    TLS1.3  > This message came to Sealpost in clear" in shown
+    assert "    clear   > This message came to Sealpost in clear" not in shown
+    record = records(d)[1]
+    assert record["service"] == "outbound" and record["near"] == "clear"
+    assert record["far"].startswith("TLS1.3/")
+    assert record["transactions"] == "1" and record["end"] == "quit"
+    stored = (folder_of(tmp_path) / "internet/1.eml").read_bytes()
+    assert stored.startswith(b"From: <postmaster@exchange.example>\r\n")
+    assert stored.endswith(b"\r\n\r\n"
+                           b"This message came to Sealpost in clear, and went on over TLS.\r\n")
+
+
 def test_no_key_lies_about_while_it_serves(demo, tmp_path):
     demo()
-    assert files(tmp_path) == ["1.eml"]
+    assert files(tmp_path) == ["backend/1.eml", "internet/1.eml"]
     assert folder_of(tmp_path).stat().st_mode & 0o777 == 0o700
 
 
@@ -158,14 +197,28 @@ def test_it_takes_more_and_ends_when_told(demo, tmp_path, how):
         c.starttls(context=peer.client_context())
         assert c.sendmail("a@client.example", ["b@exchange.example"], MESSAGE) == {}
     told = d.line("received ")
-    stored = (folder_of(tmp_path) / "2.eml").read_bytes()
+    stored = (folder_of(tmp_path) / "backend/2.eml").read_bytes()
     assert stored.startswith(b"Received: from smtplib.example") and stored.endswith(MESSAGE)
-    assert told == (f"received 2.eml: {len(stored)} octets, "
+    assert told == (f"received backend/2.eml: {len(stored)} octets, "
                     "from <a@client.example> to <b@exchange.example>")
     d.line(" end=quit")
     assert d.end(how) == 0
     d.line(f"The messages are kept in {folder_of(tmp_path)}")
-    assert files(tmp_path) == ["1.eml", "2.eml"]
+    assert files(tmp_path) == ["backend/1.eml", "backend/2.eml", "internet/1.eml"]
+
+
+def test_it_takes_more_that_goes_out(demo, tmp_path):
+    d = demo()
+    with smtplib.SMTP("127.0.0.1", d.outbound, "smtplib.example", timeout=30) as c:
+        for _ in range(2):
+            assert c.sendmail("a@exchange.example", ["b@client.example"], MESSAGE) == {}
+    d.line("received internet/2.eml: ")
+    assert d.line("received internet/3.eml: ") == (
+        f"received internet/3.eml: {len(MESSAGE)} octets, "
+        "from <a@exchange.example> to <b@client.example>, by TLS")
+    assert (folder_of(tmp_path) / "internet/3.eml").read_bytes() == MESSAGE
+    assert parse(d.line(" end=quit"))["transactions"] == "2"
+    assert d.end(signal.SIGINT) == 0
 
 
 def test_pipelining(demo, tmp_path):
@@ -178,7 +231,7 @@ def test_pipelining(demo, tmp_path):
         c.send(peer.stuff(MESSAGE))
         c.reply(250)
         c.quit()
-    assert (folder_of(tmp_path) / "2.eml").read_bytes().endswith(MESSAGE)
+    assert (folder_of(tmp_path) / "backend/2.eml").read_bytes().endswith(MESSAGE)
     assert d.end(signal.SIGINT) == 0
 
 
@@ -190,8 +243,8 @@ def test_bdat(demo, tmp_path):
         c.envelope()
         c.bdat(message, 20000)
         c.quit()
-    d.line("received 2.eml: ")
-    assert (folder_of(tmp_path) / "2.eml").read_bytes().endswith(message)
+    d.line("received backend/2.eml: ")
+    assert (folder_of(tmp_path) / "backend/2.eml").read_bytes().endswith(message)
     assert d.end(signal.SIGINT) == 0
 
 
@@ -202,9 +255,10 @@ def test_what_did_not_come_whole_is_not_kept(demo, tmp_path):
         c.envelope()
         c.command("DATA", 354)
         c.send(b"Subject: half\r\n")
-        until(lambda: files(tmp_path) == ["1.eml", "2.eml"], "the backend has begun")
+        until(lambda: files(tmp_path) == ["backend/1.eml", "backend/2.eml", "internet/1.eml"],
+              "the backend has begun")
     d.line("end=")
-    until(lambda: files(tmp_path) == ["1.eml"], "the half is gone")
+    until(lambda: files(tmp_path) == ["backend/1.eml", "internet/1.eml"], "the half is gone")
     assert d.end(signal.SIGINT) == 0
 
 
@@ -226,15 +280,27 @@ def test_no_session_outlives_it(demo):
     d = demo()
     with peer.Client(("127.0.0.1", d.port)) as c:
         c.begin()
-        assert len(d.pids) == 4
-        assert d.end(signal.SIGKILL) == -signal.SIGKILL
+        assert d.end(signal.SIGKILL, PROCESSES + 1) == -signal.SIGKILL
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_anybody_can_run_it(demo):
+    with tempfile.TemporaryDirectory(prefix="sealpost-demo-of-nobody-") as name:
+        folder = pathlib.Path(name)
+        binary = shutil.copy(program(), folder / "sealpost")  # where nobody may read it
+        os.chown(folder, NOBODY, NOBODY)
+        d = demo(folder=folder, command=["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                                         "--clear-groups", "--", binary])
+        assert files(folder) == ["backend/1.eml", "internet/1.eml"]
+        assert d.end(signal.SIGINT) == 0
 
 
 def test_the_kernel_may_choose_the_port(demo):
     d = demo("127.0.0.1:0")
-    with peer.Client(("127.0.0.1", d.port)) as c:
-        c.begin()
-        c.quit()
+    for port in (d.port, d.outbound):
+        with peer.Client(("127.0.0.1", port)) as c:
+            c.begin()
+            c.quit()
 
 
 def run(*arguments, **environment):
@@ -251,6 +317,14 @@ def test_an_address_that_is_taken(tmp_path):
     assert done.returncode == 3 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert address in done.stderr and "--listen" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_address_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--listen", f"127.0.0.1:{port - 1}", TMPDIR=str(tmp_path))
+    assert done.returncode == 3 and f"127.0.0.1:{port}: " in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * The demo's old mail server. It knows nothing of TLS and trusts its peer, as such
- * servers do; but it keeps its promises: what it answers with 250 is whole in its file.
+ * The demo's two mail servers. The old one knows nothing of TLS; the other stands for the
+ * Internet. They trust their peers, as such servers should not; but they keep their
+ * promises: what is answered with 250 is whole in its file.
  */
 
 #include "demo.h"
@@ -16,8 +17,6 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-
-#define HOSTNAME "exchange.example"
 
 enum {
 	LINE = 2048, /* octets of a command with its line end */
@@ -33,9 +32,41 @@ struct mail {
 	uint64_t octets;
 };
 
+/* How a server speaks: what a reply begins with, and what it says of itself. */
+struct manner {
+	const char *greeting, *hello, *keywords, *bye;
+};
+
+/* The words of Exchange 2003. */
+static const struct manner old_manner = {
+	.greeting = "220 exchange.example Microsoft ESMTP MAIL Service, Version: "
+		    "6.0.3790.4675 ready",
+	.hello = "exchange.example Hello [127.0.0.1]",
+	.keywords = "250-SIZE 36700160\r\n"
+		    "250-PIPELINING\r\n"
+		    "250-8bitmime\r\n"
+		    "250-CHUNKING\r\n"
+		    "250 OK",
+	.bye = "221 2.0.0 exchange.example Service closing transmission channel",
+};
+
+static const struct manner new_manner = {
+	.greeting = "220 mx.internet.example ESMTP",
+	.hello = "mx.internet.example",
+	.keywords = "250-SIZE 36700160\r\n"
+		    "250-PIPELINING\r\n"
+		    "250-8BITMIME\r\n"
+		    "250-CHUNKING\r\n"
+		    "250 ENHANCEDSTATUSCODES",
+	.bye = "221 2.0.0 mx.internet.example bye",
+};
+
 struct peer {
-	const struct demo_backend *backend;
+	const struct demo_server *server;
+	const struct manner *manner;
 	FILE *in, *out;
+	struct demo_stream stream; /* after STARTTLS */
+	bool secure;
 	struct demo_view view;
 	struct mail mail;
 	bool ended; /* QUIT, or the connection */
@@ -64,13 +95,6 @@ static int hear(struct peer *peer)
 	return c;
 }
 
-/* The words of Exchange 2003. */
-static void greet(struct peer *peer)
-{
-	reply(peer, "220 " HOSTNAME
-		    " Microsoft ESMTP MAIL Service, Version: 6.0.3790.4675 ready");
-}
-
 /* ---- messages ---- */
 
 static void mail_drop(struct peer *peer)
@@ -79,7 +103,7 @@ static void mail_drop(struct peer *peer)
 
 	if (mail->file != NULL) {
 		fclose(mail->file);
-		unlinkat(peer->backend->folder, mail->name, 0);
+		unlinkat(peer->server->folder, mail->name, 0);
 	}
 	*mail = (struct mail){ .file = NULL };
 }
@@ -91,7 +115,7 @@ static bool mail_open(struct peer *peer)
 
 	for (unsigned n = 1; fd < 0; n++) {
 		snprintf(mail->name, sizeof(mail->name), "%u.eml", n);
-		fd = openat(peer->backend->folder, mail->name,
+		fd = openat(peer->server->folder, mail->name,
 			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0 && errno != EEXIST)
 			return false;
@@ -100,7 +124,7 @@ static bool mail_open(struct peer *peer)
 	if (mail->file != NULL)
 		return true;
 	close(fd);
-	unlinkat(peer->backend->folder, mail->name, 0);
+	unlinkat(peer->server->folder, mail->name, 0);
 	return false;
 }
 
@@ -111,10 +135,13 @@ static void mail_put(struct mail *mail, int octet)
 		putc(octet, mail->file);
 }
 
-static void mail_told(const struct mail *mail)
+static void mail_told(const struct peer *peer)
 {
-	dprintf(STDOUT_FILENO, "received %s: %" PRIu64 " octets, from %s to %s\n",
-		mail->name, mail->octets, mail->from, mail->to);
+	const struct mail *mail = &peer->mail;
+
+	dprintf(STDOUT_FILENO, "received %s/%s: %" PRIu64 " octets, from %s to %s%s\n",
+		peer->server->name, mail->name, mail->octets, mail->from, mail->to,
+		peer->secure ? ", by TLS" : "");
 }
 
 static void mail_end(struct peer *peer)
@@ -130,7 +157,7 @@ static void mail_end(struct peer *peer)
 		fclose(mail->file);
 		mail->file = NULL;
 		if (peer->view.to == NULL)
-			mail_told(mail);
+			mail_told(peer);
 		snprintf(text, sizeof(text), "250 2.6.0 Queued as %s", mail->name);
 		reply(peer, text);
 	}
@@ -238,13 +265,39 @@ static void command_rcpt(struct peer *peer, struct span argument)
 
 static void command_ehlo(struct peer *peer)
 {
+	bool offer = peer->server->tls != NULL && !peer->secure;
+	char text[LINE];
+
 	mail_drop(peer);
-	reply(peer, "250-" HOSTNAME " Hello [127.0.0.1]\r\n"
-		    "250-SIZE 36700160\r\n"
-		    "250-PIPELINING\r\n"
-		    "250-8bitmime\r\n"
-		    "250-CHUNKING\r\n"
-		    "250 OK");
+	snprintf(text, sizeof(text), "250-%s\r\n%s%s", peer->manner->hello,
+		offer ? "250-STARTTLS\r\n" : "", peer->manner->keywords);
+	reply(peer, text);
+}
+
+static void command_helo(struct peer *peer)
+{
+	char text[LINE];
+
+	mail_drop(peer);
+	snprintf(text, sizeof(text), "250 %s", peer->manner->hello);
+	reply(peer, text);
+}
+
+static void command_starttls(struct peer *peer)
+{
+	char text[TLS_REASON];
+
+	mail_drop(peer);
+	reply(peer, "220 2.0.0 Go on");
+	peer->secure = demo_stream_secure(
+		&peer->stream, peer->server->tls, &peer->in, &peer->out);
+	if (!peer->secure) {
+		peer->ended = true;
+		return;
+	}
+	peer->view.wire = tls_version(peer->stream.tls);
+	snprintf(text, sizeof(text), "from here on %s\n", tls_cipher(peer->stream.tls));
+	demo_show(&peer->view, '-', text, strlen(text));
 }
 
 static void obey(struct peer *peer, struct span line)
@@ -254,10 +307,7 @@ static void obey(struct peer *peer, struct span line)
 	smtp_command(line, &command);
 	switch (command.verb) {
 	case SMTP_EHLO: command_ehlo(peer); break;
-	case SMTP_HELO:
-		mail_drop(peer);
-		reply(peer, "250 " HOSTNAME " Hello [127.0.0.1]");
-		break;
+	case SMTP_HELO: command_helo(peer); break;
 	case SMTP_MAIL: command_mail(peer, command.argument); break;
 	case SMTP_RCPT: command_rcpt(peer, command.argument); break;
 	case SMTP_DATA: command_data(peer); break;
@@ -268,10 +318,15 @@ static void obey(struct peer *peer, struct span line)
 		reply(peer, "250 2.0.0 Resetting");
 		break;
 	case SMTP_QUIT:
-		reply(peer,
-			"221 2.0.0 " HOSTNAME " Service closing transmission channel");
+		reply(peer, peer->manner->bye);
 		peer->ended = true;
 		break;
+	case SMTP_STARTTLS:
+		if (peer->server->tls != NULL && !peer->secure) {
+			command_starttls(peer);
+			break;
+		}
+		/* fall through */
 	default: reply(peer, "500 5.3.3 Unrecognized command"); break;
 	}
 }
@@ -282,7 +337,7 @@ static void session(struct peer *peer)
 	char line[LINE];
 	size_t n = 0;
 
-	greet(peer);
+	reply(peer, peer->manner->greeting);
 	while (!peer->ended) {
 		int c = hear(peer);
 
@@ -306,10 +361,11 @@ static void session(struct peer *peer)
 
 /* ---- processes ---- */
 
-static void session_on(const struct demo_backend *backend, int fd, int transcript)
+static void session_on(const struct demo_server *server, int fd, int transcript)
 {
 	struct peer peer = {
-		.backend = backend,
+		.server = server,
+		.manner = server->tls != NULL ? &new_manner : &old_manner,
 		.in = fdopen(fd, "r"),
 		.out = fdopen(dup(fd), "w"),
 		.view = { .wire = "clear" },
@@ -326,15 +382,15 @@ static void session_on(const struct demo_backend *backend, int fd, int transcrip
 	fclose(peer.in);
 }
 
-void demo_backend_serve(const struct demo_backend *backend)
+void demo_server_serve(const struct demo_server *server)
 {
-	pid_t server = getpid();
-	int transcript = backend->transcript;
+	pid_t parent = getpid();
+	int transcript = server->transcript;
 
 	signal(SIGCHLD, SIG_IGN); /* nobody waits for the sessions */
 	signal(SIGPIPE, SIG_IGN);
 	for (;;) {
-		int fd = accept4(backend->listener, NULL, NULL, SOCK_CLOEXEC);
+		int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
@@ -343,9 +399,9 @@ void demo_backend_serve(const struct demo_backend *backend)
 		pid_t child = fork();
 
 		if (child == 0) {
-			privileges_end_with(server);
-			close(backend->listener);
-			session_on(backend, fd, transcript);
+			privileges_end_with(parent);
+			close(server->listener);
+			session_on(server, fd, transcript);
 			_exit(0);
 		}
 		close(fd);
