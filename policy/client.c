@@ -34,6 +34,7 @@ struct topic {
 	struct ring by_name; /* in its bucket */
 	struct ring by_id;   /* in its bucket, while it is asked about */
 	struct ring by_age;  /* among what is kept, or what is asked */
+	struct ring unsent;  /* among the questions that wait for room in the socket */
 	struct ring waiters;
 	enum direction direction;
 	char domain[REQUIREMENT_NAME];
@@ -55,6 +56,7 @@ struct policy_client {
 	struct policy_state state;
 	struct ring asked, kept; /* the oldest stand first */
 	struct ring due;
+	struct ring unsent; /* topics, in the order of their questions */
 	unsigned asked_count, kept_count;
 	struct ring topics[BUCKETS], ids[BUCKETS], waiters[BUCKETS];
 	struct message_log logs[LOGS];
@@ -168,6 +170,7 @@ static struct topic *topic_new(
 	strncpy(topic->domain, domain, sizeof(topic->domain) - 1);
 	topic->id = ++client->last_id;
 	ring_init(&topic->waiters);
+	ring_init(&topic->unsent);
 	ring_append(topic_bucket(client, direction, domain), &topic->by_name);
 	ring_append(&client->ids[topic->id % BUCKETS], &topic->by_id);
 	ring_append(&client->asked, &topic->by_age);
@@ -185,6 +188,7 @@ static void topic_free(struct policy_client *client, struct topic *topic)
 	ring_remove(&topic->by_name);
 	ring_remove(&topic->by_id);
 	ring_remove(&topic->by_age);
+	ring_remove(&topic->unsent);
 	peer_release(topic->answer);
 	free(topic);
 }
@@ -322,6 +326,7 @@ struct policy_client *policy_client_new(void)
 	ring_init(&client->asked);
 	ring_init(&client->kept);
 	ring_init(&client->due);
+	ring_init(&client->unsent);
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		ring_init(&client->topics[i]);
 		ring_init(&client->ids[i]);
@@ -356,14 +361,41 @@ void policy_client_free(struct policy_client *client)
 
 /* ---- asking ---- */
 
-static bool send_question(struct policy_client *client, const struct topic *topic)
+enum sent { SENT, LATER, NEVER };
+
+static enum sent send_question(struct policy_client *client, const struct topic *topic)
 {
 	struct question question = { .id = topic->id, .direction = topic->direction };
 	uint8_t packet[MESSAGE_QUESTION_MAX];
 	memcpy(question.domain, topic->domain, sizeof(question.domain));
 	size_t length = message_write_question(packet, sizeof(packet), &question);
-	return length > 0 && send(client->fd, packet, length,
-				     MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
+	if (length == 0)
+		return NEVER;
+	if (send(client->fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return SENT;
+	return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? LATER : NEVER;
+}
+
+/* Behind those that wait, if any do. False: it cannot be asked. */
+static bool send_or_wait(struct policy_client *client, struct topic *topic)
+{
+	enum sent sent = LATER;
+	if (ring_is_empty(&client->unsent))
+		sent = send_question(client, topic);
+	if (sent == LATER)
+		ring_append(&client->unsent, &topic->unsent);
+	return sent != NEVER;
+}
+
+bool policy_client_flush(struct policy_client *client)
+{
+	while (!ring_is_empty(&client->unsent)) {
+		struct topic *topic = HOLDER(struct topic, unsent, client->unsent.next);
+		if (client->fd < 0 || send_question(client, topic) != SENT)
+			return false;
+		ring_remove(&topic->unsent);
+	}
+	return true;
 }
 
 /* Asks about a topic that is new. False: it cannot be. */
@@ -377,7 +409,7 @@ static bool ask(struct policy_client *client, enum direction direction,
 	if (!topic)
 		return false;
 	struct waiter *waiter = waiter_new(client, topic, name);
-	if (waiter && send_question(client, topic))
+	if (waiter && send_or_wait(client, topic))
 		return true;
 	if (waiter)
 		waiter_free(waiter);

@@ -33,6 +33,10 @@ void policy_client_attach(struct policy_client *client, int fd);
 struct peer *policy_client_ask(struct policy_client *client, enum direction direction,
 	const char *domain, void *waiter, double now);
 
+/* Sends what found no room before. False: some still waits until the descriptor can be
+ * written to. */
+bool policy_client_flush(struct policy_client *client);
+
 /* The waiter is gone: its answer is dropped when it comes. */
 void policy_client_cancel(struct policy_client *client, const void *waiter);
 

@@ -28,7 +28,7 @@ struct policylink {
 	struct worker *worker;
 	struct policy_client *client;
 	int fd; /* our end; the client's to close. -1: the process is gone */
-	ev_io io;
+	ev_io io, out;
 	ev_child child;
 	ev_timer restart;
 	double delay, began;
@@ -94,6 +94,7 @@ static bool start_process(struct policylink *link, char *reason, size_t size)
 	policy_client_attach(link->client, link->fd);
 	ev_io_set(&link->io, link->fd, EV_READ);
 	ev_io_start(link->worker->loop, &link->io);
+	ev_io_set(&link->out, link->fd, EV_WRITE);
 	ev_child_set(&link->child, pid, 0);
 	ev_child_start(link->worker->loop, &link->child);
 	return true;
@@ -123,6 +124,7 @@ static void detach(struct policylink *link)
 	if (link->fd < 0)
 		return;
 	ev_io_stop(link->worker->loop, &link->io);
+	ev_io_stop(link->worker->loop, &link->out);
 	link->fd = -1;
 	policy_client_attach(link->client, -1);
 	hand_out_answers(link);
@@ -141,6 +143,14 @@ static void on_packets(struct ev_loop *loop, ev_io *io, int events)
 	detach(link);
 	if (!ev_is_pending(&link->child))
 		kill(link->child.pid, SIGKILL);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct policylink *link = io->data;
+	(void)events;
+	if (policy_client_flush(link->client))
+		ev_io_stop(loop, io);
 }
 
 static void restart_later(struct policylink *link)
@@ -197,9 +207,10 @@ struct policylink *policylink_start(struct worker *worker, char *reason, size_t 
 	link->fd = -1;
 	link->delay = delay_least;
 	ev_init(&link->io, on_packets);
+	ev_init(&link->out, on_writable);
 	ev_init(&link->child, on_end);
 	ev_init(&link->restart, on_restart);
-	link->io.data = link->child.data = link->restart.data = link;
+	link->io.data = link->out.data = link->child.data = link->restart.data = link;
 	if (start_process(link, reason, size))
 		return link;
 	policylink_stop(link);
@@ -211,6 +222,7 @@ void policylink_stop(struct policylink *link)
 	if (!link)
 		return;
 	ev_io_stop(link->worker->loop, &link->io);
+	ev_io_stop(link->worker->loop, &link->out);
 	ev_child_stop(link->worker->loop, &link->child);
 	ev_timer_stop(link->worker->loop, &link->restart);
 	policy_client_free(link->client);

@@ -92,6 +92,50 @@ static void test_answers_out_of_order(void **state)
 	assert_next(w, &waiters[0], "a.example");
 }
 
+/* The process is busy: what its socket has no room for waits, and goes in order. */
+static void test_more_questions_than_the_socket_takes(void **state)
+{
+	enum { MANY = 2000 };
+	struct world *w = *state;
+	char name[32];
+
+	assert_true(policy_client_flush(w->client));
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i);
+		assert_null(ask(w, name, &waiters[i], 1));
+	}
+	assert_false(policy_client_flush(w->client));
+	policy_client_cancel(w->client, &waiters[MANY - 1]);
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i);
+		struct question question = must_hear(w, name);
+		say_answer(w, &question);
+		receive(w, 1);
+		if (i < MANY - 1)
+			assert_next(w, &waiters[i], name);
+		policy_client_flush(w->client);
+	}
+	assert_nothing_due(w);
+	assert_true(policy_client_flush(w->client));
+	must_hear_nothing(w);
+}
+
+static void test_questions_that_wait_for_a_process_that_dies(void **state)
+{
+	enum { MANY = 1000 };
+	struct world *w = *state;
+	char name[32];
+
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "d%u.example", i);
+		assert_null(ask(w, name, &waiters[i], 1));
+	}
+	policy_client_attach(w->client, -1);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_next_unavailable(w, &waiters[i]);
+	assert_true(policy_client_flush(w->client));
+}
+
 static void test_too_long_a_name(void **state)
 {
 	struct world *w = *state;
@@ -286,6 +330,8 @@ int main(void)
 		WITH_PROCESS(test_one_question_for_all),
 		WITH_PROCESS(test_directions),
 		WITH_PROCESS(test_answers_out_of_order),
+		WITH_PROCESS(test_more_questions_than_the_socket_takes),
+		WITH_PROCESS(test_questions_that_wait_for_a_process_that_dies),
 		WITH_PROCESS(test_too_long_a_name),
 		WITH_PROCESS(test_lifetime),
 		WITH_PROCESS(test_clock_set_back),
