@@ -19,9 +19,9 @@ enum state {
 	BODY_MIDDLE,   /* anywhere in a line */
 	BODY_REPAIRED, /* behind a CRLF of ours: no dot of the sender's is stuffed here */
 	BODY_CR,       /* b->crs CRs are held back, behind anything */
-	BODY_DOT,      /* a '.' is held back, behind BODY_START */
-	BODY_DOT_CR,   /* a '.' and a CR are held back, behind BODY_START */
-	BODY_END,      /* the end of data was passed on */
+	BODY_DOT,      /* a '.' of DATA is held back, behind BODY_START */
+	BODY_DOT_CR,   /* a '.' of DATA and a CR are held back, behind BODY_START */
+	BODY_END,      /* the end of data was passed on, or written */
 	BODY_STATES
 };
 
@@ -64,6 +64,13 @@ void body_begin_chunk(struct body *b, uint64_t octets)
 	b->left = octets;
 	if (b->max_octets != 0 && octets > b->max_octets - b->octets)
 		fail(b, BODY_TOO_LONG);
+}
+
+void body_begin_recast(struct body *b, uint64_t octets, bool last)
+{
+	body_begin_chunk(b, octets);
+	b->kind = BODY_RECAST;
+	b->last = last;
 }
 
 static bool mute(const struct body *b)
@@ -170,7 +177,7 @@ static void step(struct body *b, unsigned char c, struct buf *out)
 {
 	if (settle(b, c, out))
 		return;
-	if (c == '.' && b->state == BODY_START) {
+	if (c == '.' && b->state == BODY_START && b->kind == BODY_DATA) {
 		b->state = BODY_DOT;
 		return;
 	}
@@ -190,7 +197,7 @@ static void step(struct body *b, unsigned char c, struct buf *out)
 		b->state = BODY_MIDDLE;
 		break;
 	default:
-		if (c == '.' && b->state == BODY_REPAIRED)
+		if (c == '.' && b->state != BODY_MIDDLE)
 			emit(b, out, ".", 1);
 		emit(b, out, (const char *)&c, 1);
 		b->state = BODY_MIDDLE;
@@ -259,9 +266,10 @@ static size_t clean_bulk(struct body *b, const unsigned char *p, size_t n)
 
 /*
  * The length of what stands at p and is clean: 3 for an end of data, 2 for a CRLF, 1 for
- * text or the dot of a stuffed line. 0 where it is not clean, or not to be known yet.
+ * text or the dot of a stuffed line (where dots are `stuffed`). 0 where it is not clean,
+ * or not to be known yet.
  */
-static size_t clean_token(const unsigned char *p, size_t n, bool start)
+static size_t clean_token(const unsigned char *p, size_t n, bool start, bool stuffed)
 {
 	switch (p[0]) {
 	case '\0':
@@ -270,6 +278,8 @@ static size_t clean_token(const unsigned char *p, size_t n, bool start)
 	case '.':
 		if (!start)
 			return 1;
+		if (!stuffed)
+			return 0;
 		if (n >= 3 && p[1] == '\r' && p[2] == '\n')
 			return 3;
 		return n >= 2 && p[1] != '\r' && p[1] != '\n' ? 1 : 0;
@@ -281,11 +291,12 @@ static size_t clean_token(const unsigned char *p, size_t n, bool start)
 static size_t clean_line(struct body *b, const unsigned char *p, size_t n)
 {
 	static const uint8_t next[] = { 0, BODY_MIDDLE, BODY_START, BODY_END };
+	const bool stuffed = b->kind == BODY_DATA;
 	size_t i = 0;
 
 	do {
 		bool start = b->state == BODY_START;
-		size_t token = clean_token(p + i, n - i, start);
+		size_t token = clean_token(p + i, n - i, start, stuffed);
 
 		if (token == 0)
 			break;
@@ -330,22 +341,52 @@ static bool feed_chunk(struct body *b, struct buf *in, struct buf *out)
 	return b->left == 0;
 }
 
+/* Takes what is clean of the n octets, or one that is not; returns how many it took. */
+static size_t feed_some(struct body *b, struct buf *in, struct buf *out, size_t n)
+{
+	size_t clean = clean_run(b, buf_head(in), n);
+
+	check_size(b);
+	if (clean > 0) {
+		pass(b, in, out, clean);
+		return clean;
+	}
+	step(b, *buf_head(in), out);
+	check_size(b);
+	buf_consume(in, 1);
+	return 1;
+}
+
+/* The chunks are over. A line that they did not end is ended here. */
+static void end_recast(struct body *b, struct buf *out)
+{
+	settle(b, '.', out);
+	if (b->state == BODY_MIDDLE)
+		emit(b, out, "\r\n", 2);
+	emit(b, out, ".\r\n", 3);
+	b->state = BODY_END;
+}
+
+static bool feed_recast(struct body *b, struct buf *in, struct buf *out)
+{
+	while (b->left > 0 && buf_length(in) > 0) {
+		size_t n = buf_length(in);
+
+		b->left -= feed_some(b, in, out, n < b->left ? n : (size_t)b->left);
+	}
+	if (b->left == 0 && b->last && b->state != BODY_END)
+		end_recast(b, out);
+	return b->left == 0;
+}
+
 bool body_feed(struct body *b, struct buf *in, struct buf *out)
 {
 	if (b->kind == BODY_CHUNK)
 		return feed_chunk(b, in, out);
-	while (b->state != BODY_END && buf_length(in) > 0) {
-		size_t clean = clean_run(b, buf_head(in), buf_length(in));
-
-		check_size(b);
-		if (clean > 0) {
-			pass(b, in, out, clean);
-			continue;
-		}
-		step(b, *buf_head(in), out);
-		check_size(b);
-		buf_consume(in, 1);
-	}
+	if (b->kind == BODY_RECAST)
+		return feed_recast(b, in, out);
+	while (b->state != BODY_END && buf_length(in) > 0)
+		feed_some(b, in, out, buf_length(in));
 	return b->state == BODY_END;
 }
 
