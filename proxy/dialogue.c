@@ -135,11 +135,18 @@ enum dialogue_want finish(struct dialogue *d, const char *line, enum dialogue_en
 	return DIALOGUE_CLOSE;
 }
 
+/* Of whom we speak: the peer that far is, else ourselves. */
+static const char *about(const struct dialogue *d, const struct dialogue_io *io)
+{
+	bool far = io->notes && io->notes->about[0] != '\0';
+	return far ? io->notes->about : d->service->hostname;
+}
+
 enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_end end,
 	const char *reason, const struct dialogue_io *io)
 {
 	char line[512];
-	snprintf(line, sizeof(line), "%s %s %s", code, d->service->hostname, reason);
+	snprintf(line, sizeof(line), "%s %s %s", code, about(d, io), reason);
 	return finish(d, line, end, reason, io);
 }
 
@@ -155,7 +162,7 @@ enum dialogue_want refuse(
 void transaction_clear(struct dialogue *d, const struct dialogue_io *io)
 {
 	d->mail = d->utf8 = d->binary = d->chunked = d->traced = false;
-	d->mail_refused = d->refusing = d->cut = false;
+	d->mail_refused = d->refusing = d->cut = d->recast = false;
 	d->recipients = 0;
 	d->policy = POLICY_NONE;
 	buf_release(io->held);
@@ -163,6 +170,9 @@ void transaction_clear(struct dialogue *d, const struct dialogue_io *io)
 
 void transaction_abandon(struct dialogue *d, const struct dialogue_io *io)
 {
+	/* Nothing but the loss of its leg can end an unfinished message. */
+	if (d->recast)
+		far_drop(d, "the message before was given up");
 	bool known = d->mail && d->far_ready && buf_length(io->held) == 0;
 	transaction_clear(d, io);
 	if (!known)
@@ -180,7 +190,7 @@ void swallow_chunks(struct dialogue *d, const char *refusal)
 void far_drop(struct dialogue *d, const char *reason)
 {
 	d->far = FAR_GONE;
-	d->far_ready = d->far_tls = d->far_knows = false;
+	d->far_ready = d->far_tls = d->far_knows = d->recast = false;
 	d->fifo_count = 0;
 	d->far_ehlo = (struct smtp_ehlo){ 0 };
 	d->reason = reason;
@@ -195,7 +205,7 @@ bool transaction_lost(const struct dialogue *d, const struct dialogue_io *io)
 void say_lost(const struct dialogue *d, const struct dialogue_io *io)
 {
 	char line[512];
-	snprintf(line, sizeof(line), "451 4.4.2 %s %s", d->service->hostname, d->reason);
+	snprintf(line, sizeof(line), "451 4.4.2 %s %s", about(d, io), d->reason);
 	say(io, line);
 }
 
@@ -288,20 +298,48 @@ static void data_end(struct dialogue *d, int fault, const struct dialogue_io *io
 	}
 }
 
-static enum dialogue_want chunk_end(struct dialogue *d, const struct dialogue_io *io)
+/* Far does not know of chunks: but for the last one it is us who answer. */
+static void recast_end(struct dialogue *d, const struct dialogue_io *io)
+{
+	if (!d->body_last) {
+		say(io, "250 2.0.0 Ok");
+		return;
+	}
+	d->recast = false;
+	expect_push(d, EXPECT_EOD);
+}
+
+const char far_refusal[] = "";
+
+static enum dialogue_want chunk_refused(struct dialogue *d, const struct dialogue_io *io)
 {
 	const char *refusal = d->refusal;
-	d->near = d->body_last && !d->refusing ? NEAR_WAITING : d->near_before;
-	if (!d->refusing)
-		return DIALOGUE_READ;
+	bool ours = refusal && refusal != far_refusal;
 	if (!refusal)
 		say_lost(d, io);
+	else if (!ours)
+		buf_append(io->near_out, buf_head(io->held), buf_length(io->held));
 	else if (!d->body_last)
 		say(io, refusal);
 	if (!d->body_last)
 		return DIALOGUE_READ;
 	transaction_abandon(d, io);
-	return refusal ? refuse(d, refusal, io) : DIALOGUE_READ;
+	return ours ? refuse(d, refusal, io) : DIALOGUE_READ;
+}
+
+static enum dialogue_want chunk_end(
+	struct dialogue *d, int fault, const struct dialogue_io *io)
+{
+	if (d->recast && fault != BODY_FINE) {
+		swallow_chunks(d, fault_replies[fault]);
+		far_drop(d, "the message before was refused");
+	}
+	d->near = d->body_last && !d->refusing ? NEAR_WAITING : d->near_before;
+	if (d->refusing)
+		return chunk_refused(d, io);
+	if (d->recast)
+		recast_end(d, io);
+	return DIALOGUE_READ;
 }
 
 enum dialogue_want dialogue_body_end(
@@ -309,7 +347,7 @@ enum dialogue_want dialogue_body_end(
 {
 	d->events++;
 	if (d->near == NEAR_CHUNK)
-		return chunk_end(d, io);
+		return chunk_end(d, fault, io);
 	data_end(d, fault, io);
 	return DIALOGUE_READ;
 }
@@ -376,7 +414,8 @@ enum dialogue_wait dialogue_waiting(const struct dialogue *d)
 	switch (expect_tail(d)) {
 	case EXPECT_NOTHING: return DIALOGUE_WAIT_COMMAND;
 	case EXPECT_GREETING: return DIALOGUE_WAIT_GREETING;
-	case EXPECT_DATA: return DIALOGUE_WAIT_DATA;
+	case EXPECT_DATA:
+	case EXPECT_OWN_DATA: return DIALOGUE_WAIT_DATA;
 	case EXPECT_EOD:
 	case EXPECT_LAST_CHUNK: return DIALOGUE_WAIT_EOD;
 	default: return DIALOGUE_WAIT_REPLY;

@@ -24,9 +24,10 @@
 #include <stdint.h>
 
 enum {
-	DIALOGUE_FIFO = 32,  /* replies outstanding at most; more commands are held */
-	DIALOGUE_HELO = 80,  /* octets kept of a HELO name, its NUL included */
-	DIALOGUE_PATH = 88,  /* octets kept of a path for the log, its NUL included */
+	DIALOGUE_FIFO = 32,   /* replies outstanding at most; more commands are held */
+	DIALOGUE_HELO = 80,   /* octets kept of a HELO name, its NUL included */
+	DIALOGUE_PATH = 88,   /* octets kept of a path for the log, its NUL included */
+	DIALOGUE_ABOUT = 256, /* octets of whom a loss is told of, with the NUL */
 	DIALOGUE_SAID = 160, /* octets kept of what an unfit far has said, with its NUL */
 };
 
@@ -144,6 +145,7 @@ struct dialogue {
 	bool far_clear; /* STARTTLS has failed under `may`: go on without */
 	bool mail;	/* MAIL was passed on or is held, and nothing has ended it */
 	bool utf8, binary, chunked;
+	bool recast; /* far is inside a DATA that is made of near's chunks */
 	bool traced; /* the Received line of this transaction has gone, as a chunk */
 	bool cut;    /* far spoke during the body: nothing more of it is passed on */
 	bool mail_refused; /* by far; synthesised: its reply stands in io->held */
@@ -173,6 +175,12 @@ struct dialogue {
 	struct span asked;	  /* RCPT's domain, or MAIL's, inside the held line */
 };
 
+/* What shell and dialogue tell each other of a far that is not the house's own. */
+struct dialogue_notes {
+	char said[DIALOGUE_SAID];   /* by far, where that made it unfit */
+	char about[DIALOGUE_ABOUT]; /* "bank.example via mx1.bank.example[192.0.2.1]:" */
+};
+
 /* What an event may write to. */
 struct dialogue_io {
 	/* What the shell knows of near; NULL where no Received or XCLIENT can be due. */
@@ -183,8 +191,7 @@ struct dialogue_io {
 	size_t far_behind;  /* octets of far behind the reply of this event */
 	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
 	bool ask_sender;    /* mirrored: the policy is asked about MAIL's domain */
-	char *said; /* takes far's words where they make it unfit (DIALOGUE_SAID), or NULL
-		     */
+	struct dialogue_notes *notes; /* or NULL, where far is of the house */
 };
 
 /*

@@ -30,11 +30,11 @@ static void note_said(const struct smtp_reply *reply, const struct dialogue_io *
 {
 	size_t cursor = 0;
 	struct span text = { "", 0 };
-	if (!io->said)
+	if (!io->notes)
 		return;
 	smtp_reply_line(reply, &cursor, &text);
 	int n = (int)(text.length < DIALOGUE_SAID ? text.length : DIALOGUE_SAID);
-	snprintf(io->said, DIALOGUE_SAID, "%03u %.*s", reply->code, n, text.at);
+	snprintf(io->notes->said, DIALOGUE_SAID, "%03u %.*s", reply->code, n, text.at);
 }
 
 /* Far says what no server may: it is not trusted with anything more. */
@@ -423,6 +423,22 @@ static enum dialogue_want take_own_xclient(
 	return DIALOGUE_READ;
 }
 
+/* Near's first chunk waits for this. A far that says no forgets the recipients, too. */
+static enum dialogue_want take_own_data(
+	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
+{
+	if (!negative(reply)) {
+		write_received(d, io, io->far_out);
+		d->recast = true;
+		return DIALOGUE_READ;
+	}
+	smtp_reply_write(io->held, reply);
+	swallow_chunks(d, far_refusal);
+	buf_puts(io->far_out, "RSET\r\n");
+	expect_push(d, EXPECT_OWN_RSET);
+	return DIALOGUE_READ;
+}
+
 static enum dialogue_want take_own_mail(
 	struct dialogue *d, const struct smtp_reply *reply, const struct dialogue_io *io)
 {
@@ -471,6 +487,7 @@ static const struct answer {
 	[EXPECT_OWN_MAIL] = { take_own_mail, USUAL, false },
 	[EXPECT_OWN_RSET] = { swallow, USUAL, false },
 	[EXPECT_OWN_CHUNK] = { swallow, USUAL, false },
+	[EXPECT_OWN_DATA] = { take_own_data, CLASS_3 | CLASS_4 | CLASS_5, false },
 	[EXPECT_OWN_EOD] = { take_own_eod, USUAL, false },
 };
 static_assert(sizeof(answers) / sizeof(*answers) == EXPECTS, "an answer each");
@@ -502,8 +519,8 @@ static enum dialogue_want far_closes(struct dialogue *d, bool awaited,
  */
 static bool too_early(struct dialogue *d, bool accepts)
 {
-	bool chunk = d->near == NEAR_CHUNK && d->fifo_count <= 1;
-	if (d->near != NEAR_BODY && !chunk)
+	bool chunk = d->near == NEAR_CHUNK && d->fifo_count <= 1 && !d->recast;
+	if (d->near != NEAR_BODY && !chunk && !d->recast)
 		return false;
 	if (!chunk || (accepts && expect_head(d) == EXPECT_LAST_CHUNK))
 		d->cut = d->body_discard = true;

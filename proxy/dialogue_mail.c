@@ -442,6 +442,15 @@ static const char *chunk_fault(const struct dialogue *d, uint64_t octets)
 	return NULL;
 }
 
+/*
+ * We have offered CHUNKING for a far that may lack it. Then its DATA is made of near's
+ * chunks, as lines and not as octets: BODY=BINARYMIME is never offered by ourselves.
+ */
+static bool recasts(const struct dialogue *d)
+{
+	return d->service->synthesised && !(d->far_ehlo.keywords & SMTP_KW(CHUNKING));
+}
+
 /* RFC 3030 §2: our own line is a chunk of its own, whose reply near does not see. */
 static void insert_received(struct dialogue *d, const struct dialogue_io *io)
 {
@@ -467,15 +476,33 @@ static enum dialogue_want begin_chunk(
 	d->body_first = !d->chunked;
 	d->body_last = last;
 	d->body_octets = octets;
-	d->body_discard = d->refusing;
+	d->body_discard = d->refusing || d->cut;
 	d->chunked = true;
 	if (d->refusing)
 		return DIALOGUE_BODY;
 	d->message_octets += octets;
+	if (d->recast)
+		return DIALOGUE_BODY;
 	buf_printf(io->far_out, "BDAT %llu%s\r\n", (unsigned long long)octets,
 		last ? " LAST" : "");
 	expect_push(d, last ? EXPECT_LAST_CHUNK : EXPECT_CHUNK);
 	return DIALOGUE_BODY;
+}
+
+/* The chunk is held until far has said that it takes the message. */
+static enum dialogue_want begin_recast(struct dialogue *d, const struct dialogue_io *io)
+{
+	buf_puts(io->far_out, "DATA\r\n");
+	expect_push(d, EXPECT_OWN_DATA);
+	return DIALOGUE_HOLD;
+}
+
+/* What far has of the message, as lines, can't be unsaid: its leg goes with it. */
+static void refuse_chunks(struct dialogue *d, const char *refusal)
+{
+	if (d->recast)
+		far_drop(d, "the message before was refused");
+	swallow_chunks(d, refusal);
 }
 
 enum dialogue_want near_bdat(
@@ -498,8 +525,10 @@ enum dialogue_want near_bdat(
 		else if (fault && !drained(d))
 			return DIALOGUE_HOLD;
 		else if (fault)
-			swallow_chunks(d, fault);
+			refuse_chunks(d, fault);
 	}
+	if (!d->refusing && recasts(d))
+		return d->recast ? begin_chunk(d, octets, last, io) : begin_recast(d, io);
 	if (!d->refusing && !d->traced)
 		insert_received(d, io);
 	/* Where far lacks PIPELINING, our own chunk must be answered first. */

@@ -198,7 +198,7 @@ static enum dialogue_want near_quit(
 {
 	if (argument.length > 0)
 		return refuse(d, "501 5.5.4 QUIT takes no parameter", io);
-	if (d->far == FAR_UP && d->far_ready)
+	if (d->far == FAR_UP && d->far_ready && !d->recast)
 		buf_puts(io->far_out, "QUIT\r\n");
 	if (d->service->synthesised || d->far != FAR_UP || !d->far_ready)
 		return finish(d, "221 2.0.0 Bye", DIALOGUE_END_QUIT, d->reason, io);

@@ -63,6 +63,7 @@ enum expect {
 	EXPECT_OWN_MAIL,
 	EXPECT_OWN_RSET,
 	EXPECT_OWN_CHUNK, /* the Received line as a chunk of its own */
+	EXPECT_OWN_DATA,  /* in place of near's first chunk */
 	EXPECT_OWN_EOD,	  /* the end of a message that has no recipient */
 	EXPECTS,
 	EXPECT_NOTHING = EXPECTS
@@ -108,6 +109,9 @@ void transaction_clear(struct dialogue *d, const struct dialogue_io *io);
  * `refusal` (NULL: with say_lost()).
  */
 void swallow_chunks(struct dialogue *d, const char *refusal);
+
+/* A refusal: what stands in io->held. */
+extern const char far_refusal[];
 
 /* Forget it at far too, if far knows of one; near does not see the reply. */
 void transaction_abandon(struct dialogue *d, const struct dialogue_io *io);

@@ -54,7 +54,7 @@ struct dialogue_io stream_io(struct stream *s, const struct trace *trace)
 		.far_behind = buf_length(&s->far_in),
 		.tls_busy = s->tls_busy,
 		.ask_sender = s->ask_sender,
-		.said = s->said,
+		.notes = s->notes,
 	};
 }
 
@@ -77,7 +77,9 @@ static void begin_body(struct stream *s)
 	const struct dialogue_service *service = d->service;
 	if (d->body_first)
 		body_begin_data(&s->body, service->reject_bare, service->message_size);
-	if (d->body_chunk)
+	if (d->body_chunk && d->recast)
+		body_begin_recast(&s->body, d->body_octets, d->body_last);
+	else if (d->body_chunk)
 		body_begin_chunk(&s->body, d->body_octets);
 	s->in_body = true;
 }
@@ -97,7 +99,8 @@ static bool body_step(
 		return true;
 	s->in_body = s->near_held = s->far_held = false;
 	s->repaired |= s->body.repaired;
-	s->fault = s->body.fault;
+	/* What is swallowed has been refused for something else already. */
+	s->fault = s->dialogue.refusing ? BODY_FINE : s->body.fault;
 	struct dialogue_io io = stream_io(s, trace);
 	*want = dialogue_body_end(&s->dialogue, s->body.fault, &io);
 	return true;
@@ -180,6 +183,7 @@ static bool near_step(
 	s->skipping =
 		status == SMTP_LINE_LONG && buf_head(&s->near_in)[consumed - 1] != '\n';
 	buf_consume(&s->near_in, consumed);
+	s->far_held = false; /* what far said too early may be of no message any more */
 	return true;
 }
 
