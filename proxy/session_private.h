@@ -31,7 +31,7 @@ enum {
 struct errand {
 	struct route route;
 	double deadline; /* by worker_clock(), for all the tries of one recipient */
-	char said[DIALOGUE_SAID];
+	struct dialogue_notes notes;
 	/* A domain that was refused a moment ago is refused again without a new walk. */
 	char refused[REQUIREMENT_NAME];
 	double refused_until;

@@ -35,7 +35,7 @@ static bool have_errand(struct session *s)
 	if (!s->errand)
 		s->errand = calloc(1, sizeof(*s->errand));
 	if (s->errand)
-		s->stream.said = s->errand->said;
+		s->stream.notes = &s->errand->notes;
 	return s->errand;
 }
 
@@ -136,6 +136,15 @@ static struct facts leg_facts(
 
 /* ---- outbound: each recipient ---- */
 
+/* Whom the dialogue speaks of where something goes wrong later. */
+static void take_note(struct session *s)
+{
+	char host[ROUTE_HOST];
+	const struct route *r = &s->errand->route;
+	snprintf(s->errand->notes.about, sizeof(s->errand->notes.about),
+		"%.100s via %.150s:", r->peer->domain, route_host(r, host));
+}
+
 static void demand(struct session *s)
 {
 	static const uint8_t demands[] = {
@@ -150,7 +159,8 @@ static void demand(struct session *s)
 		fallback_known(&s->worker->fallback, &address, worker_clock()))
 		encryption = ENCRYPTION_NONE;
 	dialogue_demand(&s->stream.dialogue, demands[encryption]);
-	s->errand->said[0] = '\0';
+	s->errand->notes.said[0] = '\0';
+	take_note(s);
 }
 
 /* Whether the leg that is up does for this peer; its route is the peer's then. */
@@ -169,6 +179,7 @@ static bool leg_serves(
 			return false;
 	}
 	set_peer(s, peer);
+	take_note(s);
 	return true;
 }
 
@@ -211,7 +222,7 @@ void session_next_far(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	char host[ROUTE_HOST], what[ROUTE_HOST + 20];
 	snprintf(what, sizeof(what), "cannot use %s", route_host(r, host));
-	bool more = route_failed(r, d->unfit, d->reason, e->said);
+	bool more = route_failed(r, d->unfit, d->reason, e->notes.said);
 	session_log_failure(s, what, r->text);
 	if (more && worker_clock() < e->deadline) {
 		demand(s);
@@ -367,7 +378,8 @@ void session_route_closed(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	bool relay = s->errand && s->errand->route.kind == ROUTE_KIND_RELAY;
 	if (relay && d->unfit[0] != '\0')
-		route_failed(&s->errand->route, d->unfit, d->reason, s->errand->said);
+		route_failed(
+			&s->errand->route, d->unfit, d->reason, s->errand->notes.said);
 }
 
 void session_route_in_clear(struct session *s)

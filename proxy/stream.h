@@ -26,8 +26,8 @@ struct stream {
 	/* Set by the shell: why far will send no more, or NULL; that near will not. */
 	const char *far_end;
 	bool near_end;
-	char *said;		   /* set by the shell: dialogue_io.said, ... */
-	bool tls_busy, ask_sender; /* ... and these */
+	struct dialogue_notes *notes; /* set by the shell: dialogue_io.notes, ... */
+	bool tls_busy, ask_sender;    /* ... and these */
 	bool in_body;
 	bool near_held, far_held; /* the next line or reply waits for another event */
 	bool skipping;		  /* the rest of a line that was too long */
