@@ -142,13 +142,6 @@ static const char *about(const struct dialogue *d, const struct dialogue_io *io)
 	return far ? io->notes->about : d->service->hostname;
 }
 
-/* Of whom we speak: the peer that far is, else ourselves. */
-static const char *about(const struct dialogue *d, const struct dialogue_io *io)
-{
-	bool far = io->notes && io->notes->about[0] != '\0';
-	return far ? io->notes->about : d->service->hostname;
-}
-
 enum dialogue_want hang_up(struct dialogue *d, const char *code, enum dialogue_end end,
 	const char *reason, const struct dialogue_io *io)
 {

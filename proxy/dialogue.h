@@ -28,7 +28,6 @@ enum {
 	DIALOGUE_HELO = 80,   /* octets kept of a HELO name, its NUL included */
 	DIALOGUE_PATH = 88,   /* octets kept of a path for the log, its NUL included */
 	DIALOGUE_ABOUT = 256, /* octets of whom a loss is told of, with the NUL */
-	DIALOGUE_ABOUT = 256, /* octets of whom a loss is told of, with the NUL */
 	DIALOGUE_SAID = 160, /* octets kept of what an unfit far has said, with its NUL */
 };
 
@@ -174,12 +173,6 @@ struct dialogue {
 	const char *reason;	  /* why it ended or will end, or "" */
 	const char *unfit;	  /* NEXT_FAR: the enhanced status code of `reason` */
 	struct span asked;	  /* RCPT's domain, or MAIL's, inside the held line */
-};
-
-/* What shell and dialogue tell each other of a far that is not the house's own. */
-struct dialogue_notes {
-	char said[DIALOGUE_SAID];   /* by far, where that made it unfit */
-	char about[DIALOGUE_ABOUT]; /* "bank.example via mx1.bank.example[192.0.2.1]:" */
 };
 
 /* What shell and dialogue tell each other of a far that is not the house's own. */
