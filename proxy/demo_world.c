@@ -206,6 +206,7 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 	/* What this machine has for its own mail is not for a demo: no name is none. */
 	world->config->policy.directory[0] = '\0';
 	world->config->policy.trust_anchor[0] = '\0';
+	world->config->policy.ca[0] = '\0';
 	return true;
 }
 
