@@ -324,16 +324,28 @@ static uint64_t mix(uint64_t hash, const void *octets, size_t size)
 	return hash;
 }
 
+/* What is demanded, where anything is; hosters' names serve many domains that ask
+ * nothing. */
+static uint64_t mix_demand(uint64_t hash, const struct route *r)
+{
+	const struct peer *peer = r->peer;
+	const uint8_t kind[] = { peer->demand.level, peer->demand.protocols };
+	hash = mix(hash, kind, sizeof(kind));
+	hash = mix(hash, peer->demand.identity, strlen(peer->demand.identity) + 1);
+	if (route_asks(r, peer) == 0)
+		return hash;
+	hash = mix(hash, peer->domain, strlen(peer->domain) + 1);
+	return mix(hash, &peer->generation, sizeof(peer->generation));
+}
+
 uint64_t route_ticket(const struct route *r)
 {
-	uint64_t hash = UINT64_C(14695981039346656037);
 	struct address address = route_address(r);
 	const char *name = route_name(r);
+	uint64_t hash = mix_demand(UINT64_C(14695981039346656037), r);
 	hash = mix(hash, address.octets, sizeof(address.octets));
 	hash = mix(hash, &address.port, sizeof(address.port));
 	hash = mix(hash, name, strlen(name) + 1);
-	hash = mix(hash, r->peer->domain, strlen(r->peer->domain) + 1);
-	hash = mix(hash, &r->peer->generation, sizeof(r->peer->generation));
 	return hash != 0 ? hash : 1;
 }
 

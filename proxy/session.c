@@ -173,7 +173,7 @@ static void last_words_sent(struct session *s)
 	if (leg_bye(&s->near) == LEG_AGAIN)
 		return;
 	bool leaves = s->stream.dialogue.end == DIALOGUE_END_QUIT || s->near.eof;
-	if (leaves || s->near.broken || !s->entered) {
+	if (leaves || s->near.broken || s->refused) {
 		s->over = true;
 		return;
 	}

@@ -121,21 +121,29 @@ void session_obey(struct session *s, enum dialogue_want want)
 		session_far_close(s);
 }
 
+/* Why a client gets no session, as a constant, or NULL. */
+static const char *turned_away(struct session *s)
+{
+	/* A backend's address is one for all its connections, and it is the house's own.
+	 */
+	if (s->service->outbound)
+		return session_route_begin(s);
+	enum limits_verdict verdict = limits_enter(s->worker->limits, &s->client);
+	s->entered = verdict == LIMITS_FINE;
+	if (s->entered)
+		return NULL;
+	return verdict == LIMITS_NO_MEMORY ? "Out of memory"
+					   : "Too many connections from your address";
+}
+
 void session_begin(struct session *s)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
 	s->phase = PHASE_TALK;
-	enum limits_verdict verdict = limits_enter(s->worker->limits, &s->client);
-	s->entered = verdict == LIMITS_FINE;
 	enum dialogue_want want =
 		dialogue_begin(&s->stream.dialogue, &s->service->dialogue, &io);
-	const char *why = NULL;
-	if (verdict != LIMITS_FINE)
-		why = verdict == LIMITS_NO_MEMORY
-			      ? "Out of memory"
-			      : "Too many connections from your address";
-	else if (s->service->outbound)
-		why = session_route_begin(s);
+	const char *why = turned_away(s);
+	s->refused = why != NULL;
 	if (why) {
 		buf_release(&s->stream.near_out); /* whoever is refused is not greeted */
 		session_log_failure(s, "client refused", why);

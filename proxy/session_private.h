@@ -55,6 +55,7 @@ struct session {
 	uint8_t phase, waiting;	   /* enum phase, enum dialogue_wait */
 	uint8_t backend;	   /* index of the one in use or tried */
 	bool entered, handshaking; /* counted so in limits */
+	bool refused;		   /* at the door */
 	bool connecting;	   /* far: connect() under way */
 	bool asking;		   /* the policy process owes an answer */
 	bool near_readable, far_readable;

@@ -359,6 +359,13 @@ static void test_tickets_differ_by_all_that_counts(void **state)
 	assert_true(route_plan(&r, peer, 1));
 	uint64_t ticket = route_ticket(&r);
 	assert_true(ticket != 0 && ticket == route_ticket(&r));
+	/* Who asks nothing of a host shares its sessions with others who do not. */
+	strcpy(peer->domain, "other.example");
+	assert_true(route_ticket(&r) == ticket);
+	strcpy(peer->domain, "bank.example");
+	peer->demand.level = LEVEL_VERIFY;
+	assert_true(route_ticket(&r) != ticket);
+	ticket = route_ticket(&r);
 	peer->generation++;
 	assert_true(route_ticket(&r) != ticket);
 	peer->generation--;
