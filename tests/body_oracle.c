@@ -30,6 +30,34 @@ void oracle_feed(struct framing *f, struct buf_pool *pool, const unsigned char *
 	buf_release(&out);
 }
 
+void oracle_recast(struct framing *f, struct buf_pool *pool, const unsigned char *octets,
+	size_t n, const unsigned char *chunks, size_t count, size_t piece)
+{
+	size_t fed = 0, left = n;
+	struct buf in, out;
+
+	buf_init(&in, pool);
+	buf_init(&out, pool);
+	buf_init(&f->out, pool);
+	for (size_t i = 0; i <= count; i++) {
+		size_t chunk = i < count && chunks[i] < left ? chunks[i] : left;
+
+		left -= chunk;
+		body_begin_recast(&f->body, chunk, i == count);
+		while (!body_feed(&f->body, &in, &out) && fed < n) {
+			size_t more = piece > 0 && piece < n - fed ? piece : n - fed;
+
+			buf_append(&in, octets + fed, more);
+			fed += more;
+		}
+	}
+	buf_move(&f->out, &out, buf_length(&out));
+	f->taken = fed - buf_length(&in);
+	f->ended = f->body.left == 0;
+	buf_release(&in);
+	buf_release(&out);
+}
+
 /* ---- receivers, strict and lenient ---- */
 
 enum {
@@ -140,15 +168,19 @@ static bool has_bare(const unsigned char *text, size_t n)
 	return false;
 }
 
-/* The message in n octets without its end of data: unstuffed, line ends repaired. */
-static size_t content(const unsigned char *text, size_t n, unsigned char *message)
+/*
+ * The message in n octets without its end of data: unstuffed where it is `stuffed`, line
+ * ends repaired.
+ */
+static size_t content(
+	const unsigned char *text, size_t n, bool stuffed, unsigned char *message)
 {
 	size_t length = 0;
 
 	for (size_t i = 0; i < n;) {
 		size_t crs = 0;
 
-		if (text[i] == '.' && at_line_start(text, i)) {
+		if (stuffed && text[i] == '.' && at_line_start(text, i)) {
 			i++;
 			continue;
 		}
@@ -180,25 +212,36 @@ static size_t stuffing(const unsigned char *text, size_t n)
 	return count;
 }
 
+/* Whether what came (`stuffed` or not) is what goes, which is stuffed and ends in CRLF.
+ */
 static bool same_content(
-	const unsigned char *a, size_t n, const unsigned char *b, size_t m)
+	const unsigned char *a, size_t n, bool stuffed, const unsigned char *b, size_t m)
 {
-	unsigned char *messages = malloc(2 * (n + m) + 1);
-	size_t length = messages != NULL ? content(a, n, messages) : 0;
-	bool same = messages != NULL && content(b, m, messages + length) == length &&
-		    memcmp(messages, messages + length, length) == 0;
+	unsigned char *came = malloc(2 * n + 2), *goes = malloc(2 * m + 1);
+	bool same = false;
 
-	free(messages);
+	if (came != NULL && goes != NULL) {
+		size_t length = content(a, n, stuffed, came);
+
+		if (length > 0 && came[length - 1] != '\n') {
+			came[length++] = '\r';
+			came[length++] = '\n';
+		}
+		same = content(b, m, true, goes) == length &&
+		       memcmp(came, goes, length) == 0;
+	}
+	free(came);
+	free(goes);
 	return same;
 }
 
 /* ---- verdicts ---- */
 
-static const char *complain_of_fault(const struct framing *f, const unsigned char *octets)
+static const char *complain_of_fault(
+	const struct framing *f, const unsigned char *octets, bool bare)
 {
 	const struct body *b = &f->body;
 	bool nul = memchr(octets, '\0', f->taken) != NULL;
-	bool bare = has_bare(octets, f->taken);
 
 	if (b->fault == BODY_NUL && !nul)
 		return "refused for a NUL that is not there";
@@ -218,6 +261,20 @@ static const char *complain_of_fault(const struct framing *f, const unsigned cha
 	return b->repaired && !bare ? "said to be repaired without cause" : NULL;
 }
 
+static const char *complain_of_output(
+	const struct framing *f, const unsigned char *out, bool whole)
+{
+	const char *complaint;
+
+	if (f->out.failed)
+		return "out of memory";
+	if (f->body.discard && buf_length(&f->out) > 0)
+		return "not discarded";
+	complaint = complain_of_octets(out, buf_length(&f->out));
+	return complaint != NULL ? complaint
+				 : complain_of_ends(out, buf_length(&f->out), whole);
+}
+
 const char *oracle_complaint(
 	const struct framing *f, const unsigned char *octets, size_t n)
 {
@@ -226,24 +283,37 @@ const char *oracle_complaint(
 	bool whole = end != 0 && f->body.fault == BODY_FINE && !f->body.discard;
 	const char *complaint;
 
-	if (f->out.failed)
-		return "out of memory";
 	if (f->ended != (end != 0) || f->taken != (end != 0 ? end : n))
 		return "the end of data is not CRLF.CRLF";
-	if (f->body.discard && buf_length(&f->out) > 0)
-		return "not discarded";
-	complaint = complain_of_octets(out, buf_length(&f->out));
+	complaint = complain_of_output(f, out, whole);
 	if (complaint == NULL)
-		complaint = complain_of_ends(out, buf_length(&f->out), whole);
-	if (complaint == NULL)
-		complaint = complain_of_fault(f, octets);
+		complaint = complain_of_fault(f, octets, has_bare(octets, f->taken));
 	if (complaint != NULL || end == 0)
 		return complaint;
 	if (f->body.octets != end - 3 - stuffing(octets, end - 3))
 		return "octets counted wrongly";
-	if (whole && !same_content(octets, end - 3, out, buf_length(&f->out) - 3))
+	if (whole && !same_content(octets, end - 3, true, out, buf_length(&f->out) - 3))
 		return "the message is another";
 	return NULL;
+}
+
+const char *oracle_recast_complaint(
+	const struct framing *f, const unsigned char *octets, size_t n)
+{
+	const unsigned char *out = buf_length(&f->out) > 0 ? buf_head(&f->out) : octets;
+	bool whole = f->body.fault == BODY_FINE && !f->body.discard;
+	bool bare = has_bare(octets, n) || (n > 0 && octets[n - 1] == '\r');
+	const char *complaint;
+
+	if (!f->ended || f->taken != n || f->body.octets != n)
+		return "chunks end elsewhere";
+	complaint = complain_of_output(f, out, whole);
+	if (complaint == NULL)
+		complaint = complain_of_fault(f, octets, bare);
+	if (complaint == NULL && whole &&
+		!same_content(octets, n, false, out, buf_length(&f->out) - 3))
+		complaint = "the message is another";
+	return complaint;
 }
 
 const char *oracle_difference(const struct framing *f, const struct framing *g)

@@ -24,8 +24,19 @@ struct framing {
 void oracle_feed(struct framing *f, struct buf_pool *pool, const unsigned char *octets,
 	size_t n, const unsigned char *cuts, size_t count);
 
+/*
+ * The same for a message in count + 1 chunks that become DATA, of chunks[0] octets and so
+ * on; the last one has what is left. They come in pieces of `piece` octets; 0: as one.
+ */
+void oracle_recast(struct framing *f, struct buf_pool *pool, const unsigned char *octets,
+	size_t n, const unsigned char *chunks, size_t count, size_t piece);
+
 /* What is wrong with how these octets of DATA were framed; NULL when all is well. */
 const char *oracle_complaint(
+	const struct framing *f, const unsigned char *octets, size_t n);
+
+/* What is wrong with the DATA that came of a message in chunks; NULL likewise. */
+const char *oracle_recast_complaint(
 	const struct framing *f, const unsigned char *octets, size_t n);
 
 /* What differs between two framings of the same octets; NULL for nothing that matters. */

@@ -6,7 +6,7 @@
  * input was cut, and tests/body_oracle.c has nothing to complain of.
  *
  * An input is an octet of flags, one with the number of cuts (and the limit), the cuts,
- * and the body.
+ * and the body. The cuts are where pieces end, or the chunks that are to become DATA.
  */
 
 #include "body_oracle.h"
@@ -23,6 +23,7 @@ enum {
 	CHUNK = 4,
 	LIMIT = 8,
 	LIMIT_LOW = 16,
+	RECAST = 32, /* the cuts are the sizes of chunks; no limit */
 };
 
 static const unsigned char by_octets[] = { 0 };
@@ -47,6 +48,12 @@ static void feed(struct framing *f, struct buf_pool *pool, const struct input *i
 	body_begin_data(
 		&f->body, input->flags & REJECT, input->flags & LIMIT ? input->limit : 0);
 	f->body.discard = input->flags & DISCARD;
+	if (input->flags & RECAST) {
+		f->body.max_octets = 0;
+		oracle_recast(f, pool, input->octets, input->n, input->cuts,
+			cuts == NULL ? 0 : input->count, cuts == by_octets);
+		return;
+	}
 	if (input->flags & CHUNK)
 		body_begin_chunk(&f->body, input->limit * 3);
 	oracle_feed(f, pool, input->octets, input->n, cuts, count);
@@ -72,6 +79,15 @@ static const char *chunk_complaint(const struct framing *f, const struct input *
 	return NULL;
 }
 
+static const char *complaint(const struct framing *f, const struct input *input)
+{
+	if (input->flags & RECAST)
+		return oracle_recast_complaint(f, input->octets, input->n);
+	if (input->flags & CHUNK)
+		return chunk_complaint(f, input);
+	return oracle_complaint(f, input->octets, input->n);
+}
+
 static void check(struct buf_pool *pool, const struct input *input)
 {
 	struct framing whole, pieces, octets;
@@ -79,13 +95,9 @@ static void check(struct buf_pool *pool, const struct input *input)
 	feed(&whole, pool, input, NULL, 0);
 	feed(&pieces, pool, input, input->cuts, input->count);
 	feed(&octets, pool, input, by_octets, 1);
-	if (input->flags & CHUNK) {
-		must_not(chunk_complaint(&whole, input));
-	} else {
-		must_not(oracle_complaint(&whole, input->octets, input->n));
-		must_not(oracle_complaint(&pieces, input->octets, input->n));
-		must_not(oracle_complaint(&octets, input->octets, input->n));
-	}
+	must_not(complaint(&whole, input));
+	must_not(complaint(&pieces, input));
+	must_not(complaint(&octets, input));
 	must_not(oracle_difference(&whole, &pieces));
 	must_not(oracle_difference(&whole, &octets));
 	buf_release(&whole.out);
