@@ -28,6 +28,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "namespaces: needs to make network namespaces")
     config.addinivalue_line("markers", "heavy: moves much, takes seconds")
     config.addinivalue_line("filterwarnings", "ignore:SHA1 signatures")
+    config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
     _not_isolated = net.isolate()
 
 

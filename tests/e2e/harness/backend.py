@@ -76,6 +76,8 @@ class Backend:
         self.close()
 
     def close(self):
+        if self._closing:
+            return
         self._closing = True
         self.listener.sock.settimeout(0)
         try:

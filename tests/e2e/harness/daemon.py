@@ -165,6 +165,16 @@ class Sealpost:
                     return pid
         return None
 
+    @contextlib.contextmanager
+    def policy_process_stopped(self):
+        """It is there and does nothing."""
+        pid = until(lambda: self.policy_process, "there is a policy process")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     @property
     def slack(self):
         """Octets that a sanitizer may add to what a test allows: it keeps what was freed."""
@@ -221,6 +231,12 @@ class Sealpost:
                 if deadline.over():
                     raise AssertionError("not in the log:\n" + "\n".join(self.lines[-40:]))
                 self._changed.wait(deadline.left())
+
+    def reload(self):
+        """SIGHUP, until changed policy files are in force; for a daemon that has been asked."""
+        before = len(self.lines)
+        self.process.send_signal(signal.SIGHUP)
+        self.logged(lambda r: "policy files read again" in r["message"], before)
 
     def session_end(self, after=0, **pairs):
         """Waits for the line at a session's end whose pairs are these."""

@@ -52,61 +52,39 @@ class TappedWire(Wire):
             if not self.fill(Deadline(3600)):
                 raise Ended(f"{self.name}: closed")
 
-    def fill(self, deadline):
+    def read(self, deadline):
         if self.tls is None:
-            before = len(self.received)
-            more = super().fill(deadline)
-            self.raw += self.received[before:]
-            return more
+            return self._raw_read(deadline)
         while True:
             try:
                 octets = self.tls.read(1 << 18)
             except ssl.SSLWantReadError:
-                if not self._pull(deadline):
-                    return False
-                continue
+                octets = self._raw_read(deadline)
+                if octets:
+                    self._in.write(octets)
+                    continue
             except ssl.SSLError:
                 octets = b""
             self._push(deadline)
-            if not octets:
-                self.ended = True
-                return False
-            self.received += octets
-            self.unread += octets
-            return True
+            return octets
 
-    def _pull(self, deadline):
-        """Raw octets into the TLS layer; they do not count as received yet."""
-        received, unread = self.received, self.unread
-        self.received, self.unread = bytearray(), bytearray()
-        try:
-            more = super().fill(deadline)
-            self.raw += self.received
-            self._in.write(bytes(self.received))
-        finally:
-            self.received, self.unread = received, unread
-        return more
+    def _raw_read(self, deadline):
+        octets = super().read(deadline)
+        self.raw += octets
+        return octets
 
     def _push(self, deadline):
         if self._out.pending:
-            self._raw_send(self._out.read(), deadline)
+            for _ in super().transmit(memoryview(self._out.read()), deadline):
+                pass
 
-    def _raw_send(self, octets, deadline):
-        sent = self.sent
-        self.sent = bytearray()
-        try:
-            super().send(octets, deadline.left())
-        finally:
-            self.sent = sent
-
-    def send(self, octets, seconds=None):
+    def transmit(self, view, deadline):
         if self.tls is None:
-            return super().send(octets, seconds)
-        if isinstance(octets, str):
-            octets = octets.encode("latin-1")
-        self.tls.write(octets)
-        self.sent += octets
-        return self._push(Deadline(seconds))
+            yield from super().transmit(view, deadline)
+        elif view:
+            self.tls.write(view)
+            self._push(deadline)
+            yield len(view)
 
     def accept_tls(self, context):
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -119,8 +97,10 @@ class TappedWire(Wire):
                 self.tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._push(deadline)
-                if not self._pull(deadline):
+                octets = self._raw_read(deadline)
+                if not octets:
                     raise Ended(f"{self.name}: closed in the handshake") from None
+                self._in.write(octets)
                 continue
             finally:
                 with contextlib.suppress(OSError):
@@ -217,7 +197,7 @@ class Destination(Backend):
             return True
         elif action != CLOSE:
             self.say(wire, action)
-            if not action.startswith(("421", "554")):
+            if not action.startswith("421") and phase != "greeting":
                 return True
         wire.finish()
         wire.rest(60)

@@ -43,16 +43,21 @@ class Wire:
     def send(self, octets, seconds=None):
         if isinstance(octets, str):
             octets = octets.encode("latin-1")
-        deadline = Deadline(seconds)
         view = memoryview(octets)
+        for n in self.transmit(view, Deadline(seconds)):
+            self.sent += view[:n]
+            view = view[n:]
+
+    def transmit(self, view, deadline):
+        """Writes to the socket; yields how many octets went each time."""
         while view:
             self.sock.settimeout(max(deadline.left(), 0.001))
             try:
                 n = self.sock.send(view[:1 << 20])
             except TimeoutError:
                 raise Silence(f"{self.name}: does not read") from None
-            self.sent += view[:n]
             view = view[n:]
+            yield n
 
     def command(self, text, code=None, seconds=None):
         """Sends a line and returns its reply."""
@@ -78,25 +83,27 @@ class Wire:
 
     def fill(self, deadline):
         """Waits for more; False at the end of the connection."""
-        if self.ended:
-            return False
-        if deadline.over():
-            raise Silence(f"{self.name}: nothing came; unread {bytes(self.unread[-200:])!r}")
-        self.sock.settimeout(max(deadline.left(), 0.001))
-        try:
-            octets = self.sock.recv(1 << 18)
-        except TimeoutError:
-            unread = bytes(self.unread[-200:])
-            raise Silence(f"{self.name}: nothing came; unread {unread!r}") from None
-        except (ConnectionError, ssl.SSLError) as e:
-            self.was_reset = isinstance(e, ConnectionError)
-            octets = b""
+        octets = b"" if self.ended else self.read(deadline)
         if not octets:
             self.ended = True
             return False
         self.received += octets
         self.unread += octets
         return True
+
+    def read(self, deadline):
+        """What the socket has next; nothing at its end."""
+        if deadline.over():
+            raise Silence(f"{self.name}: nothing came; unread {bytes(self.unread[-200:])!r}")
+        self.sock.settimeout(max(deadline.left(), 0.001))
+        try:
+            return self.sock.recv(1 << 18)
+        except TimeoutError:
+            unread = bytes(self.unread[-200:])
+            raise Silence(f"{self.name}: nothing came; unread {unread!r}") from None
+        except (ConnectionError, ssl.SSLError) as e:
+            self.was_reset = isinstance(e, ConnectionError)
+            return b""
 
     def take(self, n):
         octets = bytes(self.unread[:n])
