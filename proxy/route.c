@@ -365,6 +365,8 @@ bool route_failed(struct route *r, const char *code, const char *reason, const c
 		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_FINGERPRINT;
 	if (r->at + 1u >= r->count || (r->kind == ROUTE_KIND_INTERCEPT && !renamed))
 		return false;
+	if (r->kind == ROUTE_KIND_INTERCEPT)
+		route_refusal(r);
 	r->at++;
 	r->verdict = ROUTE_NOT_JUDGED;
 	r->chain = CHAIN_NOT_ASKED;
@@ -376,6 +378,9 @@ const char *route_refusal(struct route *r)
 {
 	char host[ROUTE_HOST] = "", text[sizeof(r->reply)];
 	const struct peer *peer = r->peer;
+	/* An address that failed under its own name did not fail under another's. */
+	if (r->kind == ROUTE_KIND_INTERCEPT && r->at > 0)
+		return r->reply;
 	if (r->count > 0)
 		route_host(r, host);
 	const char *status = r->status[0] != '\0' ? r->status : "4.4.4";

@@ -202,6 +202,9 @@ static void test_interception_tries_one_more_name(void **state)
 	assert_try(&r, "mx2.bank.example", 99);
 	assert_int_equal(route_judge(&r, &facts), VERDICT_NAME);
 	assert_false(route_failed(&r, verdict_code(VERDICT_NAME), r.text, ""));
+	assert_begins(route_refusal(&r),
+		"421 4.7.5 bank.example via mx1.bank.example[192.0.2.99]: certificate of "
+		"mx1.bank.example ");
 	/* A chain that is right for any of the domain's hosts is right. */
 	add_host(peer, "mx3.bank.example", 30, 30, 1);
 	assert_true(route_plan(&r, peer, 1));
