@@ -252,12 +252,16 @@ enum dialogue_want dialogue_near_tls(struct dialogue *d, const struct dialogue_i
 	d->esmtp = d->authenticated = false;
 	d->near_keywords = 0;
 	d->helo[0] = d->from[0] = d->to[0] = '\0';
+	/* What far was told for a client that TLS has made another: it goes with its leg.
+	 */
+	if (d->service->synthesised && dialogue_needs_far(d) && d->far != FAR_WAITING)
+		far_drop(d, "");
 	if (d->far != FAR_NONE) {
 		d->near = NEAR_GREETED;
 		transaction_abandon(d, io);
 		return DIALOGUE_READ;
 	}
-	if (d->service->synthesised && !d->service->early) {
+	if (d->service->synthesised) {
 		d->near = NEAR_GREETED;
 		if (d->service->near_tls == DIALOGUE_NEAR_IMPLICIT)
 			greet(d, io);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	DETAIL = 200, /* octets of a reason that a reply has room for */
@@ -187,14 +188,30 @@ static void plan_walk(struct route *r, const uint8_t *order, unsigned count)
 	}
 }
 
-/* One address; whose names it may bear: those that DNS gives it come first. */
+void route_greeted(struct route *r, const char *said, size_t length)
+{
+	size_t start = 4, end = start; /* behind "220 " or "220-" */
+	while (end < length && said[end] > ' ' && end - start < REQUIREMENT_NAME - 1)
+		end++;
+	int n = end > start ? (int)(end - start) : 0;
+	snprintf(r->greeted, sizeof(r->greeted), "%.*s", n, n > 0 ? said + start : "");
+}
+
+/* How likely it is that an intercepted host bears this candidate's name: 0 is first. */
+static unsigned rank(const struct route *r, const struct candidate *c)
+{
+	if (has_address(c, &r->destination))
+		return 0;
+	return strcasecmp(c->name, r->greeted) == 0 ? 1 : 2;
+}
+
+/* One address; whose names it may bear. */
 static void plan_intercept(struct route *r, const uint8_t *order, unsigned count)
 {
-	for (unsigned pass = 0; pass < 2; pass++)
+	for (unsigned pass = 0; pass < 3; pass++)
 		for (unsigned i = 0; i < count; i++) {
 			const struct candidate *c = &r->peer->candidates[order[i]];
-			bool here = has_address(c, &r->destination);
-			if (here == (pass == 0) && believed(r, c))
+			if (rank(r, c) == pass && believed(r, c))
 				add(r, order[i], 0);
 		}
 	if (r->count == 0 && believed(r, NULL))

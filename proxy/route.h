@@ -67,6 +67,13 @@ const char *route_refuses(struct route *r, const struct peer *peer);
  */
 bool route_plan(struct route *r, struct peer *peer, uint32_t random);
 
+/*
+ * What an intercepted host has said before it was asked anything: the name in its
+ * greeting tells which of the domain's hosts it may be, where DNS does not. For
+ * route_plan().
+ */
+void route_greeted(struct route *r, const char *said, size_t length);
+
 /* The try in hand. The SNI is "" for none. */
 struct address route_address(const struct route *r);
 const char *route_name(const struct route *r);

@@ -204,6 +204,9 @@ static void decide_outbound(struct session *s, struct peer *peer)
 		return;
 	}
 	set_peer(s, peer);
+	const struct buf *said = &s->stream.far_in;
+	if (dialogue_far_waits(d))
+		route_greeted(r, (const char *)buf_head(said), buf_length(said));
 	s->worker->random = s->worker->random * 1664525u + 1013904223u;
 	s->errand->deadline = worker_clock() + s->worker->config->limits.rcpt_budget;
 	if (!route_plan(r, peer, s->worker->random)) {

@@ -213,6 +213,29 @@ static void test_interception_tries_one_more_name(void **state)
 	peer_free(peer);
 }
 
+static void test_interception_goes_by_the_greeting(void **state)
+{
+	static const char said[] = "220 MX2.bank.example ESMTP\r\n";
+	struct route r = intercepted(99);
+	struct peer *peer = peer_new("bank.example", LEVEL_MAY);
+	(void)state;
+	add_host(peer, "mx1.bank.example", 10, 10, 1);
+	add_host(peer, "mx2.bank.example", 20, 20, 1);
+	route_greeted(&r, said, strlen(said));
+	assert_true(route_plan(&r, peer, 1));
+	assert_try(&r, "mx2.bank.example", 99);
+	for (size_t length = 0; length < 8; length++) {
+		route_greeted(&r, said, length); /* cut short it names nobody */
+		assert_true(route_plan(&r, peer, 1));
+		assert_try(&r, "mx1.bank.example", 99);
+	}
+	r.destination.octets[3] = 10; /* what DNS says counts for more */
+	route_greeted(&r, said, strlen(said));
+	assert_true(route_plan(&r, peer, 1));
+	assert_try(&r, "mx1.bank.example", 10);
+	peer_free(peer);
+}
+
 static void test_interception_without_dns(void **state)
 {
 	struct route r = intercepted(99);
@@ -401,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_an_unbelieved_host_is_not_called),
 		cmocka_unit_test(test_interception_names_the_host_reached),
 		cmocka_unit_test(test_interception_tries_one_more_name),
+		cmocka_unit_test(test_interception_goes_by_the_greeting),
 		cmocka_unit_test(test_interception_without_dns),
 		cmocka_unit_test(test_answers_that_refuse),
 		cmocka_unit_test(test_foreign_octets_are_made_printable),
