@@ -35,7 +35,8 @@ enum {
 struct route {
 	uint8_t kind; /* enum route_kind */
 	in_port_t port;
-	struct address destination; /* intercepted: where all legs go */
+	struct address destination;	/* intercepted: where all legs go */
+	char greeted[REQUIREMENT_NAME]; /* the name that it has greeted by, or "" */
 	struct peer *peer; /* about the domain in hand, or NULL; counted by the shell */
 	uint8_t count, at; /* tries planned; the one in use */
 	struct {
