@@ -497,14 +497,6 @@ static enum dialogue_want begin_recast(struct dialogue *d, const struct dialogue
 	return DIALOGUE_HOLD;
 }
 
-/* What far has of the message, as lines, can't be unsaid: its leg goes with it. */
-static void refuse_chunks(struct dialogue *d, const char *refusal)
-{
-	if (d->recast)
-		far_drop(d, "the message before was refused");
-	swallow_chunks(d, refusal);
-}
-
 enum dialogue_want near_bdat(
 	struct dialogue *d, struct span argument, const struct dialogue_io *io)
 {
@@ -525,7 +517,7 @@ enum dialogue_want near_bdat(
 		else if (fault && !drained(d))
 			return DIALOGUE_HOLD;
 		else if (fault)
-			refuse_chunks(d, fault);
+			swallow_chunks(d, fault);
 	}
 	if (!d->refusing && recasts(d))
 		return d->recast ? begin_chunk(d, octets, last, io) : begin_recast(d, io);

@@ -77,6 +77,7 @@ static void begin_body(struct stream *s)
 	const struct dialogue_service *service = d->service;
 	if (d->body_first)
 		body_begin_data(&s->body, service->reject_bare, service->message_size);
+	s->fault_known = s->body.fault != BODY_FINE;
 	if (d->body_chunk && d->recast)
 		body_begin_recast(&s->body, d->body_octets, d->body_last);
 	else if (d->body_chunk)
@@ -99,8 +100,8 @@ static bool body_step(
 		return true;
 	s->in_body = s->near_held = s->far_held = false;
 	s->repaired |= s->body.repaired;
-	/* What is swallowed has been refused for something else already. */
-	s->fault = s->dialogue.refusing ? BODY_FINE : s->body.fault;
+	if (!s->fault_known)
+		s->fault = s->body.fault;
 	struct dialogue_io io = stream_io(s, trace);
 	*want = dialogue_body_end(&s->dialogue, s->body.fault, &io);
 	return true;

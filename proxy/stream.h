@@ -33,6 +33,7 @@ struct stream {
 	bool skipping;		  /* the rest of a line that was too long */
 	bool repaired;		  /* some body had a bare CR or LF */
 	bool verdict_lost;	  /* far went without its answer to a whole message */
+	bool fault_known;	  /* the body's: an earlier chunk had it */
 	uint8_t fault;		  /* enum body_fault of the last body that ended */
 	uint64_t octets;	  /* of bodies, all transactions */
 };

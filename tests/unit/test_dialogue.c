@@ -122,6 +122,28 @@ static void test_waits(void **state)
 	assert_int_equal(d->transactions, 1);
 }
 
+/* The shell logs a fault when it sees one: once a message, however many chunks follow. */
+static void test_fault_of_chunks(void **state)
+{
+	struct stage *stage = *state;
+	struct dialogue_service limited = service;
+
+	limited.message_size = 10;
+	stage->stream.dialogue.service = &limited;
+	greet(stage);
+	near_says(stage, "MAIL FROM:<a@near>\r\n");
+	far_says(stage, "250 ok\r\n");
+	near_says(stage, "RCPT TO:<b@far>\r\n");
+	far_says(stage, "250 ok\r\n");
+	near_says(stage, "BDAT 11\r\nhello worldBDAT 4\r\nQUIT");
+	assert_told(stage, "552 5.3.4 ");
+	assert_int_equal(stage->stream.fault, BODY_TOO_LONG);
+	stage->stream.fault = BODY_FINE;
+	near_says(stage, "BDAT 4 LAST\r\nQUIT");
+	assert_told(stage, "552 5.3.4 ");
+	assert_int_equal(stage->stream.fault, BODY_FINE);
+}
+
 /* A message that far refused before its end was not passed on whole: no verdict is due.
  */
 static void test_no_verdict_on_half_a_message(void **state)
@@ -312,6 +334,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_waits),
+		TEST(test_fault_of_chunks),
 		TEST(test_no_verdict_on_half_a_message),
 		TEST(test_acceptance_that_crosses_the_end),
 		TEST(test_nothing_survives_starttls),
