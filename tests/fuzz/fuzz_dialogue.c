@@ -4,17 +4,21 @@
 /*
  * A client and a server that do what the input says, around one whole stream. The client
  * (near) obeys the RFCs or, in rude mode, says anything; the server (far) does as it
- *likes. Both keep their own books, and whatever happens these must agree:
+ * likes. Both keep their own books, and whatever happens these must agree:
  *
  *	each command of a client that obeys is answered once, and in order;
  *	a 2xx to a message says that the server gave one to that message, whole;
- *	the server reads only commands that we know, never the octets of a chunk as one;
- *	what was said before STARTTLS is forgotten behind it, and nothing is read in
- *between; no command is left lying, no buffer grows, no memory is lost.
+ *	the server reads only commands that we know, never the octets of a chunk as one,
+ *	and gets chunks only where it has offered to take them;
+ *	the server sees no more ends of messages than the client has said;
+ *	what was said before STARTTLS is forgotten behind it, and nothing is read
+ *	in between;
+ *	no command is left lying, no buffer grows, no memory is lost.
  */
 
+#include "dialogue_play.h"
+
 #include "dialogue_private.h"
-#include "stage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,21 +26,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Not assert(): it must hold in every build. */
-#define must(condition) ((condition) ? (void)0 : fail(#condition, __LINE__))
+enum {
+	QUEUES_MOST = 256 * 1024, /* octets that any buffer may ever hold */
+};
 
-static void fail(const char *condition, int line)
+void must_fail(const char *condition, const char *file, int line)
 {
-	fprintf(stderr, "fuzz_dialogue.c:%d: not so: %s\n", line, condition);
+	fprintf(stderr, "%s:%d: not so: %s\n", file, line, condition);
 	abort();
 }
 
-struct input {
-	const uint8_t *at;
-	size_t left;
-};
-
-static unsigned take(struct input *in)
+unsigned take(struct input *in)
 {
 	if (in->left == 0)
 		return 0;
@@ -44,175 +44,10 @@ static unsigned take(struct input *in)
 	return *in->at++;
 }
 
-/* ---- the books of both ---- */
-
-enum kind { COMMAND, GREETING, HELLO, DATA, END, CHUNK, LAST, STARTTLS, AUTH, QUIT };
-
-enum {
-	QUEUE = 4096,
-	QUEUES_MOST = 256 * 1024, /* octets that any buffer may ever hold */
-};
-
-/* What awaits an answer. */
-struct queue {
-	uint8_t kind[QUEUE];
-	unsigned start, end;
-};
-
-static void push(struct queue *q, enum kind kind)
+void push(struct queue *q, enum kind kind)
 {
 	q->kind[q->end++ % QUEUE] = kind;
 	must(q->end - q->start <= QUEUE);
-}
-
-static bool empty(const struct queue *q)
-{
-	return q->start == q->end;
-}
-
-struct client {
-	struct queue asked;
-	bool rude;	 /* anything may have been sent: no books are kept */
-	bool waits;	 /* until all is answered: it must come last in a group */
-	bool body, auth; /* the next octets are those of a message, of a response */
-	bool closing;	 /* was told 421 */
-	unsigned accepted;
-};
-
-struct server {
-	struct queue asked;
-	unsigned leg;
-	uint64_t chunk, chunk_at; /* octets to come, and that came */
-	bool ours;		  /* a chunk of the Received line */
-	bool body, auth;
-	size_t body_line; /* octets of the line under way, 3 at most, and ... */
-	char body_head[3];
-	bool confused; /* spoke unasked or in halves: who knows what was taken for what */
-	unsigned accepted;
-};
-
-struct play {
-	struct stage stage;
-	struct dialogue_service service;
-	struct input in;
-	struct client client;
-	struct server server;
-};
-
-/* A verb that nobody knows: it stands in messages, and must be seen nowhere else. */
-static const char magic[] = "XMAGIC\r\n";
-enum { MAGIC = sizeof magic - 1 };
-
-/* ---- the server reads ---- */
-
-static bool begins(const char *line, size_t n, const char *with)
-{
-	return n >= strlen(with) && memcmp(line, with, strlen(with)) == 0;
-}
-
-static void server_chunk(struct server *s, const char *line, size_t n)
-{
-	struct span argument = { line + 5, n - 5 };
-	bool last;
-	must(smtp_bdat(argument, &s->chunk, &last));
-	s->chunk_at = 0;
-	push(&s->asked, last ? LAST : CHUNK);
-}
-
-static enum kind kind_of(const char *line, size_t n)
-{
-	static const struct {
-		const char *word;
-		enum kind kind;
-	} kinds[] = { { "EHLO ", HELLO }, { "HELO ", HELLO }, { "AUTH ", AUTH },
-		{ "DATA", DATA }, { "QUIT", QUIT }, { "STARTTLS", STARTTLS } };
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		const char *word = kinds[i].word;
-		bool whole = n == strlen(word) || word[strlen(word) - 1] == ' ';
-		if (whole && begins(line, n, word))
-			return kinds[i].kind;
-	}
-	return COMMAND;
-}
-
-static void server_command(struct server *s, const char *line, size_t n)
-{
-	static const char *const others[] = { "MAIL FROM:<", "RCPT TO:<", "RSET", "NOOP",
-		"XCLIENT " };
-	enum kind kind = s->auth ? AUTH : kind_of(line, n);
-	bool known = kind != COMMAND;
-	if (!s->auth && begins(line, n, "BDAT ")) {
-		server_chunk(s, line, n);
-		return;
-	}
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		known |= begins(line, n, others[i]);
-	must(known || s->confused);
-	s->auth = false;
-	push(&s->asked, kind);
-}
-
-/* Octets of a chunk are those that the client has sent, or those of our Received line. */
-static size_t server_chunk_octets(struct server *s, bool rude, const char *at, size_t n)
-{
-	size_t most = n < s->chunk ? n : (size_t)s->chunk;
-	for (size_t i = 0; i < most; i++, s->chunk_at++) {
-		if (s->chunk_at == 0)
-			s->ours = at[i] == 'R';
-		must(s->ours || rude || at[i] == magic[s->chunk_at % MAGIC]);
-	}
-	s->chunk -= most;
-	return most;
-}
-
-/* The message of a DATA ends with CRLF.CRLF, and holds no other CR, LF or NUL. */
-static size_t server_body_octets(struct server *s, const char *at, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		must(at[i] != '\0');
-		must((at[i] == '\n') == (s->body_line > 0 && s->body_head[2] == '\r'));
-		s->body_head[2] = at[i];
-		if (s->body_line < 2)
-			s->body_head[s->body_line] = at[i];
-		s->body_line++;
-		if (at[i] != '\n')
-			continue;
-		bool dot = s->body_line == 3 && s->body_head[0] == '.';
-		s->body_line = 0;
-		if (dot) {
-			s->body = false;
-			push(&s->asked, END);
-			return i + 1;
-		}
-	}
-	return n;
-}
-
-static void server_reads(struct play *p)
-{
-	struct server *s = &p->server;
-	struct octets *got = &p->stage.far.got;
-	size_t n = 1;
-	if (s->leg != p->stage.far_legs) {
-		*s = (struct server){ .leg = p->stage.far_legs,
-			.confused = s->confused,
-			.accepted = s->accepted };
-		push(&s->asked, GREETING);
-	}
-	while (got->length > 0 && n > 0) {
-		const char *at = octets_head(got);
-		if (s->chunk > 0) {
-			n = server_chunk_octets(s, p->client.rude, at, got->length);
-		} else if (s->body) {
-			n = server_body_octets(s, at, got->length);
-		} else if (octets_line(got, &n)) {
-			server_command(s, at, n);
-			n += 2;
-		} else {
-			n = 0;
-		}
-		octets_drop(got, n);
-	}
 }
 
 /* ---- the client reads ---- */
@@ -280,7 +115,7 @@ static void check(struct play *p)
 	must(p->client.rude || sending || empty(&p->client.asked));
 }
 
-static void settle(struct play *p)
+void settle(struct play *p)
 {
 	stage_run(&p->stage);
 	server_reads(p);
@@ -297,18 +132,23 @@ static void near_says(struct play *p, const char *text, enum kind kind)
 	if (p->client.rude)
 		return;
 	push(&p->client.asked, kind);
+	p->client.said_data |= kind == DATA;
+	p->client.ends += kind == END || kind == LAST || kind == DATA;
 	/* RFC 2920 §3.1: what must stand last in a group. */
 	p->client.waits = kind != COMMAND && kind != END && kind != CHUNK && kind != LAST;
 }
 
+/* One in sixteen holds a NUL, which DATA can't. */
 static void near_chunk(struct play *p)
 {
 	char line[64];
 	unsigned size = take(&p->in), last = size & 1;
 	snprintf(line, sizeof line, "BDAT %u%s", size, last ? " LAST" : "");
 	near_says(p, line, last ? LAST : CHUNK);
-	for (unsigned i = 0; i < size; i++)
-		octets_append(&p->stage.near.sent, &magic[i % MAGIC], 1);
+	for (unsigned i = 0; i < size; i++) {
+		bool nul = i == 0 && size / 16 == 7;
+		octets_append(&p->stage.near.sent, nul ? "" : &magic[i % MAGIC], 1);
+	}
 }
 
 /* Raw octets of the input; a client that obeys stuffs dots, or has none. */
@@ -324,7 +164,7 @@ static void near_octets(struct play *p)
 static void near_body(struct play *p)
 {
 	if (take(&p->in) & 1) {
-		octets_append(&p->stage.near.sent, magic, MAGIC);
+		octets_append(&p->stage.near.sent, magic, MAGIC_LINE);
 		near_octets(p);
 		return;
 	}
@@ -363,107 +203,6 @@ static void near_speaks(struct play *p)
 		near_chunk(p);
 	else
 		near_says(p, say, kind_of(say, strlen(say)));
-}
-
-/* ---- the server speaks ---- */
-
-static void far_ehlo(struct play *p, unsigned keywords)
-{
-	static const char *const lines[] = { "250-PIPELINING\r\n", "250-CHUNKING\r\n",
-		"250-SIZE 1000\r\n", "250-8BITMIME\r\n", "250-STARTTLS\r\n",
-		"250-AUTH PLAIN LOGIN\r\n", "250-XCLIENT ADDR NAME\r\n",
-		"250-SMTPUTF8\r\n" };
-	struct octets *out = &p->stage.far.sent;
-	octets_append(out, "250-far\r\n", 9);
-	for (unsigned i = 0; i < 8; i++)
-		if (keywords & 1u << i)
-			octets_append(out, lines[i], strlen(lines[i]));
-	octets_append(out, "250 DSN\r\n", 9);
-}
-
-/* The server notes what it answers, at the moment when it does. */
-static void far_notes(struct server *s, unsigned code)
-{
-	s->confused |= empty(&s->asked);
-	if (s->confused)
-		return;
-	enum kind kind = s->asked.kind[s->asked.start++ % QUEUE];
-	bool whole = kind == END || (kind == LAST && s->chunk == 0);
-	if (whole && code / 100 == 2)
-		s->accepted++;
-	if (kind == DATA && code / 100 == 3) {
-		s->body = true;
-		s->body_line = 0;
-	}
-	s->auth |= kind == AUTH && code == 334;
-}
-
-static void far_replies(struct play *p, unsigned code)
-{
-	char line[32];
-	snprintf(line, sizeof line, "%u text\r\n", code);
-	octets_append(&p->stage.far.sent, line, strlen(line));
-	far_notes(&p->server, code);
-}
-
-/* What a server says that means well. */
-static void far_answers(struct play *p)
-{
-	static const unsigned good[] = { [COMMAND] = 250,
-		[GREETING] = 220,
-		[HELLO] = 250,
-		[DATA] = 354,
-		[END] = 250,
-		[CHUNK] = 250,
-		[LAST] = 250,
-		[STARTTLS] = 220,
-		[AUTH] = 235,
-		[QUIT] = 221 };
-	struct server *s = &p->server;
-	unsigned keywords = take(&p->in);
-	if (empty(&s->asked))
-		return;
-	enum kind kind = s->asked.kind[s->asked.start % QUEUE];
-	if (kind == HELLO) {
-		far_ehlo(p, keywords);
-		s->asked.start++;
-		return;
-	}
-	far_replies(p, kind == AUTH && keywords % 2 == 0 ? 334 : good[kind]);
-}
-
-static void far_says_something(struct play *p, unsigned what)
-{
-	static const unsigned codes[] = { 250, 220, 354, 421, 450, 451, 550, 554, 500,
-		334, 235, 251, 199, 221 };
-	struct octets *out = &p->stage.far.sent;
-	if (!p->stage.far.open || p->stage.far.shaking)
-		return;
-	if (p->stage.far.stalled) /* it cannot accept what it has not read */
-		far_replies(p, 400 + what % 155);
-	else if (what >= 250)
-		octets_append(out, "garbage\r\n", 9);
-	else if (what >= 245)
-		octets_append(out, "250-", 4), p->server.confused = true;
-	else if (what >= 100 || (what >= 20 && empty(&p->server.asked)))
-		far_answers(p);
-	else
-		far_replies(p, codes[what % (sizeof codes / sizeof *codes)]);
-}
-
-/* Inside a message it speaks while nothing else is on the way: else nobody could tell
- * whether it spoke before it had all. */
-static void far_speaks(struct play *p)
-{
-	struct server *s = &p->server;
-	unsigned what = take(&p->in);
-	server_reads(p);
-	bool inside = s->body || s->chunk > 0;
-	if (inside)
-		settle(p);
-	far_says_something(p, what);
-	if (inside)
-		settle(p);
 }
 
 /* ---- everything else that may happen ---- */
@@ -545,7 +284,7 @@ static void step(struct play *p)
 	if (what < 100)
 		near_speaks(p);
 	else if (what < 230)
-		far_speaks(p);
+		server_speaks(p);
 	else
 		happens(p);
 	if (what % 4 != 0)
@@ -571,7 +310,7 @@ static struct dialogue_service service(struct input *in)
 		.xclient = flags & 2,
 		.received = flags & 4,
 		.reject_bare = flags & 8,
-		.offer = SMTP_KW_MIRRORED | SMTP_KW(PIPELINING),
+		.offer = (SMTP_KW_MIRRORED & ~SMTP_KW(BINARYMIME)) | SMTP_KW(PIPELINING),
 		.mechanisms =
 			flags & 32 ? 1u << SMTP_AUTH_PLAIN | 1u << SMTP_AUTH_LOGIN : 0,
 		.message_size = flags & 64 ? 200 : 0,
