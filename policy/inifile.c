@@ -126,12 +126,17 @@ enum inifile_item inifile_next(struct inifile *file)
 	while (item == INIFILE_END) {
 		enum line_status status = line_read(file->in, text);
 
-		if (status == LINE_NONE && ferror(file->in))
-			inifile_fault(file, 0, "cannot be read: %s", strerror(errno));
+		if (status == LINE_NONE && ferror(file->in)) {
+			file->broken = true;
+			file->error = errno;
+			inifile_fault(
+				file, 0, "cannot be read: %s", strerror(file->error));
+		}
 		if (status == LINE_NONE)
 			break;
 		file->line++;
 		if (status == LINE_BINARY) {
+			file->broken = true;
 			inifile_fault(file, file->line,
 				"a control character: this is no text file");
 			break;

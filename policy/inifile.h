@@ -30,6 +30,8 @@ struct inifile {
 	FILE *faults;
 	unsigned fault_count;
 	unsigned line; /* of the item, from 1 */
+	bool broken;   /* no text, or it cannot be read: nothing more is worth saying */
+	int error;     /* errno where it could not be read, else 0 */
 	char name[INI_MAX_LINE], value[INI_MAX_LINE];
 };
 
@@ -41,7 +43,7 @@ void inifile_fault(struct inifile *file, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Whether `name` may be a slip of the finger for `known`, by fewer letters than *best,
- * which is set then. Begin with UINT_MAX. */
+ * which is set then. Begin with ~0u. */
 bool inifile_nearer(const char *name, const char *known, unsigned *best);
 
 #endif

@@ -50,7 +50,7 @@ static void check_log(struct config_reader *reader)
 	enum log_target target = reader->config->log;
 
 	if (!log_can(target))
-		config_fault(reader, key_line(reader, SECTION_SERVER, 0, "log"),
+		inifile_fault(&reader->ini, key_line(reader, SECTION_SERVER, 0, "log"),
 			"log = %s: this build of sealpost has no libsystemd; use stderr "
 			"or syslog",
 			log_target_names[target]);
@@ -61,7 +61,7 @@ static void check_pairs(struct config_reader *reader)
 	const struct config *config = reader->config;
 
 	if (config->pair_count > 0 && config->pairs[config->pair_count - 1].key == NULL)
-		config_fault(reader, config->pair_lines[config->pair_count - 1],
+		inifile_fault(&reader->ini, config->pair_lines[config->pair_count - 1],
 			"certificate = %s: no key follows it",
 			config->pairs[config->pair_count - 1].certificate);
 }
@@ -75,7 +75,8 @@ static void check_mandatory(struct config_reader *reader, const struct config_ke
 		const char *at = config_section_at(reader->config, key->section, i);
 
 		if (reader->seen[i][key - config_keys] == 0)
-			config_fault(reader, *(const unsigned *)(at + kind->own_line),
+			inifile_fault(&reader->ini,
+				*(const unsigned *)(at + kind->own_line),
 				"this [%s] lacks its %s", kind->name, key->name);
 	}
 }
@@ -84,7 +85,7 @@ static void check_certificate(
 	struct config_reader *reader, enum config_near_tls tls, unsigned line)
 {
 	if (tls != NEAR_TLS_OFF && reader->config->pair_count == 0)
-		config_fault(reader, line,
+		inifile_fault(&reader->ini, line,
 			"tls = %s, and there is no certificate: write certificate = and "
 			"key = in [tls], or tls = off",
 			config_key_find(SECTION_INBOUND, "tls")->words[tls]);
@@ -95,7 +96,7 @@ static void check_auth(struct config_reader *reader, unsigned i)
 	const struct config_inbound *inbound = &reader->config->inbound[i];
 
 	if (inbound->tls == NEAR_TLS_OFF && inbound->auth != 0)
-		config_fault(reader, inbound_line(reader, i, "auth"),
+		inifile_fault(&reader->ini, inbound_line(reader, i, "auth"),
 			"auth passes only inside TLS, and this service has tls = off");
 }
 
@@ -129,7 +130,8 @@ static void check_transparent(struct config_reader *reader, unsigned i)
 	for (size_t f = 0; f < FAMILIES; f++) {
 		if (listens(inbound->listen, inbound->listen_count, families[f]) &&
 			!reaches(inbound, families[f]))
-			config_fault(reader, inbound_line(reader, i, "client-address"),
+			inifile_fault(&reader->ini,
+				inbound_line(reader, i, "client-address"),
 				"client-address = transparent: clients come by %s, and "
 				"no backend has an %s address; add one, or do not "
 				"listen there",
@@ -163,7 +165,7 @@ static void check_route_keys(struct config_reader *reader, unsigned i)
 		unsigned line = key_line(reader, SECTION_OUTBOUND, i, keys[k].name);
 
 		if (line > 0 && route < ROUTES && (keys[k].routes & 1u << route) == 0)
-			config_fault(reader, line,
+			inifile_fault(&reader->ini, line,
 				"%s means nothing with route = %s (%s): take it out",
 				keys[k].name, config_route_names[route], keys[k].why);
 	}
@@ -189,7 +191,7 @@ static void check_backends(struct config_reader *reader, unsigned i)
 			listens(outbound->listen, outbound->listen_count, families[f]))
 			return;
 	}
-	config_fault(reader, outbound_line(reader, i, "backends"),
+	inifile_fault(&reader->ini, outbound_line(reader, i, "backends"),
 		"backends: none of them can come, for listen has no address of their "
 		"version of IP");
 }
@@ -208,20 +210,21 @@ static void check_source(struct config_reader *reader, unsigned i)
 		if (outbound->source == SOURCE_ADDRESS && families[f] != own &&
 			outbound->route == ROUTE_INTERCEPT &&
 			listens(outbound->listen, outbound->listen_count, families[f]))
-			config_fault(reader, line,
+			inifile_fault(&reader->ini, line,
 				"source = %s: what comes by %s leaves by %s; do not "
 				"listen there, or write source = auto",
 				address_host(&outbound->source_address, text),
 				family_names[f], family_names[f]);
 		if (outbound->source == SOURCE_TRANSPARENT && to_address &&
 			families[f] != relay && serves(outbound, families[f]))
-			config_fault(reader, line,
+			inifile_fault(&reader->ini, line,
 				"source = transparent: backends come by %s, and the "
 				"relay has an %s address",
 				family_names[f], family_name(relay));
 	}
 	if (outbound->source == SOURCE_ADDRESS && to_address && own != relay)
-		config_fault(reader, line, "source = %s: the relay has an %s address",
+		inifile_fault(&reader->ini, line,
+			"source = %s: the relay has an %s address",
 			address_host(&outbound->source_address, text),
 			family_name(relay));
 }
@@ -273,7 +276,7 @@ static void check_listen(struct config_reader *reader, unsigned i, unsigned n)
 		for (unsigned m = 0; m < count; m++) {
 			if (!same_socket(&ours.at[n], &theirs.at[m]))
 				continue;
-			config_fault(reader, ours.line,
+			inifile_fault(&reader->ini, ours.line,
 				"listen = %s: taken by listen = %s on line %u",
 				address_text(&ours.at[n], our_text),
 				address_text(&theirs.at[m], their_text), theirs.line);
@@ -309,7 +312,7 @@ void config_cross_check(struct config_reader *reader)
 	check_log(reader);
 	check_pairs(reader);
 	if (services == 0)
-		config_fault(reader, 0,
+		inifile_fault(&reader->ini, 0,
 			"no [inbound] and no [outbound]: there is nothing to serve; give "
 			"it a listen and a backend");
 	for (size_t k = 0; k < CONFIG_KEYS; k++) {

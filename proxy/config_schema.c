@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum {
-	NAME_MAX_COMPARED = 40, /* longer names are no slip of the finger */
 	HOUR = 60 * 60,
 	DAY = 24 * HOUR,
 };
@@ -266,56 +265,14 @@ bool config_key_planned(enum config_section section, const char *name)
 	return false;
 }
 
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-/* Letters to add, drop or change (Levenshtein); at most NAME_MAX_COMPARED in each. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[NAME_MAX_COMPARED + 1];
-	size_t columns = strlen(b);
-
-	for (size_t j = 0; j <= columns; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; a[i - 1] != '\0'; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= columns; j++) {
-			unsigned changed = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			row[j] = least(changed, least(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[columns];
-}
-
-/* Whether `known` is nearer to `name` than *best, and near enough to be meant. */
-static bool nearer(const char *name, const char *known, unsigned *best)
-{
-	size_t length = strlen(name);
-
-	if (length > NAME_MAX_COMPARED)
-		return false;
-	unsigned d = distance(name, known);
-
-	if (d >= *best || d > 1 + length / 4)
-		return false;
-	*best = d;
-	return true;
-}
-
 const char *config_key_nearest(enum config_section section, const char *name)
 {
-	unsigned best = NAME_MAX_COMPARED;
+	unsigned best = ~0u;
 	const char *found = NULL;
 
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {
 		if (config_keys[i].section == section &&
-			nearer(name, config_keys[i].name, &best))
+			inifile_nearer(name, config_keys[i].name, &best))
 			found = config_keys[i].name;
 	}
 	return found;
@@ -323,11 +280,11 @@ const char *config_key_nearest(enum config_section section, const char *name)
 
 const struct config_section_kind *config_section_nearest(const char *name)
 {
-	unsigned best = NAME_MAX_COMPARED;
+	unsigned best = ~0u;
 	const struct config_section_kind *found = NULL;
 
 	for (size_t i = 0; i < CONFIG_SECTIONS; i++) {
-		if (nearer(name, config_sections[i].name, &best))
+		if (inifile_nearer(name, config_sections[i].name, &best))
 			found = &config_sections[i];
 	}
 	return found;

@@ -11,11 +11,11 @@
  */
 
 #include "config.h"
+#include "inifile.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum {
 	CONFIG_KEYS = 59,
@@ -144,11 +144,8 @@ bool config_domain_valid(const char *name);
 
 /* One reading of a file. */
 struct config_reader {
+	struct inifile ini;
 	struct config *config;
-	const char *path;
-	FILE *to; /* the faults */
-	unsigned fault_count;
-	unsigned line; /* now being read, from 1 */
 	enum config_section section;
 	unsigned nth; /* of several sections of this kind, from 0 */
 	/* Where each section began, 0: it has not. Of several each keeps its own line. */
@@ -157,11 +154,7 @@ struct config_reader {
 	unsigned seen[CONFIG_SECTION_ROOM][CONFIG_KEYS];
 };
 
-/* Prints "path:line: message", without the line where it is 0, and counts. */
-void config_fault(struct config_reader *reader, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* A line's [header], without brackets, and key = value; faults are told. */
+/* What each item of the file does; faults are told. An empty header is one already. */
 void config_section_begin(struct config_reader *reader, const char *header);
 void config_key_set(struct config_reader *reader, const char *name, const char *value);
 

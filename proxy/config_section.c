@@ -15,7 +15,7 @@ static void value_fault(struct config_reader *reader, const struct config_key *k
 {
 	char text[CONFIG_TEXT];
 
-	config_fault(reader, reader->line, "%s = %s: %s", key->name, value,
+	inifile_fault(&reader->ini, reader->ini.line, "%s = %s: %s", key->name, value,
 		config_value_wanted(key, status, text));
 }
 
@@ -75,7 +75,7 @@ static void section_unknown(
 	const struct config_section_kind *nearest = config_section_nearest(word);
 
 	if (nearest == NULL) {
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown section [%s]: there are [server], [tls], [limits], "
 			"[policy], [inbound], [outbound] and [identity NAME]",
 			header);
@@ -83,8 +83,9 @@ static void section_unknown(
 	}
 	if (nearest->what == NULL)
 		rest = "";
-	config_fault(reader, reader->line, "unknown section [%s]: is [%s%s%s] meant?",
-		header, nearest->name, *rest != '\0' ? " " : "", rest);
+	inifile_fault(&reader->ini, reader->ini.line,
+		"unknown section [%s]: is [%s%s%s] meant?", header, nearest->name,
+		*rest != '\0' ? " " : "", rest);
 }
 
 static bool name_valid(const char *name)
@@ -124,11 +125,11 @@ static void section_new(
 	char *copy = strdup(name);
 
 	if (copy == NULL) {
-		config_fault(reader, reader->line, "out of memory");
+		inifile_fault(&reader->ini, reader->ini.line, "out of memory");
 		return;
 	}
 	*(char **)(at + kind->own_name) = copy;
-	*(unsigned *)(at + kind->own_line) = reader->line;
+	*(unsigned *)(at + kind->own_line) = reader->ini.line;
 	++*(unsigned *)((char *)reader->config + kind->count);
 	reader->section = section;
 	reader->nth = nth;
@@ -143,14 +144,14 @@ static void section_add(
 	unsigned nth = config_section_count(reader->config, section);
 
 	if (*name == '\0' && kind->named) {
-		config_fault(reader, reader->line, "[%s]: it needs a name: [%s NAME]",
-			kind->name, kind->name);
+		inifile_fault(&reader->ini, reader->ini.line,
+			"[%s]: it needs a name: [%s NAME]", kind->name, kind->name);
 		return;
 	}
 	if (*name == '\0')
 		name = kind->name;
 	if (!name_valid(name)) {
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"[%s %s]: a name is 1 to %d letters, digits, '-', '_' or '.'",
 			kind->name, name, CONFIG_NAME_MAX);
 		return;
@@ -158,14 +159,14 @@ static void section_add(
 	unsigned same = name_line(reader, kind->what, name);
 
 	if (same > 0) {
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"a second %s named %s: the first is on line %u; give each its "
 			"own [%s NAME]",
 			kind->what, name, same, kind->name);
 		return;
 	}
 	if (nth == CONFIG_SECTION_ROOM) {
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"[%s %s]: one too many: there is room for %d", kind->name, name,
 			CONFIG_SECTION_ROOM);
 		return;
@@ -180,11 +181,11 @@ static void section_single(struct config_reader *reader, enum config_section sec
 	reader->section = section;
 	reader->nth = 0;
 	if (*line > 0)
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"[%s] again: it began on line %u; write its keys there",
 			config_sections[section].name, *line);
 	else
-		*line = reader->line;
+		*line = reader->ini.line;
 }
 
 void config_section_begin(struct config_reader *reader, const char *header)
@@ -192,6 +193,10 @@ void config_section_begin(struct config_reader *reader, const char *header)
 	size_t length = strcspn(header, " \t");
 	const char *rest = header + length + strspn(header + length, " \t");
 
+	/* whatever is wrong with it, the keys below do not belong to the section above */
+	reader->section = SECTION_UNKNOWN;
+	if (*header == '\0')
+		return;
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section_kind *kind = &config_sections[s];
 
@@ -233,17 +238,17 @@ static void key_unknown(struct config_reader *reader, const char *name)
 
 	sections_with(name, others);
 	if (config_key_planned(reader->section, name))
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"%s in [%s]: this release has no such key yet", name, section);
 	else if (nearest != NULL)
-		config_fault(reader, reader->line, "unknown key %s in [%s]: is %s meant?",
-			name, section, nearest);
+		inifile_fault(&reader->ini, reader->ini.line,
+			"unknown key %s in [%s]: is %s meant?", name, section, nearest);
 	else if (*others != '\0')
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown key %s in [%s]: it belongs in %s", name, section,
 			others);
 	else
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown key %s in [%s]: see sealpost.conf(5) for those there "
 			"are",
 			name, section);
@@ -255,15 +260,10 @@ static unsigned *key_seen(struct config_reader *reader, const struct config_key 
 	return &reader->seen[reader->nth][key - config_keys];
 }
 
-void config_key_set(struct config_reader *reader, const char *name, const char *value)
+static void key_take(
+	struct config_reader *reader, const struct config_key *key, const char *value)
 {
 	struct config *config = reader->config;
-	const struct config_key *key = config_key_find(reader->section, name);
-
-	if (key == NULL) {
-		key_unknown(reader, name);
-		return;
-	}
 	bool needed =
 		key->mandatory || key->type == TYPE_CERTIFICATE || key->type == TYPE_KEY;
 
@@ -274,21 +274,36 @@ void config_key_set(struct config_reader *reader, const char *name, const char *
 	unsigned *seen = key_seen(reader, key);
 
 	if (*seen > 0 && key->type < TYPE_CERTIFICATE) {
-		config_fault(reader, reader->line,
+		inifile_fault(&reader->ini, reader->ini.line,
 			"%s again: it stands on line %u already", key->name, *seen);
 		return;
 	}
 	if (*seen == 0) {
-		*seen = reader->line;
+		*seen = reader->ini.line;
 		/* what is written takes the place of a list's default */
 		if (key->type >= TYPE_LISTEN && key->fallback != NULL)
 			memset((char *)base + key->offset, 0, key->width);
 	}
 	if (*value == '\0') {
-		config_fault(reader, reader->line, "%s is empty", name);
+		inifile_fault(&reader->ini, reader->ini.line, "%s is empty", key->name);
 		return;
 	}
 	if (key->type == TYPE_CERTIFICATE && config->pair_count < CONFIG_PAIR_MAX)
-		config->pair_lines[config->pair_count] = reader->line;
+		config->pair_lines[config->pair_count] = reader->ini.line;
 	values_take(reader, key, base, value);
+}
+
+void config_key_set(struct config_reader *reader, const char *name, const char *value)
+{
+	const struct config_key *key = config_key_find(reader->section, name);
+
+	if (key != NULL)
+		key_take(reader, key, value);
+	else if (reader->section == SECTION_NONE)
+		inifile_fault(&reader->ini, reader->ini.line,
+			"%s stands before any section: write [server] or another one "
+			"above it",
+			name);
+	else if (reader->section != SECTION_UNKNOWN)
+		key_unknown(reader, name);
 }

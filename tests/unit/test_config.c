@@ -100,7 +100,9 @@ static void test_sections(void **state)
 			"f:8: [inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: a name is 1 "
 			"to 32 letters, digits, '-', '_' or '.'\n" },
 		{ SERVER SERVICE "[inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\n",
-			"f:8: a section's name is at most 32 octets\n" },
+			"f:8: [inbound aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: a "
+			"name is 1 "
+			"to 32 letters, digits, '-', '_' or '.'\n" },
 	};
 
 	(void)state;
