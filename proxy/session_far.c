@@ -114,8 +114,6 @@ void session_far_open(struct session *s)
 {
 	bool transparent;
 	session_far_close(s);
-	if (s->errand)
-		s->errand->told = NULL;
 	if (s->service->outbound && !session_relay_known(s))
 		return;
 	const struct address *source = source_address(s, &transparent);

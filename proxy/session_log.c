@@ -87,29 +87,34 @@ static void route_fields(const struct session *s, struct log_field fields[ROUTE_
 	memcpy(fields, all, sizeof(all));
 }
 
-/* Once for each leg and domain: where mail goes from now on, and how protected. */
-static void log_leg(struct session *s)
+/* In clear there was nothing to judge but that clear is allowed. */
+static void judge_clear(struct session *s)
+{
+	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
+	struct route *r = s->errand ? &s->errand->route : NULL;
+	bool ready = s->service->outbound && s->stream.dialogue.far_ready;
+	if (r && r->peer && ready && r->verdict == ROUTE_NOT_JUDGED)
+		route_judge(r, &clear);
+}
+
+void session_log_leg(struct session *s)
 {
 	struct errand *e = s->errand;
 	const struct dialogue *d = &s->stream.dialogue;
-	if (!e || !e->route.peer || e->told == e->route.peer || !d->far_ready ||
-		!s->service->outbound)
+	uint32_t count = d->transactions - e->told;
+	e->told = d->transactions;
+	if (count == 0 || !e->route.peer || !log_wants(LOG_LEVEL_INFO))
 		return;
-	e->told = e->route.peer;
-	/* In clear there was nothing to judge but that clear is allowed. */
-	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
-	if (e->route.verdict == ROUTE_NOT_JUDGED)
-		route_judge(&e->route, &clear);
-	if (!log_wants(LOG_LEVEL_INFO))
-		return;
-	char id[TRACE_ID], far[80], host[ROUTE_HOST];
-	struct log_field fields[3 + ROUTE_FIELDS] = {
+	char id[TRACE_ID], far[80], host[ROUTE_HOST], number[32];
+	snprintf(number, sizeof(number), "%" PRIu32, count);
+	struct log_field fields[4 + ROUTE_FIELDS] = {
 		{ "session", trace_id(s->id, id) },
 		{ "service", s->service->name },
 		{ "far", leg_text(&s->far, d->far_tls, far, sizeof(far)) },
+		{ "transactions", number },
 	};
-	route_fields(s, fields + 3, host);
-	log_fields(LOG_LEVEL_INFO, "leg ready", fields, 3 + ROUTE_FIELDS);
+	route_fields(s, fields + 4, host);
+	log_fields(LOG_LEVEL_INFO, "leg done", fields, 4 + ROUTE_FIELDS);
 }
 
 /* Why the session ended; else why it refused mail last. */
@@ -171,7 +176,7 @@ void session_log_run(struct session *s, enum dialogue_want want)
 {
 	struct stream *stream = &s->stream;
 	const struct dialogue *d = &stream->dialogue;
-	log_leg(s);
+	judge_clear(s);
 	bool lost = d->reason == session_far_ended; /* that has had its line */
 	if (stream->verdict_lost)
 		session_warn_of_duplicate(s);

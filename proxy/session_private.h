@@ -35,7 +35,7 @@ struct errand {
 	/* A domain that was refused a moment ago is refused again without a new walk. */
 	char refused[REQUIREMENT_NAME];
 	double refused_until;
-	const struct peer *told; /* whose leg the log has heard of */
+	uint32_t told; /* transactions that the log has heard of */
 };
 
 struct session {
@@ -149,6 +149,9 @@ struct trace session_trace(const struct session *s);
 
 /* The line at a session's end. */
 void session_log_end(struct session *s);
+
+/* The leg is to serve another domain: a line for the one before, if it got any mail. */
+void session_log_leg(struct session *s);
 
 /* Lines for what has gone wrong while the stream ran, and ended with `want`. */
 void session_log_run(struct session *s, enum dialogue_want want);

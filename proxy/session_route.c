@@ -84,6 +84,7 @@ static void set_peer(struct session *s, struct peer *peer)
 		peer_release(peer);
 		return;
 	}
+	session_log_leg(s);
 	peer_release(r->peer);
 	r->peer = peer;
 	r->count = 0; /* the tries were the old one's */
@@ -189,7 +190,9 @@ static void decide_outbound(struct session *s, struct peer *peer)
 	const struct dialogue *d = &s->stream.dialogue;
 	char reason[REQUIREMENT_TEXT];
 	const char *refusal = route_refuses(r, peer);
-	bool taken = d->recipients > 0 || d->fifo_count > 0;
+	/* MAIL has gone to a leg that cannot be left: not for a recipient either. */
+	bool taken = d->recipients > 0 || d->fifo_count > 0 ||
+		     buf_length(&s->stream.held) == 0;
 	if (!refusal && leg_serves(s, peer, reason)) {
 		tell(s, DIALOGUE_POLICY_SERVED, NULL);
 		return;
