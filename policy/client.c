@@ -322,7 +322,7 @@ struct policy_client *policy_client_new(void)
 		return NULL;
 	client->fd = -1;
 	client->seed = (uint64_t)(uintptr_t)client * 0x9e3779b97f4a7c15u;
-	client->state.inbound_demands = true;
+	client->state.inbound_demands = client->state.client_certificates = true;
 	ring_init(&client->asked);
 	ring_init(&client->kept);
 	ring_init(&client->due);

@@ -74,7 +74,8 @@ static double patience(const struct session *s, enum dialogue_wait wait)
 	case DIALOGUE_WAIT_BODY: return limits->block_timeout;
 	case DIALOGUE_WAIT_NEAR_TLS:
 	case DIALOGUE_WAIT_FAR_TLS: return limits->tls_timeout;
-	case DIALOGUE_WAIT_POLICY: return limits->policy_timeout;
+	/* The policy process gives up by itself then, and can say why. */
+	case DIALOGUE_WAIT_POLICY: return limits->policy_timeout + 1;
 	case DIALOGUE_WAIT_CONNECT: return limits->connect_timeout;
 	case DIALOGUE_WAIT_GREETING: return 0.9 * limits->greeting_timeout;
 	case DIALOGUE_WAIT_DATA: return 0.9 * limits->data_timeout;

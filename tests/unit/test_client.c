@@ -17,6 +17,7 @@ static void test_nobody_there(void **state)
 	(void)state;
 	assert_non_null(w.client);
 	assert_true(policy_client_state(w.client).inbound_demands);
+	assert_true(policy_client_state(w.client).client_certificates);
 	assert_unavailable(ask(&w, "bank.example", &waiters[0], 1));
 	assert_nothing_due(&w);
 	assert_false(policy_client_receive(w.client, 1));
