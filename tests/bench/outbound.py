@@ -38,8 +38,8 @@ SCENARIOS = {
     "resumed": Scenario(["-b", SMALL], 16, 1500, way="again.lab", far_resumes=True),
     "secure": Scenario(["-b", SMALL], 16, 1500, way="bank.lab"),
     "secure-resumed": Scenario(["-b", SMALL], 16, 1500, way="banks.lab", far_resumes=True),
-    "more": Scenario(["-b", SMALL, "-k", 1 + MORE], 16, 300, 1 + MORE, way="again.lab"),
-    "large": Scenario(["-b", LARGE], 4, 100, way="again.lab"),
+    "more": Scenario(["-b", SMALL, "-k", 1 + MORE], 16, 300, 1 + MORE, way="once.lab"),
+    "large": Scenario(["-b", LARGE], 4, 100, way="once.lab"),
     "latency": Scenario(["-b", SMALL], 1, 500, way="alone"),
 }
 
@@ -51,9 +51,9 @@ ROWS = {
     "secure-resumed": Row("CPU a session, resumed, secure, µs", 0, cpu("secure-resumed")),
     "handshake": Row("what resumption spares, may, µs", 0, minus(cpu("full"), cpu("resumed"))),
     "more": Row("CPU a further message in the session, µs", 1,
-                minus(cpu("more"), cpu("resumed"), MORE)),
+                minus(cpu("more"), cpu("full"), MORE)),
     "large": Row("CPU a megabyte, µs", 0,
-                 minus(cpu("large"), cpu("resumed"), (LARGE - SMALL) / 1e6)),
+                 minus(cpu("large"), cpu("full"), (LARGE - SMALL) / 1e6)),
     "p50": Row("latency a session, one client, p50, ms", 2, value("latency", "p50", 1000)),
     "p99": Row("latency a session, one client, p99, ms", 2, value("latency", "p99", 1000)),
 }
