@@ -165,6 +165,7 @@ struct dialogue {
 	bool body_discard;	 /* ... and is not passed on (may change on the way) */
 	uint64_t body_octets;	 /* of this chunk */
 	uint64_t message_octets; /* of all its chunks so far */
+	bool dsn_lost;		 /* far lacks DSN: what near asked of it was left out */
 	uint32_t events;	 /* counts what was taken in: a change is progress */
 	uint32_t transactions;	 /* messages accepted by the far side */
 	char helo[DIALOGUE_HELO];

@@ -43,6 +43,7 @@ static const struct parameter *parameter_find(struct span name, bool mail)
 /* What a MAIL asks for beyond its path. */
 struct mail_wishes {
 	bool utf8, binary;
+	bool dsn_lost; /* far lacks DSN: a parameter of it was left out */
 	uint64_t size;
 };
 
@@ -100,6 +101,7 @@ static const char *take_parameters(const struct dialogue *d, struct span rest, b
 			refusal = lacking(p->keyword);
 		if (refusal)
 			return refusal;
+		wishes->dsn_lost |= out && !known && p->keyword == SMTP_KW(DSN);
 		if (!out || !known)
 			continue;
 		buf_printf(out, " %s", p->name);
@@ -162,6 +164,7 @@ static const char *forward_mail(struct dialogue *d, const struct smtp_path *path
 	buf_puts(&line, "MAIL FROM:");
 	smtp_path_write(&line, path);
 	const char *refusal = take_parameters(d, rest, true, &line, &ignored);
+	d->dsn_lost |= ignored.dsn_lost;
 	buf_puts(&line, "\r\n");
 	io->far_out->failed |= line.failed;
 	if (!refusal) {
@@ -323,6 +326,7 @@ static void forward_rcpt(struct dialogue *d, const struct smtp_path *path,
 	buf_puts(io->far_out, "RCPT TO:");
 	smtp_path_write(io->far_out, path);
 	take_parameters(d, rest, false, io->far_out, &ignored);
+	d->dsn_lost |= ignored.dsn_lost;
 	buf_puts(io->far_out, "\r\n");
 	expect_push(d, EXPECT_RCPT);
 	d->policy = POLICY_NONE;

@@ -180,6 +180,10 @@ void session_log_run(struct session *s, enum dialogue_want want)
 	bool lost = d->reason == session_far_ended; /* that has had its line */
 	if (stream->verdict_lost)
 		session_warn_of_duplicate(s);
+	if (d->dsn_lost)
+		session_log_failure(s, "delivery notices cannot be asked for",
+			"the next server has no DSN");
+	stream->dialogue.dsn_lost = false;
 	if (stream->fault != BODY_FINE)
 		session_log_failure(s, "message refused", body_fault_name(stream->fault));
 	stream->fault = BODY_FINE;
