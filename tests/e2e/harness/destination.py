@@ -249,8 +249,10 @@ class Destination(Backend):
         message.resumed = wire.resumed
         if self.act(wire, "eod"):
             return
+        message.told = False    # whether the other side was told that it is here
         n = self.store.add(message)
         if not self.act(wire, "queued"):
+            message.told = True
             self.say(wire, self.queued, n=n)
 
     def other(self, wire, verb, rest):

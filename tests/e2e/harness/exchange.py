@@ -35,7 +35,7 @@ class Sender:
     """One Exchange. `trouble` holds what would have upset it."""
 
     helo = "exchange.backend.example"
-    parameters = " SIZE={size}"
+    parameters = {"SIZE": "SIZE={size}"}     # where they are offered
     pipelined_data = True   # DATA or BDAT goes with MAIL and RCPT in one segment
     chunk = None            # octets of a BDAT chunk; None: all at once
     one_line_354 = False
@@ -46,7 +46,7 @@ class Sender:
         self.address, self.context = address, context
         self.trouble = []
         self.sessions = 0
-        self.wire = None
+        self.wire = self.job = None     # at hand
 
     # -- the queue
 
@@ -62,11 +62,13 @@ class Sender:
 
     def session(self, jobs):
         self.sessions += 1
+        self.job = None
         try:
             with peer.Client(self.address) as self.wire:
                 self.begin()
                 for job in jobs:
                     self.transaction(job)
+                self.job = None
                 self.wire.send("QUIT\r\n")
                 self.reply()
         except Gone:
@@ -91,6 +93,8 @@ class Sender:
     def reply(self):
         reply = self.wire.reply()
         if reply[-1].startswith(b"421"):
+            if self.job:
+                self.job.replies.append(b"\n".join(reply).decode("latin-1"))
             raise Gone
         return reply
 
@@ -105,9 +109,13 @@ class Sender:
     # -- a transaction
 
     def transaction(self, job):
+        self.job = job
         recipients = list(job.queued)
         chunking = self.uses == "BDAT" and "CHUNKING" in self.keywords
-        envelope = [f"MAIL FROM:<{job.sender}>" + self.parameters.format(size=len(job.octets))]
+        envelope = [f"MAIL FROM:<{job.sender}>"]
+        envelope[0] += "".join(" " + value.format(size=len(job.octets))
+                               for keyword, value in self.parameters.items()
+                               if keyword in self.keywords)
         envelope += [f"RCPT TO:<{r}>" for r in recipients]
         if self.pipelined_data and not chunking:
             envelope.append("DATA")
@@ -137,12 +145,7 @@ class Sender:
                 break  # its reply is data()'s
             if not pipelining:
                 self.wire.send(line + "\r\n")
-            try:
-                reply = self.reply()
-            except Gone:
-                text = bytes(self.wire.received).rsplit(b"\r\n", 2)[-2]
-                job.replies.append(text.decode("latin-1"))
-                raise
+            reply = self.reply()
             if n == 0:
                 if not reply[-1].startswith(b"250"):
                     self.trouble.append((line, reply))
@@ -204,7 +207,7 @@ class Exchange2003(Sender):
 
 
 class Exchange2010(Sender):
-    parameters = " SIZE={size} BODY=8BITMIME"
+    parameters = {"SIZE": "SIZE={size}", "8BITMIME": "BODY=8BITMIME"}
     pipelined_data = False
     chunk = 65536
     starttls = True

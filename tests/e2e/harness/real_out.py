@@ -7,8 +7,10 @@ port 25 of addresses of their own, and senders that know one smart host.
 """
 
 import pathlib
+import subprocess
 
 from . import real
+from .net import until
 
 
 class Destination:
@@ -87,6 +89,10 @@ class Sender:
         self.smarthost = smarthost
         super().__init__(folder, **options)
 
+    def retry(self, mark):
+        """What is in the queue for recipients with this mark is sent again soon."""
+
+
 
 class PostfixSender(Sender, real.Postfix):
     def __init__(self, folder, smarthost):
@@ -96,6 +102,8 @@ class PostfixSender(Sender, real.Postfix):
 
 
 class EximSender(Sender, real.Exim):
+    command = ("exim4", "-bdf", "-q2s")
+
     def files(self):
         files = super().files()
         text = files["etc/exim4/exim4.conf"]
@@ -128,6 +136,28 @@ class OpenSMTPDSender(Sender, real.OpenSMTPD):
             f'{head}action "out" relay host smtp+notls://127.0.0.1:{self.smarthost}\n'
             'match from any for any action "out"\n')
         return files | NO_CAS
+
+    def retry(self, mark):
+        """It waits minutes of its own accord: told until they are gone."""
+        smtpd = next(pid for pid in descendants(self.process.pid)
+                     if pathlib.Path(f"/proc/{pid}/comm").read_text() == "smtpd\n")
+
+        def ctl(*words):
+            return subprocess.run(["nsenter", f"--target={smtpd}", "--mount", "--pid", "--root",
+                                   "/usr/sbin/smtpctl", *words], capture_output=True).stdout
+
+        def gone():
+            ctl("schedule", "all")
+            return mark.encode() not in ctl("show", "queue")
+        until(gone, "OpenSMTPD has sent all", 30)
+
+
+def descendants(pid):
+    found = [pid]
+    for one in found:
+        children = pathlib.Path(f"/proc/{one}/task/{one}/children").read_text()
+        found += [int(p) for p in children.split()]
+    return found
 
 
 SENDERS = {"postfix": PostfixSender, "exim": EximSender, "opensmtpd": OpenSMTPDSender}
