@@ -407,7 +407,8 @@ enum dialogue_wait dialogue_waiting(const struct dialogue *d)
 {
 	if (d->near == NEAR_HANDSHAKE)
 		return DIALOGUE_WAIT_NEAR_TLS;
-	if (d->near == NEAR_BODY || d->near == NEAR_CHUNK)
+	/* Between chunks far's DATA is under way, and far waits for it. */
+	if (d->near == NEAR_BODY || d->near == NEAR_CHUNK || d->recast)
 		return DIALOGUE_WAIT_BODY;
 	if (d->policy == POLICY_ASKED)
 		return DIALOGUE_WAIT_POLICY;
