@@ -15,11 +15,12 @@ struct kept {
 struct tls_cache {
 	void (*forget)(void *value);
 	uint64_t uses;
-	unsigned capacity, count;
+	unsigned capacity, alike, count;
 	struct kept kept[]; /* the first `count` of them, in no order */
 };
 
-struct tls_cache *tls_cache_new(unsigned capacity, void (*forget)(void *value))
+struct tls_cache *tls_cache_new(
+	unsigned capacity, unsigned alike, void (*forget)(void *value))
 {
 	struct tls_cache *cache =
 		calloc(1, sizeof(*cache) + capacity * sizeof(*cache->kept));
@@ -28,6 +29,7 @@ struct tls_cache *tls_cache_new(unsigned capacity, void (*forget)(void *value))
 		return NULL;
 	cache->forget = forget;
 	cache->capacity = capacity;
+	cache->alike = alike;
 	return cache;
 }
 
@@ -48,25 +50,42 @@ static void *take_out(struct tls_cache *cache, struct kept *k)
 	return value;
 }
 
-static struct kept *find(
+/* What stands under a key: the last used one, the first used one, and how many. */
+struct row {
+	struct kept *newest, *oldest;
+	unsigned count;
+};
+
+/* From the end: what is taken out on the way is replaced by one that was looked at. */
+static struct row find(
 	struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now)
 {
-	struct kept *k = cache->kept, *end = k + cache->count;
+	struct row row = { NULL, NULL, 0 };
 
-	while (k < end && memcmp(k->key, key, TLS_CACHE_KEY) != 0)
-		k++;
-	if (k == end)
-		return NULL;
-	if (now >= k->since && now < k->until)
-		return k;
-	cache->forget(take_out(cache, k));
-	return NULL;
+	for (unsigned i = cache->count; i-- > 0;) {
+		struct kept *k = &cache->kept[i], *last = &cache->kept[cache->count - 1];
+
+		if (memcmp(k->key, key, TLS_CACHE_KEY) != 0)
+			continue;
+		if (now < k->since || now >= k->until) {
+			cache->forget(take_out(cache, k));
+			row.newest = row.newest == last ? k : row.newest;
+			row.oldest = row.oldest == last ? k : row.oldest;
+			continue;
+		}
+		row.count++;
+		if (!row.newest || k->used > row.newest->used)
+			row.newest = k;
+		if (!row.oldest || k->used < row.oldest->used)
+			row.oldest = k;
+	}
+	return row;
 }
 
 void *tls_cache_find(
 	struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now)
 {
-	struct kept *k = find(cache, key, now);
+	struct kept *k = find(cache, key, now).newest;
 
 	if (!k)
 		return NULL;
@@ -77,7 +96,7 @@ void *tls_cache_find(
 void *tls_cache_take(
 	struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now)
 {
-	struct kept *k = find(cache, key, now);
+	struct kept *k = find(cache, key, now).newest;
 
 	return k ? take_out(cache, k) : NULL;
 }
@@ -97,12 +116,12 @@ static void make_room(struct tls_cache *cache)
 void tls_cache_put(struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now,
 	int64_t until, void *value)
 {
-	struct kept *k = find(cache, key, now);
+	struct row row = find(cache, key, now);
 
-	if (k)
-		cache->forget(take_out(cache, k));
+	if (row.count >= cache->alike)
+		cache->forget(take_out(cache, row.oldest));
 	make_room(cache);
-	k = &cache->kept[cache->count++];
+	struct kept *k = &cache->kept[cache->count++];
 	*k = (struct kept){
 		.since = now, .until = until, .used = ++cache->uses, .value = value
 	};

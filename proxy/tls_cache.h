@@ -5,7 +5,7 @@
 
 /*
  * A few things kept by key, each for a time: what was not used for longest makes room.
- * Meant for some hundreds: a search looks at all of them, in less than a handshake's
+ * Meant for some hundreds or a thousand: a search looks at all of them, in less than a handshake's
  * hundredth part.
  */
 
@@ -17,13 +17,15 @@ enum {
 
 struct tls_cache;
 
-/* `forget` frees a value. NULL without memory. */
-struct tls_cache *tls_cache_new(unsigned capacity, void (*forget)(void *value));
+/* `forget` frees a value; up to `alike` stand under one key. NULL without memory. */
+struct tls_cache *tls_cache_new(
+	unsigned capacity, unsigned alike, void (*forget)(void *value));
 void tls_cache_free(struct tls_cache *cache); /* NULL is allowed */
 
 /*
- * The value, which stays the cache's, or NULL. Any clock of seconds will do, if it is
- * always the same: a clock that was set back makes what is younger than it be forgotten.
+ * The newest value of the key, which stays the cache's, or NULL. Any clock of seconds
+ * will do, if it is always the same: a clock that was set back makes what is younger than
+ * it be forgotten.
  */
 void *tls_cache_find(
 	struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now);
@@ -32,7 +34,10 @@ void *tls_cache_find(
 void *tls_cache_take(
 	struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now);
 
-/* Takes over the value, in the place of one with the same key; kept while now < until. */
+/*
+ * Takes over the value, kept while now < until. The oldest of its key goes where there
+ * are as many as may be, else the least used of all where there is no room.
+ */
 void tls_cache_put(struct tls_cache *cache, const uint8_t key[TLS_CACHE_KEY], int64_t now,
 	int64_t until, void *value);
 

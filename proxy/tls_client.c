@@ -133,8 +133,8 @@ static bool load_anchors(
 
 static bool make_caches(struct tls_client *client, char reason[TLS_REASON])
 {
-	client->own = tls_cache_new(OWN, tls_anchors_free);
-	client->findings = tls_cache_new(FINDINGS, free);
+	client->own = tls_cache_new(OWN, 1, tls_anchors_free);
+	client->findings = tls_cache_new(FINDINGS, 1, free);
 	client->tickets = tls_tickets_new();
 	return (client->own && client->findings && client->tickets &&
 		       gnutls_certificate_allocate_credentials(&client->nobody) >= 0) ||

@@ -16,9 +16,9 @@
 #include <time.h>
 
 enum {
-	TICKETS = 1024,		   /* kept by a worker */
-	ALIKE = TLS_TICKETS_MAX,   /* ... under one key */
-	LIFETIME = 2 * 60 * 60,	   /* seconds, from the proof of the key */
+	TICKETS = 1024,		/* kept by a worker */
+	ALIKE = 32,		/* ... under one key: sessions at a time to a busy host */
+	LIFETIME = 2 * 60 * 60, /* seconds, from the proof of the key */
 	TICKET_OCTETS = 16 * 1024, /* what is longer is not worth its memory */
 };
 
@@ -48,30 +48,15 @@ static void forget(void *ticket)
 
 struct tls_cache *tls_tickets_new(void)
 {
-	return tls_cache_new(TICKETS, forget);
+	return tls_cache_new(TICKETS, ALIKE, forget);
 }
 
 /* ---- earlier sessions ---- */
 
-static void make_key(uint64_t ticket, uint8_t place, uint8_t key[TLS_CACHE_KEY])
+static void make_key(uint64_t ticket, uint8_t key[TLS_CACHE_KEY])
 {
 	memset(key, 0, TLS_CACHE_KEY);
 	memcpy(key, &ticket, sizeof(ticket));
-	key[sizeof(ticket)] = place;
-}
-
-static bool resume(struct tls *t, const uint8_t key[TLS_CACHE_KEY], int64_t now)
-{
-	struct ticket *k = tls_cache_find(t->client->tickets, key, now);
-
-	if (!k)
-		return false;
-	bool fits = gnutls_session_set_data(t->session, k->session, k->size) >= 0;
-	if (fits)
-		t->born = k->born;
-	if (k->once || !fits)
-		forget(tls_cache_take(t->client->tickets, key, now));
-	return fits;
 }
 
 static void find_one(struct tls *t)
@@ -79,37 +64,30 @@ static void find_one(struct tls *t)
 	int64_t now = clock_now();
 	uint8_t key[TLS_CACHE_KEY];
 
-	for (uint8_t i = 0; i < ALIKE; i++) {
-		make_key(t->ticket, i, key);
-		if (resume(t, key, now))
-			return;
-	}
+	make_key(t->ticket, key);
+	struct ticket *k = tls_cache_find(t->client->tickets, key, now);
+
+	if (!k)
+		return;
+	bool fits = gnutls_session_set_data(t->session, k->session, k->size) >= 0;
+	if (fits)
+		t->born = k->born;
+	if (k->once || !fits)
+		forget(tls_cache_take(t->client->tickets, key, now));
 }
 
 void tls_tickets_forget(const struct tls *t)
 {
+	int64_t now = clock_now();
 	uint8_t key[TLS_CACHE_KEY];
+	struct ticket *k;
 
-	for (uint8_t i = 0; i < ALIKE; i++) {
-		make_key(t->ticket, i, key);
-		struct ticket *k = tls_cache_take(t->client->tickets, key, clock_now());
-		if (k)
-			forget(k);
-	}
+	make_key(t->ticket, key);
+	while ((k = tls_cache_take(t->client->tickets, key, now)) != NULL)
+		forget(k);
 }
 
 /* ---- and new ones ---- */
-
-/* A free place under the key, or the one whose turn it is. */
-static void choose_key(const struct tls *t, int64_t now, uint8_t key[TLS_CACHE_KEY])
-{
-	for (uint8_t i = 0; i < ALIKE; i++) {
-		make_key(t->ticket, i, key);
-		if (!tls_cache_find(t->client->tickets, key, now))
-			return;
-	}
-	make_key(t->ticket, (uint8_t)now % ALIKE, key);
-}
 
 static void keep(struct tls *t, const gnutls_datum_t *session)
 {
@@ -123,7 +101,7 @@ static void keep(struct tls *t, const gnutls_datum_t *session)
 	k->once = gnutls_protocol_get_version(t->session) == GNUTLS_TLS1_3;
 	k->size = session->size;
 	memcpy(k->session, session->data, session->size);
-	choose_key(t, now, key);
+	make_key(t->ticket, key);
 	tls_cache_put(t->client->tickets, key, now, t->born + LIFETIME, k);
 }
 

@@ -43,7 +43,7 @@ static void expect(struct tls_cache *cache, int n, int64_t now)
 
 static void test_time(void **state)
 {
-	struct tls_cache *cache = tls_cache_new(4, free);
+	struct tls_cache *cache = tls_cache_new(4, 1, free);
 
 	(void)state;
 	assert_non_null(cache);
@@ -62,7 +62,7 @@ static void test_time(void **state)
 
 static void test_room(void **state)
 {
-	struct tls_cache *cache = tls_cache_new(3, free);
+	struct tls_cache *cache = tls_cache_new(3, 1, free);
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
@@ -78,7 +78,7 @@ static void test_room(void **state)
 
 static void test_replaced(void **state)
 {
-	struct tls_cache *cache = tls_cache_new(2, free);
+	struct tls_cache *cache = tls_cache_new(2, 1, free);
 
 	(void)state;
 	put(cache, 1, 0, 10);
@@ -93,7 +93,7 @@ static void test_replaced(void **state)
 
 static void test_taken(void **state)
 {
-	struct tls_cache *cache = tls_cache_new(2, free);
+	struct tls_cache *cache = tls_cache_new(2, 1, free);
 
 	(void)state;
 	put(cache, 1, 0, 10);
@@ -109,6 +109,37 @@ static void test_taken(void **state)
 	tls_cache_free(NULL);
 }
 
+static void take(struct tls_cache *cache, int n, int64_t now, int expected)
+{
+	int *value = tls_cache_take(cache, key(n), now);
+
+	assert_non_null(value);
+	assert_int_equal(*value, expected);
+	free(value);
+}
+
+static void test_alike(void **state)
+{
+	struct tls_cache *cache = tls_cache_new(5, 3, free);
+
+	(void)state;
+	put(cache, 9, 0, 100);
+	for (int value = 1; value <= 4; value++)
+		tls_cache_put(cache, key(1), 0, 10 + value, number(value));
+	/* 1 has made way for 4; 2 and 3 end by and by */
+	expect(cache, 9, 12);
+	take(cache, 1, 12, 4);
+	take(cache, 1, 12, 3);
+	assert_null(tls_cache_take(cache, key(1), 12));
+	expect(cache, 9, 12);
+	for (int value = 1; value <= 3; value++)
+		tls_cache_put(cache, key(1), 20, 20 + value, number(value));
+	take(cache, 1, 22, 3);
+	assert_null(tls_cache_find(cache, key(1), 22));
+	expect(cache, 9, 22);
+	tls_cache_free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +147,7 @@ int main(void)
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_alike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
