@@ -270,6 +270,7 @@ static bool decided(struct dialogue *d, const struct smtp_path *path,
 	if (d->mail_refused || transaction_lost(d, io)) {
 		if (!drained(d))
 			return false;
+		d->policy = POLICY_NONE; /* it is not about the policy any more */
 		if (d->mail_refused)
 			answer_refused_mail(io);
 		else

@@ -116,6 +116,9 @@ void session_obey(struct session *s, enum dialogue_want want)
 		break;
 	default: break;
 	}
+	enum dialogue_wait waiting = dialogue_waiting(&s->stream.dialogue);
+	if (waiting != DIALOGUE_WAIT_POLICY && waiting != DIALOGUE_WAIT_CONNECT)
+		session_ask_no_more(s);
 	/* The dialogue has given far up: what passes between them is void. */
 	if (s->far.fd >= 0 && !dialogue_needs_far(&s->stream.dialogue))
 		session_far_close(s);

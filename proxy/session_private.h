@@ -9,6 +9,7 @@
  * that leads, and what is demanded of it) and session_log.c (what is told about it).
  */
 
+#include "domain.h"
 #include "leg.h"
 #include "route.h"
 #include "session.h"
@@ -32,6 +33,7 @@ struct errand {
 	struct route route;
 	double deadline; /* by worker_clock(), for all the tries of one recipient */
 	struct dialogue_notes notes;
+	char asked[DOMAIN_TEXT]; /* whom the policy process is asked about */
 	/* A domain that was refused a moment ago is refused again without a new walk. */
 	char refused[REQUIREMENT_NAME];
 	double refused_until;
@@ -121,6 +123,9 @@ void session_ask(struct session *s);
 /* The answer has come, or did not in time. The reference is taken over. */
 void session_answered(struct session *s, struct peer *peer);
 void session_ask_late(struct session *s);
+
+/* Nobody waits for the answer any more: it must not come. */
+void session_ask_no_more(struct session *s);
 
 /* The try in hand was no good: the next one, or a refusal. */
 void session_next_far(struct session *s);

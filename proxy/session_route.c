@@ -8,7 +8,6 @@
  * host.
  */
 
-#include "domain.h"
 #include "origin.h"
 #include "policylink.h"
 #include "session_private.h"
@@ -69,8 +68,7 @@ const char *session_route_begin(struct session *s)
 
 void session_route_end(struct session *s)
 {
-	if (s->asking)
-		policylink_cancel(s->worker->policy, s);
+	session_ask_no_more(s);
 	if (s->errand)
 		peer_release(s->errand->route.peer);
 	free(s->errand);
@@ -164,7 +162,11 @@ static void demand(struct session *s)
 	take_note(s);
 }
 
-/* Whether the leg that is up does for this peer; its route is the peer's then. */
+/*
+ * Whether the leg that is up does for this peer; its route is the peer's then. It is
+ * judged each time: what was granted before was granted to another domain, by files that
+ * may have changed, or until a date that may be over.
+ */
 static bool leg_serves(
 	struct session *s, struct peer *peer, char reason[REQUIREMENT_TEXT])
 {
@@ -172,13 +174,9 @@ static bool leg_serves(
 	reason[0] = '\0';
 	if (!s->stream.dialogue.far_ready || !r->peer)
 		return false;
-	bool same = strcmp(r->peer->domain, peer->domain) == 0 &&
-		    r->peer->generation == peer->generation;
-	if (!same) {
-		struct facts facts = leg_facts(s, &s->far, peer, route_asks(r, peer));
-		if (!route_serves(r, peer, &facts, reason))
-			return false;
-	}
+	struct facts facts = leg_facts(s, &s->far, peer, route_asks(r, peer));
+	if (!route_serves(r, peer, &facts, reason))
+		return false;
 	set_peer(s, peer);
 	take_note(s);
 	return true;
@@ -212,6 +210,7 @@ static void decide_outbound(struct session *s, struct peer *peer)
 		route_greeted(r, (const char *)buf_head(said), buf_length(said));
 	s->worker->random = s->worker->random * 1664525u + 1013904223u;
 	s->errand->deadline = worker_clock() + s->worker->config->limits.rcpt_budget;
+	s->errand->refused_until = 0; /* its reply may be overwritten now */
 	if (!route_plan(r, peer, s->worker->random)) {
 		refuse(s, peer->domain, route_refusal(r));
 		return;
@@ -307,20 +306,27 @@ void session_answered(struct session *s, struct peer *peer)
 		peer_release(peer);
 		return;
 	}
-	switch ((enum direction)peer->direction) {
-	case DIRECTION_OUTBOUND: decide_outbound(s, peer); break;
-	case DIRECTION_INBOUND: decide_inbound(s, peer); break;
-	case DIRECTION_HOST: decide_relay(s, peer); break;
-	}
+	if (s->service->inbound)
+		decide_inbound(s, peer);
+	else if (s->errand->route.kind == ROUTE_KIND_RELAY)
+		decide_relay(s, peer);
+	else
+		decide_outbound(s, peer);
+}
+
+void session_ask_no_more(struct session *s)
+{
+	if (s->asking)
+		policylink_cancel(s->worker->policy, s);
+	s->asking = false;
 }
 
 void session_ask_late(struct session *s)
 {
-	struct span asked = s->stream.dialogue.asked;
-	policylink_cancel(s->worker->policy, s);
-	s->asking = false;
+	struct errand *e = s->errand;
+	session_ask_no_more(s);
 	if (s->waiting == DIALOGUE_WAIT_POLICY)
-		refuse(s, "", route_silent(&s->errand->route, asked.at, asked.length));
+		refuse(s, "", route_silent(&e->route, e->asked, strlen(e->asked)));
 	else
 		session_far_lost(
 			s, "cannot use the relay", "no answer about its address");
@@ -328,23 +334,24 @@ void session_ask_late(struct session *s)
 
 void session_ask(struct session *s)
 {
-	char domain[DOMAIN_TEXT];
 	bool out = s->service->outbound;
+	session_ask_no_more(s);
 	if (!have_errand(s)) {
 		tell(s, DIALOGUE_POLICY_REFUSED, "451 4.3.0 Out of memory");
 		return;
 	}
-	if (!domain_normalise(s->stream.dialogue.asked, domain)) {
+	struct errand *e = s->errand;
+	if (!domain_normalise(s->stream.dialogue.asked, e->asked)) {
 		tell(s, DIALOGUE_POLICY_REFUSED, "501 5.1.3 The domain cannot be read");
 		return;
 	}
-	struct errand *e = s->errand;
-	if (out && strcmp(domain, e->refused) == 0 && worker_clock() < e->refused_until) {
+	if (out && strcmp(e->asked, e->refused) == 0 &&
+		worker_clock() < e->refused_until) {
 		tell(s, DIALOGUE_POLICY_REFUSED, e->route.reply);
 		return;
 	}
 	struct peer *peer = policylink_ask(s->worker->policy,
-		out ? DIRECTION_OUTBOUND : DIRECTION_INBOUND, domain, s);
+		out ? DIRECTION_OUTBOUND : DIRECTION_INBOUND, e->asked, s);
 	s->asking = !peer;
 	if (peer)
 		session_answered(s, peer);
