@@ -305,7 +305,7 @@ static void expire(struct session *s)
 	else if (s->waiting == DIALOGUE_WAIT_BODY && buf_length(&stream->far_out) > 0 &&
 		 !stream_body_awaited(stream))
 		session_far_lost(
-			s, "backend lost", "the mail server stopped taking the message");
+			s, "server lost", "the mail server stopped taking the message");
 	else
 		session_late(s);
 	/* Progress or not, what comes next has a deadline of its own. */

@@ -14,12 +14,17 @@
 
 /* ---- the end ---- */
 
-void session_far_lost(struct session *s, const char *what, const char *reason)
+static void tell_lost(struct session *s, const char *reason)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
-	session_log_failure(s, what, reason);
 	session_warn_of_duplicate(s);
 	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
+}
+
+void session_far_lost(struct session *s, const char *what, const char *reason)
+{
+	session_log_failure(s, what, reason);
+	tell_lost(s, reason);
 }
 
 void session_far_close(struct session *s)
@@ -167,7 +172,7 @@ bool session_far_start_tls(struct session *s)
 		target.protocols = TLS_PROTOCOLS_LEGACY;
 	s->start_far_tls = false;
 	if (!leg_connect_tls(&s->far, client, &target, &s->worker->pool)) {
-		session_far_lost(s, "cannot start TLS with the mail server",
+		session_far_lost(s, "cannot start TLS with the server",
 			"out of memory, or no such identity");
 		return true;
 	}
@@ -200,9 +205,9 @@ bool session_far_shake(struct session *s)
 		session_obey(s, dialogue_far_tls(&s->stream.dialogue, &io));
 		return true;
 	default:
-		session_log_failure(s, "TLS handshake with the mail server failed",
-			leg_reason(&s->far));
-		session_far_lost(s, "mail server lost", shake_reason(s));
+		session_log_failure(
+			s, "TLS handshake with the server failed", leg_reason(&s->far));
+		tell_lost(s, shake_reason(s));
 		return true;
 	}
 }

@@ -231,7 +231,7 @@ static bool read_far(struct session *s)
 		if (!dialogue_closed(&s->stream.dialogue) &&
 			dialogue_waiting(&s->stream.dialogue) != DIALOGUE_WAIT_COMMAND)
 			session_log_failure(
-				s, "connection to the backend lost", leg_reason(&s->far));
+				s, "connection to the server lost", leg_reason(&s->far));
 		s->stream.far_end = session_far_ended;
 	}
 	return status != LEG_AGAIN;
