@@ -166,7 +166,7 @@ static void on_probed(enum dns_validation validation, void *context)
 	ev_break(e->loop, EVBREAK_ALL);
 }
 
-static unsigned check_resolver(struct explanation *e)
+static unsigned check_resolver(struct explanation *e, const char *config)
 {
 	const char *resolver = e->settings->resolver;
 	dns_probe(e->dns, PROBE, on_probed, e);
@@ -175,19 +175,21 @@ static unsigned check_resolver(struct explanation *e)
 	case DNS_VALIDATES: return 0;
 	case DNS_DOES_NOT:
 		fprintf(e->out,
-			"resolver = %s: the root's keys do not validate: use resolver = "
-			"recursive, or a resolver that hands on DNSSEC\n",
-			resolver);
+			"%s: resolver = %s: the root's keys do not validate: use "
+			"resolver = recursive, or a resolver that hands on DNSSEC\n",
+			config, resolver);
 		return 1;
 	case DNS_NO_ANCHOR:
 		fprintf(e->out,
-			"trust-anchor: warning: there is none for the root, so that most "
-			"answers of the DNS cannot be validated\n");
+			"%s: warning: trust-anchor = %s: there is none for the root in "
+			"it, so that most answers of the DNS cannot be validated\n",
+			config, e->settings->trust_anchor);
 		return 0;
 	case DNS_NO_ANSWER: break;
 	}
-	fprintf(e->out, "resolver = %s: warning: the DNS did not answer within %d s\n",
-		resolver, PROBE);
+	fprintf(e->out,
+		"%s: warning: resolver = %s: the DNS did not answer within %d s\n",
+		config, resolver, PROBE);
 	return 0;
 }
 
@@ -214,19 +216,41 @@ static void check_demands(const struct explanation *e)
 	free(peer);
 }
 
-unsigned policy_check(const struct settings *settings, FILE *out)
+/* Whoever asks for such a certificate would not get one, and so no mail. */
+static unsigned check_identities(
+	const struct explanation *e, const char *config, const char *const *identities)
+{
+	const struct policyfile *file;
+	unsigned faults = 0;
+	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++) {
+		const char *identity = file->outbound.identity;
+		unsigned n = 0;
+		while (identities[n] && strcmp(identities[n], identity) != 0)
+			n++;
+		if (identity[0] == '\0' || identities[n])
+			continue;
+		fprintf(e->out, "%s: identity = %s: there is no [identity %s] in %s\n",
+			file->path, identity, identity, config);
+		faults++;
+	}
+	return faults;
+}
+
+unsigned policy_check(const struct settings *settings, const char *config,
+	const char *const *identities, FILE *out)
 {
 	struct explanation e = { .settings = settings, .out = out };
 	char reason[REASON];
 	unsigned faults = 0;
 	if (open_all(&e, out, reason, sizeof(reason))) {
-		faults += check_resolver(&e);
+		faults += check_resolver(&e, config);
 	} else {
-		fprintf(out, "resolver = %s: %s\n", settings->resolver, reason);
+		fprintf(out, "%s: %s\n", config, reason);
 		faults++;
 	}
 	if (e.directory) {
 		faults += directory_faults(e.directory);
+		faults += check_identities(&e, config, identities);
 		check_demands(&e);
 	}
 	close_all(&e);

@@ -27,9 +27,12 @@ int policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out);
 
 /*
- * For `sealpost check`: every fault of the policy files, and whether the resolver
- * validates (RFC 7672 needs it); warnings likewise. Returns the number of faults.
+ * For `sealpost check`: every fault of the policy files, which may name the `identities`
+ * alone (the last is NULL), and whether the resolver validates (RFC 7672 needs it);
+ * warnings likewise. `config` is the file that the settings stand in. Returns the number
+ * of faults.
  */
-unsigned policy_check(const struct settings *settings, FILE *out);
+unsigned policy_check(const struct settings *settings, const char *config,
+	const char *const *identities, FILE *out);
 
 #endif

@@ -386,11 +386,14 @@ static void tell_fine(const struct config *config)
 static bool verify_policy_files(const struct config *config)
 {
 	struct settings settings;
+	const char *identities[CONFIG_IDENTITY_MAX + 1] = { NULL };
 
+	for (unsigned i = 0; i < config->identity_count; i++)
+		identities[i] = config->identities[i].name;
 	if (config->outbound_count == 0 && access(config->policy.directory, F_OK) != 0)
 		return true;
 	if (policylink_settings(config, &settings))
-		return policy_check(&settings, stderr) == 0;
+		return policy_check(&settings, config->path, identities, stderr) == 0;
 	fprintf(stderr, "%s: a setting of [policy] is too long\n", config->path);
 	return false;
 }

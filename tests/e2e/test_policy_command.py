@@ -331,6 +331,14 @@ def test_check_names_faults_of_policy_files(validating):
     assert f"{path}:2: tls = wrong" in done.stderr
 
 
+def test_check_knows_the_identities(validating):
+    path = validating.file("peer.lab", "[outbound]\ntls = encrypt\nidentity = ours\n")
+    done = check(validating)
+    assert done.returncode == NO
+    assert f"{path}: identity = ours: there is no [identity ours] in {validating.config}" \
+        in done.stderr
+
+
 def test_check_warns_of_what_cannot_be_met(validating):
     path = validating.file("dane.lab", "[outbound]\ntls = dane\n")
     validating.file("default", "[inbound]\ntls = encrypt\n")
@@ -344,4 +352,5 @@ def test_check_names_a_resolver_that_strips_dnssec(built, tmp_path, signed, serv
     command = Command(built, tmp_path, server.resolver, signed.anchor)
     done = check(command)
     assert done.returncode == NO
-    assert "the root's keys do not validate" in done.stderr
+    assert f"{command.config}: resolver = {server.resolver}: the root's keys do not validate" \
+        in done.stderr
