@@ -3,6 +3,7 @@
 #include "config.h"
 #include "config_schema.h"
 #include "config_text.h"
+#include "manual.h"
 #include "smtp.h"
 
 #include <errno.h>
@@ -422,39 +423,15 @@ static void test_everything(void **state)
 
 /* ---- the manual ---- */
 
-static char *manual_read(void)
-{
-	const char *srcdir = getenv("srcdir");
-	char path[4096], *text = NULL;
-	size_t size = 0;
-
-	snprintf(path, sizeof(path), "%s/docs/sealpost.conf.5",
-		srcdir != NULL ? srcdir : ".");
-	FILE *in = fopen(path, "r");
-
-	assert_non_null(in);
-	assert_true(getdelim(&text, &size, '\0', in) > 0);
-	fclose(in);
-	return text;
-}
-
 /* Each literal display is a whole configuration. */
 static void test_manual_examples(void **state)
 {
-	static const char begin[] = ".Bd -literal -offset indent\n", end[] = ".Ed\n";
-	char *manual = manual_read();
+	char *manual = manual_read("sealpost.conf.5"), *at = manual;
 	unsigned count = 0;
 
 	(void)state;
-	for (char *at = manual; (at = strstr(at, begin)) != NULL; count++) {
-		at += strlen(begin);
-		char *stop = strstr(at, end);
-
-		assert_non_null(stop);
-		*stop = '\0';
-		config_free(parse_fine(at));
-		at = stop + 1;
-	}
+	for (char *example; (example = manual_example(&at)) != NULL; count++)
+		config_free(parse_fine(example));
 	assert_int_equal(count, 6);
 	free(manual);
 }
@@ -473,7 +450,7 @@ static const char *default_told(const struct config_key *key, char *text, size_t
 /* Every key has its paragraph, in its section, and that tells the default. */
 static void test_manual_keys(void **state)
 {
-	char *manual = manual_read(), mark[128];
+	char *manual = manual_read("sealpost.conf.5"), mark[128];
 
 	(void)state;
 	for (size_t i = 0; i < CONFIG_KEYS; i++) {

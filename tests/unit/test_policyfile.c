@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
+#include "manual.h"
 #include "policyfile_cases.h"
 #include "policyfile_private.h"
 
@@ -343,41 +344,18 @@ static void test_everything(void **state)
 
 /* ---- the manual ---- */
 
-static char *manual_read(void)
-{
-	const char *srcdir = getenv("srcdir");
-	char path[4096], *text = NULL;
-	size_t size = 0;
-
-	snprintf(path, sizeof(path), "%s/docs/sealpost.policy.5",
-		srcdir != NULL ? srcdir : ".");
-	FILE *in = fopen(path, "r");
-
-	assert_non_null(in);
-	assert_true(getdelim(&text, &size, '\0', in) > 0);
-	fclose(in);
-	return text;
-}
-
 /* Each literal display is a whole file, but those of commands, which begin with "$". */
 static void test_manual_examples(void **state)
 {
-	static const char begin[] = ".Bd -literal -offset indent\n", end[] = ".Ed\n";
-	char *manual = manual_read();
+	char *manual = manual_read("sealpost.policy.5"), *at = manual;
 	unsigned count = 0;
 
 	(void)state;
-	for (char *at = manual; (at = strstr(at, begin)) != NULL;) {
-		at += strlen(begin);
-		char *stop = strstr(at, end);
-
-		assert_non_null(stop);
-		*stop = '\0';
-		if (*at != '$') {
-			policyfile_free(parse_fine("peer.example", at));
-			count++;
-		}
-		at = stop + 1;
+	for (char *example; (example = manual_example(&at)) != NULL;) {
+		if (*example == '$')
+			continue;
+		policyfile_free(parse_fine("peer.example", example));
+		count++;
 	}
 	assert_int_equal(count, 7);
 	free(manual);
@@ -388,7 +366,7 @@ static void test_manual_keys(void **state)
 {
 	static const char *const parts[SECTIONS] = { "\n.Ss Above the sections\n",
 		"\n.Ss Section outbound\n", "\n.Ss Section inbound\n" };
-	char *manual = manual_read(), mark[128];
+	char *manual = manual_read("sealpost.policy.5"), mark[128];
 
 	(void)state;
 	for (size_t i = 0; i < KEYS * SECTIONS; i++) {
