@@ -99,7 +99,8 @@ const char *route_refuses(struct route *r, const struct peer *peer)
 		return NULL;
 	r->verdict = (uint8_t)verdict;
 	const char *status = verdict_code(verdict);
-	if (peer->demand.bounce)
+	/* What a later release can do is not what the peer lacks. */
+	if (peer->demand.bounce && verdict != VERDICT_NOT_AVAILABLE)
 		return bounce(r, status, reason);
 	return refuse(r, "451", status, reason);
 }
@@ -232,6 +233,7 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 	uint8_t order[REQUIREMENT_CANDIDATES];
 	r->peer = peer;
 	r->count = r->at = 0;
+	r->may_pass = false;
 	r->chain = CHAIN_NOT_ASKED;
 	r->verdict = ROUTE_NOT_JUDGED;
 	r->text[0] = r->host[0] = r->status[0] = '\0';
@@ -376,6 +378,8 @@ bool route_failed(struct route *r, const char *code, const char *reason, const c
 		said[0] ? " (it said: " : "", said, said[0] ? ")" : "");
 	make_printable(r->text);
 	snprintf(r->status, sizeof(r->status), "%s", code);
+	/* But for a host that has no TLS, what was not judged may be so only now. */
+	r->may_pass |= r->verdict == ROUTE_NOT_JUDGED && strcmp(code, "4.7.4") != 0;
 	if (r->verdict == ROUTE_NOT_JUDGED && strncmp(code, "4.7.", 4) == 0)
 		r->verdict = VERDICT_NO_TLS;
 	bool renamed = r->verdict == VERDICT_CHAIN || r->verdict == VERDICT_NAME ||
@@ -404,7 +408,7 @@ const char *route_refusal(struct route *r)
 	snprintf(text, sizeof(text), "%.128s%s%.150s: %.200s", peer->domain,
 		host[0] ? " via " : "", host, r->text);
 	bool judged = r->verdict != VERDICT_PASS && r->verdict != ROUTE_NOT_JUDGED;
-	if (peer->demand.bounce && judged)
+	if (peer->demand.bounce && judged && !r->may_pass)
 		return bounce(r, status, text);
 	return refuse(r, later(r), status, text);
 }

@@ -39,6 +39,7 @@ struct route {
 	char greeted[REQUIREMENT_NAME]; /* the name that it has greeted by, or "" */
 	struct peer *peer; /* about the domain in hand, or NULL; counted by the shell */
 	uint8_t count, at; /* tries planned; the one in use */
+	bool may_pass;	   /* one of them failed for what may be another way soon */
 	struct {
 		int8_t candidate; /* index in peer, -1: a host that DNS does not list */
 		uint8_t address;
@@ -113,7 +114,7 @@ bool route_failed(
 /*
  * The reply line when nothing is left, constant until the next one: 421 where the client
  * is to go to its next host, else 451, or 550 where `on-failure = bounce` and the demand
- * was what failed. Names domain, host and reason.
+ * was what failed, at each host. Names domain, host and reason.
  */
 const char *route_refusal(struct route *r);
 

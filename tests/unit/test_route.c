@@ -320,6 +320,37 @@ static void test_on_failure_bounce(void **state)
 	peer_free(peer);
 }
 
+/* What may be another way in an hour is no reason to give mail back. */
+static void test_no_bounce_for_what_may_pass(void **state)
+{
+	struct route r;
+	struct peer *peer = peer_new("bank.example", LEVEL_ENCRYPT);
+	(void)state;
+	peer->demand.bounce = true;
+	add_host(peer, "mx1.bank.example", 10, 10, 1);
+	add_host(peer, "mx2.bank.example", 20, 20, 1);
+	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
+	/* The host that would have done is away. */
+	assert_true(route_plan(&r, peer, 1));
+	assert_true(route_failed(&r, "4.4.1", "Connection refused", ""));
+	assert_int_equal(route_judge(&r, &clear), VERDICT_NO_TLS);
+	assert_false(route_failed(&r, "4.7.4", r.text, ""));
+	assert_begins(route_refusal(&r), "451 4.7.4 ");
+	/* A connection that was lost in the handshake says nothing of the host. */
+	assert_true(route_plan(&r, peer, 1));
+	assert_true(route_failed(&r, "4.7.4", "the server does not offer STARTTLS", ""));
+	assert_false(route_failed(&r, "4.7.5", "TLS handshake: Connection reset", ""));
+	assert_begins(route_refusal(&r), "451 4.7.5 ");
+	assert_true(route_plan(&r, peer, 1));
+	assert_true(route_failed(&r, "4.7.4", "the server does not offer STARTTLS", ""));
+	assert_false(route_failed(&r, "4.7.4", "the server refuses STARTTLS", ""));
+	assert_begins(route_refusal(&r), "550 5.7.4 ");
+	/* Nor is it the domain's fault what this release cannot do. */
+	peer->demand.level = LEVEL_DANE_ONLY;
+	assert_begins(route_refuses(&r, peer), "451 4.3.5 ");
+	peer_free(peer);
+}
+
 /* ---- serving another domain ---- */
 
 static void test_a_leg_serves_who_lives_there(void **state)
@@ -429,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_answers_that_refuse),
 		cmocka_unit_test(test_foreign_octets_are_made_printable),
 		cmocka_unit_test(test_on_failure_bounce),
+		cmocka_unit_test(test_no_bounce_for_what_may_pass),
 		cmocka_unit_test(test_a_leg_serves_who_lives_there),
 		cmocka_unit_test(test_a_name_is_judged_for_the_domain_that_asks),
 		cmocka_unit_test(test_tickets_differ_by_all_that_counts),
