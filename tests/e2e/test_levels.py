@@ -336,6 +336,24 @@ def test_sessions_are_resumed(internet, smarthost):
     assert mx.store.messages[-1].server_name == "mx1.peer.example"
 
 
+def test_a_ticket_is_shown_to_its_own_host_and_under_its_own_policy_alone(internet, smarthost):
+    one, two = internet.peer("one.example"), internet.peer("two.example")
+    internet.domain("three.example", one)
+    internet.policies.put("one.example", "tls = encrypt")
+    internet.policies.put("three.example", "tls = verify")
+    d = smarthost()
+
+    def resumes(domain, server):
+        assert send(d.address, f"bob@{domain}").accepted
+        return far.offers_a_session(bytes(server.wires[-1].raw))
+    assert [resumes("one.example", one) for _ in range(3)] == [False, True, True]
+    assert [resumes("two.example", two) for _ in range(2)] == [False, True]
+    assert [resumes("three.example", one) for _ in range(2)] == [False, True]
+    internet.policies.put("one.example", "tls = verify")
+    d.reload()
+    assert not resumes("one.example", one)
+
+
 @pytest.mark.parametrize("policy,code", [
     ("tls = secure", "451 4.7.5"), ("tls = verify", "451 4.7.5"),
     ("tls = fingerprint\nfingerprint = sha256/spki:" + "00" * 32, "451 4.7.5")])

@@ -290,6 +290,20 @@ class Destination(Backend):
                 assert word not in clear, f"{self.host} saw in clear: {clear!r}"
 
 
+def offers_a_session(octets):
+    """Whether the ClientHello in these has something to resume (RFC 8446 §4.2.11)."""
+    hello = octets[octets.index(b"STARTTLS\r\n") + len(b"STARTTLS\r\n"):]
+    at = 5 + 4 + 2 + 32                                         # record, message, version, random
+    at += 1 + hello[at]                                         # session id
+    at += 2 + int.from_bytes(hello[at:at + 2], "big")           # cipher suites
+    at += 1 + hello[at] + 2                                     # compression, length
+    while at < 5 + int.from_bytes(hello[3:5], "big"):
+        if hello[at:at + 2] == b"\0\x29":                       # pre_shared_key
+            return True
+        at += 4 + int.from_bytes(hello[at + 2:at + 4], "big")
+    return False
+
+
 class TappedListener(Listener):
     def accept(self, name="destination", seconds=None):
         wire = super().accept(name, seconds)
