@@ -20,9 +20,10 @@ struct credentials {
 /*
  * Reads `path`: a line "user = …" and a line "password = …", beside them only empty lines
  * and comments (# or ; at the start of a line: elsewhere both belong to the value, from
- * which only blanks at its ends are dropped). At most 4 KiB, a regular file that nobody
- * but owner and group can read or write. False with a reason, one line that begins
- * with path or path:line and never has a value in it; nothing is left in `c` then.
+ * which only blanks at its ends are dropped). At most 4 KiB, a regular file that its
+ * owner alone can write, and nobody but he and the group read. False with a reason, one
+ * line that begins with path or path:line and never has a value in it; nothing is left in
+ * `c` then.
  */
 bool credentials_read(const char *path, struct credentials *c, char *reason, size_t size);
 

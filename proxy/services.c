@@ -115,7 +115,7 @@ static bool load_credentials(struct service *service, const char *path, char *re
 		snprintf(reason, SERVICE_REASON, "out of memory");
 		fine = false;
 	}
-	explicit_bzero(&credentials, sizeof(credentials));
+	credentials_wipe(&credentials);
 	service->dialogue.credentials = fine ? &service->login : NULL;
 	return fine;
 }

@@ -5,8 +5,8 @@
 
 /*
  * A few things kept by key, each for a time: what was not used for longest makes room.
- * Meant for some hundreds or a thousand: a search looks at all of them, in less than a handshake's
- * hundredth part.
+ * Meant for some hundreds or a thousand: a search looks at all of them, in less than a
+ * handshake's hundredth part.
  */
 
 #include <stdint.h>
