@@ -40,7 +40,7 @@ enum config_value_status config_set_listen(
 	return VALUE_OK;
 }
 
-/* "HOST" or "HOST:PORT", HOST being a name. */
+/* "HOST" or "HOST:PORT", HOST being a name: it is kept in lower case. */
 static enum config_value_status endpoint_name(
 	struct config_endpoint *endpoint, const char *value, in_port_t default_port)
 {
@@ -59,6 +59,8 @@ static enum config_value_status endpoint_name(
 		free(host);
 		return VALUE_BAD;
 	}
+	for (char *c = host; *c != '\0'; c++)
+		*c += *c >= 'A' && *c <= 'Z' ? 'a' - 'A' : 0;
 	endpoint->address =
 		(struct address){ .family = AF_UNSPEC, .port = (in_port_t)port };
 	endpoint->host = host;

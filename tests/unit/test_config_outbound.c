@@ -143,6 +143,7 @@ static void test_relay(void **state)
 		in_port_t port;
 	} cases[] = {
 		{ "route = relay mail.example.net\n", "mail.example.net", AF_UNSPEC, 25 },
+		{ "route = relay Mail.Example.NET\n", "mail.example.net", AF_UNSPEC, 25 },
 		{ "route = relay\t mail.example.net:587\nrelay-tls = starttls\n",
 			"mail.example.net", AF_UNSPEC, 587 },
 		{ "relay-tls = implicit\nroute = relay mail.example.net\n",
