@@ -39,6 +39,7 @@ struct topic {
 	enum direction direction;
 	char domain[REQUIREMENT_NAME];
 	uint32_t id;
+	double since;	     /* when it was asked */
 	struct peer *answer; /* NULL while it is asked about */
 };
 
@@ -160,8 +161,8 @@ static struct topic *topic_find_asked(struct policy_client *client, uint32_t id)
 }
 
 /* It is asked about from now on. NULL without memory. */
-static struct topic *topic_new(
-	struct policy_client *client, enum direction direction, const char *domain)
+static struct topic *topic_new(struct policy_client *client, enum direction direction,
+	const char *domain, double now)
 {
 	struct topic *topic = calloc(1, sizeof(*topic));
 	if (!topic)
@@ -169,6 +170,7 @@ static struct topic *topic_new(
 	topic->direction = direction;
 	strncpy(topic->domain, domain, sizeof(topic->domain) - 1);
 	topic->id = ++client->last_id;
+	topic->since = now;
 	ring_init(&topic->waiters);
 	ring_init(&topic->unsent);
 	ring_append(topic_bucket(client, direction, domain), &topic->by_name);
@@ -400,12 +402,12 @@ bool policy_client_flush(struct policy_client *client)
 
 /* Asks about a topic that is new. False: it cannot be. */
 static bool ask(struct policy_client *client, enum direction direction,
-	const char *domain, void *name)
+	const char *domain, void *name, double now)
 {
 	if (client->fd < 0 || client->asked_count >= ASKED ||
 		strlen(domain) >= REQUIREMENT_NAME)
 		return false;
-	struct topic *topic = topic_new(client, direction, domain);
+	struct topic *topic = topic_new(client, direction, domain, now);
 	if (!topic)
 		return false;
 	struct waiter *waiter = waiter_new(client, topic, name);
@@ -430,8 +432,15 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
 		topic = NULL;
 	}
 	bool asked = topic ? waiter_new(client, topic, name) != NULL
-			   : ask(client, direction, domain, name);
+			   : ask(client, direction, domain, name, now);
 	return asked ? NULL : nobody_answers();
+}
+
+double policy_client_waits(const struct policy_client *client, double now)
+{
+	if (ring_is_empty(&client->asked))
+		return 0;
+	return now - HOLDER(struct topic, by_age, client->asked.next)->since;
 }
 
 /* ---- what the process says ---- */

@@ -37,6 +37,9 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
  * written to. */
 bool policy_client_flush(struct policy_client *client);
 
+/* Seconds for which the oldest question has had no answer, whoever still waits for it. */
+double policy_client_waits(const struct policy_client *client, double now);
+
 /* The waiter is gone: its answer is dropped when it comes. */
 void policy_client_cancel(struct policy_client *client, const void *waiter);
 

@@ -32,6 +32,7 @@ struct policylink {
 	ev_child child;
 	ev_timer restart;
 	double delay, began;
+	bool ending; /* it was killed, and is not gone yet */
 };
 
 /* ---- starting the process ---- */
@@ -91,6 +92,7 @@ static bool start_process(struct policylink *link, char *reason, size_t size)
 	}
 	link->fd = pair[0];
 	link->began = worker_clock();
+	link->ending = false;
 	policy_client_attach(link->client, link->fd);
 	ev_io_set(&link->io, link->fd, EV_READ);
 	ev_io_start(link->worker->loop, &link->io);
@@ -229,10 +231,28 @@ void policylink_stop(struct policylink *link)
 	free(link);
 }
 
+/*
+ * It answers within policy-timeout whatever the DNS does. If it has had twice as long
+ * something holds it up, or an answer was lost: on_end() sees to another one.
+ */
+static void end_if_stuck(struct policylink *link, double now)
+{
+	double most = 2. * link->worker->config->limits.policy_timeout;
+	if (link->fd < 0 || link->ending || policy_client_waits(link->client, now) < most)
+		return;
+	link->ending = true;
+	log_message(LOG_LEVEL_ERROR,
+		"the policy process has not answered for %.0f s: it is ended", most);
+	if (!ev_is_pending(&link->child))
+		kill(link->child.pid, SIGKILL);
+}
+
 struct peer *policylink_ask(struct policylink *link, enum direction direction,
 	const char *domain, struct session *waiter)
 {
-	return policy_client_ask(link->client, direction, domain, waiter, worker_clock());
+	double now = worker_clock();
+	end_if_stuck(link, now);
+	return policy_client_ask(link->client, direction, domain, waiter, now);
 }
 
 void policylink_cancel(struct policylink *link, const struct session *waiter)

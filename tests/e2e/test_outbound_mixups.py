@@ -168,3 +168,14 @@ def test_nobody_answers(internet, client):
     c.command("NOOP", 250)
     c.quit()
     d.session_end(end="quit")
+
+
+def test_a_policy_process_that_is_stuck(internet, smarthost):
+    """Mail waits for it no longer than it would for another one."""
+    internet.peer("peer.example")
+    d = smarthost(limits={"policy-timeout": "1s"})
+    pid = until(lambda: d.policy_process, "there is a policy process")
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: send(d.address, "b@peer.example").accepted, "mail goes out again", 20)
+    assert d.policy_process != pid
+    d.logged(lambda r: "has not answered for 2 s" in r["message"])
