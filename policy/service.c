@@ -266,7 +266,9 @@ static void begin(struct service *service, struct topic *topic)
 {
 	struct peer *peer = &topic->peer;
 	bool known = find_demand(service, peer);
-	if (known && peer->status == PEER_FINE && peer->direction != DIRECTION_INBOUND) {
+	/* "<postmaster>" has no domain that could have hosts (RFC 5321 §4.5.1). */
+	bool hosts = peer->direction != DIRECTION_INBOUND && peer->domain[0] != '\0';
+	if (known && peer->status == PEER_FINE && hosts) {
 		find_hosts(service, topic);
 		return;
 	}

@@ -77,6 +77,8 @@ static_assert(sizeof(refusals) / sizeof(*refusals) == PEER_STATUSES, "one each")
 static const char *refuse_status(struct route *r, const struct peer *peer)
 {
 	bool intercept = r->kind == ROUTE_KIND_INTERCEPT;
+	if (peer->status == PEER_FINE && peer->domain[0] == '\0' && !intercept)
+		return refuse(r, "501", "5.1.3", "A recipient without a domain");
 	if (peer->status == PEER_FINE)
 		return NULL;
 	if (intercept && refusals[peer->status].dns && !judge_needs_candidates(peer))

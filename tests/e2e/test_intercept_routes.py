@@ -239,3 +239,19 @@ def test_a_domain_that_takes_no_mail(gateway, internet, intercept):
     intercept()
     seen = gateway.deliver(gateway.HOSTS[0][0], "u@peer.example")
     assert seen.last.startswith(("556 5.1.10", "550 5.1.10")), seen
+
+
+def test_a_recipient_without_a_domain(gateway, internet, intercept):
+    """<postmaster> is that of whoever is called; nobody can show to be that."""
+    host = gateway.HOSTS[0][0]
+    mx = gateway.serve(internet, address=host)
+    d = intercept()
+    internet.policies.put("default", "tls = encrypt")
+    assert gateway.deliver(host, "bob@peer.example").accepted
+    d.reload()
+    assert gateway.deliver(host, "postmaster").accepted
+    assert mx.store.wait(2).recipients == ["postmaster"]
+    internet.policies.put("default", "tls = verify")
+    d.reload()
+    assert gateway.deliver(host, "postmaster").last.startswith("451 4.7.0 ")
+    gateway.no_envelope_in_clear()

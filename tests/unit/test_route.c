@@ -320,6 +320,20 @@ static void test_on_failure_bounce(void **state)
 	peer_free(peer);
 }
 
+static void test_a_recipient_without_a_domain(void **state)
+{
+	struct route r;
+	struct peer *peer = peer_new("", LEVEL_MAY);
+	(void)state;
+	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
+	assert_begins(route_refuses(&r, peer), "501 5.1.3 ");
+	route_init(&r, ROUTE_KIND_INTERCEPT, 25);
+	assert_null(route_refuses(&r, peer));
+	peer->demand.level = LEVEL_VERIFY;
+	assert_begins(route_refuses(&r, peer), "451 4.7.0 ");
+	peer_free(peer);
+}
+
 /* What may be another way in an hour is no reason to give mail back. */
 static void test_no_bounce_for_what_may_pass(void **state)
 {
@@ -461,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_foreign_octets_are_made_printable),
 		cmocka_unit_test(test_on_failure_bounce),
 		cmocka_unit_test(test_no_bounce_for_what_may_pass),
+		cmocka_unit_test(test_a_recipient_without_a_domain),
 		cmocka_unit_test(test_a_leg_serves_who_lives_there),
 		cmocka_unit_test(test_a_name_is_judged_for_the_domain_that_asks),
 		cmocka_unit_test(test_tickets_differ_by_all_that_counts),
