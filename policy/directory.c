@@ -451,8 +451,10 @@ static bool peer_fill(
 	if (demand->ca == NULL)
 		return true;
 	peer->demand.ca = malloc(demand->ca_length);
-	if (peer->demand.ca == NULL)
+	if (peer->demand.ca == NULL) {
+		peer->demand.ca_length = 0;
 		return false;
+	}
 	memcpy(peer->demand.ca, demand->ca, demand->ca_length);
 	return true;
 }

@@ -64,15 +64,23 @@ static double now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void end(struct service *service, int status)
+{
+	service->status = status;
+	ev_break(service->loop, EVBREAK_ALL);
+}
+
 /* ---- to the worker ---- */
 
-/* What is in service->packet. */
+/*
+ * What is in service->packet. A worker that misses any of it goes by policies that are no
+ * longer so, or waits for an answer for ever: it is to begin anew with another of us.
+ */
 static void send_packet(struct service *service, size_t length)
 {
-	if (length == 0)
-		return;
-	/* What finds no room is lost: the worker stops waiting by itself. */
-	(void)outbox_send(&service->outbox, service->fd, service->packet, length);
+	if (length == 0 ||
+		!outbox_send(&service->outbox, service->fd, service->packet, length))
+		end(service, STATUS_FINE);
 	if (outbox_waits(&service->outbox))
 		ev_io_start(service->loop, &service->out);
 }
@@ -319,12 +327,6 @@ static void on_probed(enum dns_validation validation, void *context)
 	else if (validation == DNS_NO_ANSWER)
 		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
 			resolver);
-}
-
-static void end(struct service *service, int status)
-{
-	service->status = status;
-	ev_break(service->loop, EVBREAK_ALL);
 }
 
 static void begin_service(struct service *service)

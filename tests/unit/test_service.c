@@ -326,6 +326,26 @@ static void test_ends(void **state)
 	world_free(world);
 }
 
+/* What finds no room must not be missed: whoever reads nothing begins anew. */
+static void test_nobody_reads(void **state)
+{
+	enum { MOST = 1000 * 1000 };
+	struct world *world = world_new();
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	struct question question = { .direction = DIRECTION_INBOUND };
+	unsigned sent = 0;
+	(void)state;
+	send_settings(world, "");
+	receive_state(world);
+	snprintf(question.domain, sizeof(question.domain), "%0200d.lab", 1);
+	size_t length = message_write_question(packet, sizeof(packet), &question);
+	while (sent < MOST && send(world->fd, packet, length, MSG_NOSIGNAL) > 0)
+		sent++;
+	assert_in_range(sent, 1000, MOST - 1);
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_question),
 		cmocka_unit_test(test_no_dns_at_all),
 		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_nobody_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
