@@ -93,32 +93,10 @@ static const struct policyfile *file_of(
 	return NULL;
 }
 
-/* As it is asked about: lower case, without the dot at the end. */
-static bool normalise(const char *written, char domain[REQUIREMENT_NAME])
+static int explain(struct explanation *e, const char *asked)
 {
-	size_t length = strlen(written);
-	if (length > 1 && written[length - 1] == '.')
-		length--;
-	if (length == 0 || length >= REQUIREMENT_NAME)
-		return false;
-	for (size_t i = 0; i < length; i++)
-		domain[i] = (char)(written[i] >= 'A' && written[i] <= 'Z'
-					   ? written[i] - 'A' + 'a'
-					   : written[i]);
-	domain[length] = '\0';
 	char literal[REQUIREMENT_NAME];
-	if (policyfile_literal(domain, literal))
-		memcpy(domain, literal, sizeof(literal));
-	return true;
-}
-
-static int explain(struct explanation *e, const char *written)
-{
-	char domain[REQUIREMENT_NAME];
-	if (!normalise(written, domain)) {
-		fprintf(e->out, "%.80s\n  result    no domain\n", written);
-		return STATUS_NO;
-	}
+	const char *domain = policyfile_literal(asked, literal) ? literal : asked;
 	struct peer *outbound = find(e, DIRECTION_OUTBOUND, domain);
 	struct peer *inbound = find(e, DIRECTION_INBOUND, domain);
 	int status = STATUS_CANNOT;

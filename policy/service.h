@@ -19,9 +19,9 @@ int policy_service_run(int fd);
 
 /*
  * `sealpost policy`: the same answer without a process, in plain words: which file and
- * line decided what, which hosts, with their addresses, what the result is. An exit
- * status of the program: 0, 1 (not to be reached or not to be satisfied), 3 (could not
- * ask).
+ * line decided what, which hosts, with their addresses, what the result is. Domains are
+ * written as sessions ask about them (in proxy/domain.h). An exit status of the program:
+ * 0, 1 (not to be reached or not to be satisfied), 3 (could not ask).
  */
 int policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out);

@@ -3,12 +3,57 @@
 
 #include "ask.h"
 
+#include "domain.h"
 #include "policylink.h"
 #include "service.h"
 #include "status.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Who asks about a person means the domain. */
+static struct span domain_of(const char *written)
+{
+	const char *at = strrchr(written, '@');
+	const char *domain = at != NULL ? at + 1 : written;
+
+	return (struct span){ domain, strlen(domain) };
+}
+
+/* Each as a session would ask about it. */
+static int ask(const struct settings *settings, char *const *written, unsigned count)
+{
+	char(*text)[DOMAIN_TEXT] = calloc(count, sizeof(*text));
+	const char **domains = calloc(count, sizeof(*domains));
+	int status = STATUS_FINE;
+	unsigned known = 0;
+
+	if (text == NULL || domains == NULL) {
+		fprintf(stderr, "sealpost: cannot ask: out of memory\n");
+		status = STATUS_CANNOT;
+		goto out;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		domains[known] = text[known];
+		if (domain_normalise(domain_of(written[i]), text[known]) &&
+			*text[known] != '\0')
+			known++;
+		else
+			fprintf(stderr,
+				"sealpost: cannot ask about \"%s\": it is no domain\n",
+				written[i]);
+	}
+	if (known > 0)
+		status = policy_explain(settings, domains, known, stdout);
+	if (known < count && status == STATUS_FINE)
+		status = STATUS_NO;
+out:
+	free(domains);
+	free(text);
+	return status;
+}
 
 int ask_run(const char *config_path, char *const *domains, unsigned count)
 {
@@ -23,8 +68,7 @@ int ask_run(const char *config_path, char *const *domains, unsigned count)
 			"sealpost: cannot ask: a setting of [policy] is too long\n");
 		return STATUS_CANNOT;
 	}
-	int status =
-		policy_explain(&settings, (const char *const *)domains, count, stdout);
+	int status = ask(&settings, domains, count);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	fprintf(stderr, "sealpost: cannot write to standard output\n");

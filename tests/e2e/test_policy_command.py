@@ -161,15 +161,15 @@ def test_address_literals(command, server):
 
 def test_several_domains_and_ways_to_write_one(command, server):
     server.domain("plain.lab", "192.0.2.1")
-    done = command.policy("PLAIN.Lab.", "gone.lab", "plain.lab")
+    done = command.policy("PLAIN.Lab.", "gone.lab", "some.body@plain.lab", "BÜCHER.lab")
     assert done.returncode == NO
     assert [b.splitlines()[0] for b in done.stdout.split("\n\n")] == \
-        ["plain.lab", "gone.lab", "plain.lab"]
+        ["plain.lab", "gone.lab", "plain.lab", "xn--bcher-kva.lab"]
 
 
 @pytest.mark.parametrize("domain", ["", ".", "a b", "a..b", "x" * 64 + ".lab", "x." * 200 + "lab",
                                     "192.0.2.1", "[0.0.0.0]", "[nonsense]", "../../etc/passwd",
-                                    "user@plain.lab", "a\nb.lab", "\x1b[31m"])
+                                    "user@", "plain.lab@a b", "a\nb.lab", "\x1b[31m"])
 def test_what_is_no_domain(command, server, domain):
     done = command.policy(domain)
     assert done.returncode == NO, done
