@@ -11,32 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-/* A file name, and what is known of it. */
-struct entry {
-	char domain[REQUIREMENT_NAME];
-	struct version version;	      /* the last good one */
-	char fault[REQUIREMENT_TEXT]; /* why what is there now is no good, or "" */
-	bool subdomains;	      /* of what is there now, as far as it is known */
-	bool expired;		      /* by the time it was read */
-};
-
-/* By domain. */
-struct set {
-	struct entry *entries;
-	size_t count;
-	const struct policyfile **files; /* those of the entries that have one */
-	unsigned file_count;
-};
-
-struct directory {
-	char *path;
-	uid_t owner;
-	struct set set;
-	uint64_t generation;
-	unsigned faults;
-	char closed[REQUIREMENT_TEXT]; /* why it could never be read, or "" */
-};
-
 /* One reading of all files. */
 struct reading {
 	struct directory *directory;
@@ -54,19 +28,6 @@ static int entry_compare(const void *a, const void *b)
 	const struct entry *left = a, *right = b;
 
 	return strcmp(left->domain, right->domain);
-}
-
-static int domain_compare(const void *domain, const void *entry)
-{
-	return strcmp(domain, ((const struct entry *)entry)->domain);
-}
-
-static struct entry *set_find(const struct set *set, const char *domain)
-{
-	if (set->count == 0)
-		return NULL;
-	return bsearch(
-		domain, set->entries, set->count, sizeof(struct entry), domain_compare);
 }
 
 static void set_free(struct set *set)
@@ -106,16 +67,6 @@ __attribute__((format(printf, 3, 4))) static void warning(
 	fputc('\n', reading->faults);
 }
 
-/* The first line, as it may stand in a reply of SMTP. */
-static void line_take(char *to, size_t size, const char *from)
-{
-	size_t i;
-
-	for (i = 0; i < size - 1 && from[i] != '\0' && from[i] != '\n'; i++)
-		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	to[i] = '\0';
-}
-
 /* ---- one file ---- */
 
 static void name_fault(struct reading *reading, const char *name)
@@ -132,7 +83,7 @@ static void name_fault(struct reading *reading, const char *name)
 			break;
 		}
 	}
-	line_take(shown, sizeof(shown), name);
+	directory_line(shown, sizeof(shown), name);
 	fault(reading, "/%s: this name says not whose policy it is: %s", shown, why);
 }
 
@@ -196,7 +147,7 @@ static bool entry_parse(struct reading *reading, struct entry *entry)
 		const char *why =
 			faults != NULL && *faults != '\0' ? faults : "out of memory\n";
 
-		line_take(entry->fault, sizeof(entry->fault), why);
+		directory_line(entry->fault, sizeof(entry->fault), why);
 		faults_pass(reading, why);
 	}
 	free(faults);
@@ -228,7 +179,7 @@ static void name_take(struct reading *reading, const char *name)
 		name_fault(reading, name);
 		return;
 	}
-	struct entry *old = set_find(&reading->directory->set, entry->domain);
+	struct entry *old = directory_entry(reading->directory, entry->domain);
 
 	reading->known += old != NULL;
 	reading->set.count++;
@@ -393,125 +344,4 @@ bool directory_needs_client_certificates(const struct directory *directory)
 			return true;
 	}
 	return false;
-}
-
-/* ---- whose file ---- */
-
-/* Whether it decides, be it that it is broken. `below`: asked for a name below its own.
- */
-static bool entry_decides(
-	const struct entry *entry, enum direction direction, int64_t now, bool below)
-{
-	if (entry == NULL)
-		return false;
-	const struct policyfile *file = entry->version.file;
-
-	if (file == NULL)
-		return !below || entry->subdomains;
-	if ((below && !file->subdomains) || (file->expires != 0 && now >= file->expires))
-		return false;
-	return direction == DIRECTION_INBOUND ? file->has_inbound : file->has_outbound;
-}
-
-/* NULL above a name of one label. What is above an address is nobody's: it ends in ]. */
-static const char *name_above(const char *name)
-{
-	const char *dot = strchr(name, '.');
-
-	return dot != NULL ? dot + 1 : NULL;
-}
-
-static const struct entry *entry_for(const struct directory *directory,
-	enum direction direction, const char *domain, int64_t now)
-{
-	char literal[REQUIREMENT_NAME];
-	const char *name = policyfile_literal(domain, literal) ? literal : domain;
-
-	for (bool below = false; name != NULL; below = true) {
-		const struct entry *entry = set_find(&directory->set, name);
-
-		if (entry_decides(entry, direction, now, below))
-			return entry;
-		name = name_above(name);
-	}
-	const struct entry *entry = set_find(&directory->set, "default");
-
-	return entry_decides(entry, direction, now, false) ? entry : NULL;
-}
-
-static bool peer_fill(
-	const struct policyfile *file, enum direction direction, struct peer *peer)
-{
-	bool inbound = direction == DIRECTION_INBOUND;
-	const struct demand *demand = inbound ? &file->inbound : &file->outbound;
-
-	snprintf(peer->where, sizeof(peer->where), "%s:%u", file->path,
-		inbound ? file->inbound_line : file->outbound_line);
-	peer->demand = *demand;
-	if (demand->ca == NULL)
-		return true;
-	peer->demand.ca = malloc(demand->ca_length);
-	if (peer->demand.ca == NULL) {
-		peer->demand.ca_length = 0;
-		return false;
-	}
-	memcpy(peer->demand.ca, demand->ca, demand->ca_length);
-	return true;
-}
-
-static void peer_close(const char *where, const char *fault, struct peer *peer)
-{
-	peer->status = PEER_BROKEN;
-	snprintf(peer->where, sizeof(peer->where), "%s", where);
-	int used = snprintf(peer->text, sizeof(peer->text),
-		"the policy for %s cannot be read: ",
-		peer->domain[0] != '\0' ? peer->domain : "<>");
-
-	line_take(peer->text + used, sizeof(peer->text) - (size_t)used, fault);
-}
-
-/* default.policy speaks of those whom nobody has named; a relay was chosen by its name.
- */
-static bool is_own(const struct entry *entry)
-{
-	return strcmp(entry->domain, "default") != 0;
-}
-
-/* All our mail goes there, and perhaps our password: it must be who it is said to be. */
-static void demand_of_relay(struct peer *peer)
-{
-	peer->demand.level = LEVEL_ENCRYPT;
-	if (peer->domain[0] == '[')
-		return; /* an address proves nothing */
-	peer->demand.level = LEVEL_VERIFY;
-	peer->demand.match_count = 1;
-	snprintf(peer->demand.match[0], sizeof(peer->demand.match[0]), "mx");
-}
-
-bool directory_find(const struct directory *directory, enum direction direction,
-	const char *domain, int64_t now, struct peer *peer)
-{
-	const struct entry *entry = NULL;
-
-	peer->status = PEER_FINE;
-	peer->generation = directory->generation;
-	peer->text[0] = '\0';
-	peer->demand = demand_default;
-	snprintf(peer->where, sizeof(peer->where), "default");
-	snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
-	if (directory->closed[0] != '\0') {
-		peer_close(directory->path, directory->closed, peer);
-		return true;
-	}
-	entry = entry_for(directory, direction, domain, now);
-	if (direction == DIRECTION_HOST && (entry == NULL || !is_own(entry))) {
-		demand_of_relay(peer);
-		return true;
-	}
-	if (entry == NULL)
-		return true;
-	if (entry->version.file != NULL)
-		return peer_fill(entry->version.file, direction, peer);
-	peer_close(entry->domain, entry->fault, peer);
-	return true;
 }

@@ -3,8 +3,8 @@
 #ifndef SEALPOST_DIRECTORY_PRIVATE_H
 #define SEALPOST_DIRECTORY_PRIVATE_H
 
-/* What the files directory*.c share: single files (directory_file.c), and what they make
- * together (directory.c). */
+/* What the files directory*.c share: single files (directory_file.c), what they make
+ * together (directory.c), and which of them speaks for a domain (directory_find.c). */
 
 #include "policyfile.h"
 
@@ -37,5 +37,39 @@ bool version_read(const struct source *source, const char *domain, FILE *faults,
 /* Whether both are there, and say the same. */
 bool version_same(const struct version *a, const struct version *b);
 void version_free(struct version *version);
+
+/* ---- all of them ---- */
+
+/* A file name, and what is known of it. */
+struct entry {
+	char domain[REQUIREMENT_NAME];
+	struct version version;	      /* the last good one */
+	char fault[REQUIREMENT_TEXT]; /* why what is there now is no good, or "" */
+	bool subdomains;	      /* of what is there now, as far as it is known */
+	bool expired;		      /* by the time it was read */
+};
+
+/* By domain. */
+struct set {
+	struct entry *entries;
+	size_t count;
+	const struct policyfile **files; /* those of the entries that have one */
+	unsigned file_count;
+};
+
+struct directory {
+	char *path;
+	uid_t owner;
+	struct set set;
+	uint64_t generation;
+	unsigned faults;
+	char closed[REQUIREMENT_TEXT]; /* why it could never be read, or "" */
+};
+
+/* The file of that name, or NULL. */
+struct entry *directory_entry(const struct directory *directory, const char *domain);
+
+/* The first line of `from`, as it may stand in a reply of SMTP; `size` octets of room. */
+void directory_line(char *to, size_t size, const char *from);
 
 #endif
