@@ -173,7 +173,8 @@ class Sealpost:
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # the daemon may have ended it
+                os.kill(pid, signal.SIGCONT)
 
     @property
     def slack(self):
