@@ -209,7 +209,6 @@ static void decide_outbound(struct session *s, struct peer *peer)
 	if (dialogue_far_waits(d))
 		route_greeted(r, (const char *)buf_head(said), buf_length(said));
 	s->worker->random = s->worker->random * 1664525u + 1013904223u;
-	s->errand->deadline = worker_clock() + s->worker->config->limits.rcpt_budget;
 	s->errand->refused_until = 0; /* its reply may be overwritten now */
 	if (!route_plan(r, peer, s->worker->random)) {
 		refuse(s, peer->domain, route_refusal(r));
@@ -345,6 +344,7 @@ void session_ask(struct session *s)
 		tell(s, DIALOGUE_POLICY_REFUSED, "501 5.1.3 The domain cannot be read");
 		return;
 	}
+	e->deadline = worker_clock() + s->worker->config->limits.rcpt_budget;
 	if (out && strcmp(e->asked, e->refused) == 0 &&
 		worker_clock() < e->refused_until) {
 		tell(s, DIALOGUE_POLICY_REFUSED, e->route.reply);

@@ -6,6 +6,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -179,3 +180,15 @@ def test_a_policy_process_that_is_stuck(internet, smarthost):
     until(lambda: send(d.address, "b@peer.example").accepted, "mail goes out again", 20)
     assert d.policy_process != pid
     d.logged(lambda r: "has not answered for 2 s" in r["message"])
+
+
+def test_one_budget_for_a_recipient(internet, client):
+    """The DNS is paid from it as well: the backend does not wait for ever."""
+    internet.domain("slow.example", internet.silent("mx.slow.example"))
+    c, _ = client(limits={"rcpt-budget": "3s", "connect-timeout": "30s"})
+    answer = slow(internet, "slow.example")
+    c.command("MAIL FROM:<alice@backend.example>", 250)
+    began = time.monotonic()
+    threading.Timer(2, answer.set).start()
+    assert c.command("RCPT TO:<b@slow.example>")[-1].startswith(b"451 4.4.1 ")
+    assert 2.9 < time.monotonic() - began < 4.5
