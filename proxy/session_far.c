@@ -6,6 +6,7 @@
  * end. Nothing here watches or frees; session.c does, after each event.
  */
 
+#include "origin.h"
 #include "proxyheader.h"
 #include "session_private.h"
 
@@ -115,6 +116,34 @@ static void connect_failed(struct session *s, const char *reason)
 	session_far_lost(s, what, reason);
 }
 
+static bool listens_there(
+	const struct address *listen, unsigned count, const struct address *address)
+{
+	for (unsigned i = 0; i < count; i++) {
+		bool any = address_is_wildcard(&listen[i]) &&
+			   listen[i].family == address->family &&
+			   origin_check(address, true) == ORIGIN_OURSELVES;
+		if (listen[i].port == address->port &&
+			(any || address_same_host(&listen[i], address)))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 5321 §5.1: mail for a host that is this one would come back, and go again. */
+static bool would_loop(const struct session *s, const struct address *address)
+{
+	const struct config *config = s->worker->config;
+	bool loops = false;
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		loops |= listens_there(config->inbound[i].listen,
+			config->inbound[i].listen_count, address);
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		loops |= listens_there(config->outbound[i].listen,
+			config->outbound[i].listen_count, address);
+	return loops;
+}
+
 void session_far_open(struct session *s)
 {
 	bool transparent;
@@ -123,6 +152,10 @@ void session_far_open(struct session *s)
 		return;
 	const struct address *source = source_address(s, &transparent);
 	struct address address = far_address(s);
+	if (s->service->outbound && would_loop(s, &address)) {
+		connect_failed(s, "that is this machine: mail would come back");
+		return;
+	}
 	enum leg_status status = leg_connect(&s->far, &address, source, transparent);
 	s->connecting = status == LEG_AGAIN;
 	if (status == LEG_OK)

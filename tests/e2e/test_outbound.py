@@ -728,3 +728,16 @@ def test_inbound_and_outbound_in_one_daemon(internet, smarthost, backend, tls):
         c.data(MESSAGE)
         c.quit()
     assert len(mx.store.messages) == len(backend.store.messages) == 1
+
+
+def test_a_domain_whose_host_is_this_machine(internet, smarthost, backend):
+    """Its MX is our own inbound service: the mail would come back, and go again."""
+    ours = internet.address()
+    internet.dns.a("mx1.loop.example", ours)
+    internet.domain("loop.example", "mx1.loop.example")
+    d = smarthost(more=f"[inbound]\nlisten = {ours}:25\nbackend = {backend.address}\n")
+    seen = send(d.address, "bob@loop.example")
+    assert not seen.accepted and not backend.store.messages
+    reply = seen.recipients[0][-1]
+    assert reply.startswith(b"451 4.4.1 loop.example via mx1.loop.example["), reply
+    assert reply.endswith(b"mail would come back"), reply
