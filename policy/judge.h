@@ -51,6 +51,7 @@ enum verdict {
 	VERDICT_FINGERPRINT,
 	VERDICT_NO_CERTIFICATE, /* inbound: none was shown */
 	VERDICT_DANE,
+	VERDICT_STS, /* MTA-STS in mode enforce: the host, its chain or its name */
 	VERDICT_NOT_AVAILABLE, /* the level needs what this build lacks: 451 4.3.5 */
 	VERDICT_LITERAL,       /* the level means nothing for an address literal */
 	VERDICTS
