@@ -44,6 +44,7 @@ struct settings {
 		char server[64]; /* ADDRESS[@PORT] */
 	} stubs[MESSAGE_STUBS];
 	uint32_t timeout; /* seconds for one question */
+	bool dane;	  /* ask for TLSA records */
 };
 
 struct question {
