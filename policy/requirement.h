@@ -96,7 +96,6 @@ enum dane_state {
 	DANE_ABSENT,	  /* securely or insecurely none */
 	DANE_UNUSABLE,	  /* there are some, none that can be used */
 	DANE_USABLE,
-	DANE_STATES
 };
 
 enum tlsa_usage { TLSA_TA = 2, TLSA_EE = 3 };
@@ -142,7 +141,7 @@ enum peer_status {
 };
 
 /* The MTA-STS policy of a domain (RFC 8461), as far as it applies now. */
-enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
+enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };
 
 struct sts {
 	uint8_t mode; /* enum sts_mode; STS_NONE where there is none */

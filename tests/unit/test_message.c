@@ -464,7 +464,7 @@ static void test_out_of_range(void **state)
 	assert_refused(demand.fingerprints[1].length, 0);
 	assert_refused(demand.ca_length, REQUIREMENT_CA + 1);
 	assert_refused(candidate_count, REQUIREMENT_CANDIDATES + 1);
-	assert_refused(candidates[0].dane, DANE_STATES);
+	assert_refused(candidates[0].dane, DANE_USABLE + 1);
 	assert_refused(candidates[0].tlsa_count, REQUIREMENT_TLSA + 1);
 	assert_refused(candidates[0].tlsa[0].usage, TLSA_TA - 1);
 	assert_refused(candidates[0].tlsa[0].usage, TLSA_EE + 1);
@@ -475,7 +475,7 @@ static void test_out_of_range(void **state)
 	assert_refused(candidates[0].tlsa[1].length, 65);
 	assert_refused(candidates[0].tlsa[2].length, 0);
 	assert_refused(candidates[0].tlsa_base[0], ' ');
-	assert_refused(sts.mode, STS_MODES);
+	assert_refused(sts.mode, STS_ENFORCE + 1);
 	assert_refused(sts.mx_count, REQUIREMENT_STS_MX + 1);
 	assert_refused(sts.mx[1][0], '\x7f');
 	assert_refused(sts.id[0], ' ');
