@@ -273,7 +273,7 @@ static void code_candidates(struct wire *wire, struct peer *peer)
 static void code_sts(struct wire *wire, struct sts *sts)
 {
 	uint64_t fetched = (uint64_t)sts->fetched, expires = (uint64_t)sts->expires;
-	code8(wire, &sts->mode, STS_ENFORCE);
+	code8(wire, &sts->mode, STS_MODES - 1);
 	code8(wire, &sts->mx_count, REQUIREMENT_STS_MX);
 	for (unsigned i = 0; !wire->failed && i < sts->mx_count; i++)
 		code_string(wire, sts->mx[i], REQUIREMENT_NAME, STRING_NAME);

@@ -141,7 +141,7 @@ enum peer_status {
 };
 
 /* The MTA-STS policy of a domain (RFC 8461), as far as it applies now. */
-enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };
+enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
 
 struct sts {
 	uint8_t mode; /* enum sts_mode; STS_NONE where there is none */
