@@ -10,6 +10,7 @@
 
 #include "buf.h"
 #include "facts.h"
+#include "requirement.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -118,6 +119,8 @@ struct tls_chain_question {
 	unsigned asks;
 	const uint8_t *ca; /* PEM: the peer's own anchors, for ASK_OWN_CHAIN */
 	size_t ca_length;
+	const struct tlsa *tlsa; /* the records of whom we connected to, for ASK_DANE */
+	unsigned tlsa_count;
 	bool client; /* the peer is a client: clientAuth or serverAuth will do */
 };
 

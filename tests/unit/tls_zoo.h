@@ -76,6 +76,8 @@ struct show {
 	unsigned length;
 	const struct animal *own; /* the peer's own CA, or NULL */
 	unsigned asks;
+	const struct tlsa *tlsa;
+	unsigned tlsa_count;
 	int64_t now;
 	struct tls_client *client; /* NULL: the zoo's */
 };
