@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_DNSKEY = 48 };
+enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_DNSKEY = 48 };
 enum dns_code { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 };
 
 struct dns_packet {

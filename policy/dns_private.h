@@ -17,6 +17,7 @@ enum { CLASS_IN = 1 };
 enum { INSECURE, BOGUS, SECURE };
 
 struct lookup;
+struct dns_text;
 
 struct dns {
 	struct ev_loop *loop;
@@ -26,6 +27,8 @@ struct dns {
 	bool anchored;		/* there is a trust anchor */
 	struct lookup *lookups; /* under way */
 	unsigned count;
+	struct dns_text *texts; /* likewise, of dns_text.c */
+	unsigned text_count;
 	struct {
 		void (*done)(enum dns_validation validation, void *context);
 		void *context;

@@ -4,6 +4,7 @@
 #include "dns_loop.h"
 #include "dns_packet.h"
 #include "dns_private.h"
+#include "dns_text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -185,6 +186,7 @@ void dns_free(struct dns *dns)
 	dns->context = NULL;
 	dns_forget_lookups(dns);
 	free_dns(dns);
+	dns_text_forget(dns);
 }
 
 /* ---- does it validate? ---- */
