@@ -171,6 +171,7 @@ struct dns *dns_new(
 	}
 	dns->loop = loop;
 	dns->timeout = settings->timeout;
+	dns->dane = settings->dane;
 	dns->anchored = settings->trust_anchor[0] != '\0';
 	ev_init(&dns->probe.timer, probe_ended);
 	dns->probe.timer.data = dns;
@@ -185,8 +186,8 @@ void dns_free(struct dns *dns)
 	ub_ctx_delete(dns->context);
 	dns->context = NULL;
 	dns_forget_lookups(dns);
-	free_dns(dns);
 	dns_text_forget(dns);
+	free_dns(dns);
 }
 
 /* ---- does it validate? ---- */

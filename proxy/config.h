@@ -148,6 +148,7 @@ struct config_policy {
 	char *directory;    /* default SYSCONFDIR/sealpost/policy.d */
 	char *resolver;	    /* "system", "recursive", ADDRESS[@PORT] */
 	char *trust_anchor; /* default /usr/share/dns/root.key */
+	bool dane;	    /* TLSA records are asked for */
 	char *ca;	    /* "system" or a file */
 	struct config_stub stubs[CONFIG_STUB_MAX]; /* stub = ZONE ADDRESS[@PORT] */
 	unsigned stub_count;

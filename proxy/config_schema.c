@@ -49,7 +49,6 @@ static const struct {
 	enum config_section section;
 	const char *name;
 } planned[] = {
-	{ SECTION_POLICY, "dane" },
 	{ SECTION_POLICY, "mta-sts" },
 	{ SECTION_POLICY, "cache" },
 };
@@ -176,6 +175,8 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		.fallback = "system"),
 	POLICY("trust-anchor", OF_CONFIG(TYPE_TEXT, policy.trust_anchor),
 		.fallback = "/usr/share/dns/root.key"),
+	POLICY("dane", OF_CONFIG(TYPE_WORD, policy.dane), .words = no_yes_words,
+		.fallback = "yes"),
 	POLICY("stub", OF_CONFIG(TYPE_STUB, policy.stubs),
 		COUNT_CONFIG(policy.stub_count)),
 	POLICY("ca", OF_CONFIG(TYPE_TEXT, policy.ca), .fallback = "system"),

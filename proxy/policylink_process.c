@@ -53,6 +53,7 @@ bool policylink_settings(const struct config *config, struct settings *settings)
 	memset(settings, 0, sizeof(*settings));
 	settings->owner = owner_of_files(config);
 	settings->timeout = config->limits.policy_timeout;
+	settings->dane = config->policy.dane;
 	settings->stub_count = (uint8_t)policy->stub_count;
 	bool fits =
 		policy->stub_count <= MESSAGE_STUBS &&
