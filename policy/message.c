@@ -320,6 +320,9 @@ static void code_settings(struct wire *wire, struct settings *settings)
 	}
 	code32(wire, &settings->timeout);
 	code_bool(wire, &settings->dane);
+	code_bool(wire, &settings->mta_sts);
+	code_string(wire, settings->cache, sizeof(settings->cache), STRING_LINE);
+	code_string(wire, settings->ca, sizeof(settings->ca), STRING_LINE);
 }
 
 static void code_question(struct wire *wire, struct question *question)

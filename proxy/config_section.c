@@ -232,10 +232,7 @@ static void key_unknown(struct config_reader *reader, const char *name)
 	char others[CONFIG_TEXT];
 
 	sections_with(name, others);
-	if (config_key_planned(reader->section, name))
-		config_fault(reader, reader->line,
-			"%s in [%s]: this release has no such key yet", name, section);
-	else if (nearest != NULL)
+	if (nearest != NULL)
 		config_fault(reader, reader->line, "unknown key %s in [%s]: is %s meant?",
 			name, section, nearest);
 	else if (*others != '\0')

@@ -38,6 +38,9 @@ static struct settings *sample_settings(void)
 	set(settings.stubs[1].server, "::1");
 	settings.timeout = 20;
 	settings.dane = true;
+	settings.mta_sts = true;
+	set(settings.cache, "/var/lib/sealpost");
+	set(settings.ca, "system");
 	return &settings;
 }
 
