@@ -150,6 +150,9 @@ struct trace session_trace(const struct session *s);
 /* The line at a session's end. */
 void session_log_end(struct session *s);
 
+/* A line for what MTA-STS in mode testing would have refused of the leg judged. */
+void session_log_testing(struct session *s, const struct facts *facts);
+
 /* Lines for what has gone wrong while the stream ran, and ended with `want`. */
 void session_log_run(struct session *s, enum dialogue_want want);
 
