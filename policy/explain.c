@@ -126,6 +126,7 @@ static int explain(struct explanation *e, const char *written)
 		fprintf(e->out, "%s\n", domain);
 		explain_demand(e->out, outbound, file_of(e, outbound));
 		explain_hosts(e->out, outbound);
+		explain_dane(e->out, outbound);
 		explain_demand(e->out, inbound, file_of(e, inbound));
 		status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
 	}

@@ -13,8 +13,11 @@
 /* What is demanded, in the peer's direction; `file` decided, NULL: none did. */
 void explain_demand(FILE *out, const struct peer *peer, const struct policyfile *file);
 
-/* Its MX hosts, their addresses, and whether they are believed. */
+/* Its MX hosts, their addresses, and which of them are not used. */
 void explain_hosts(FILE *out, const struct peer *peer);
+
+/* Their TLSA records, and how far these may be believed. */
+void explain_dane(FILE *out, const struct peer *peer);
 
 /* What becomes of mail to it. False: it does not get there. */
 bool explain_result(FILE *out, const struct peer *peer);
