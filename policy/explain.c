@@ -158,6 +158,19 @@ int policy_explain(const struct settings *settings, const char *const *domains,
 	return status;
 }
 
+struct peer *policy_answer(const struct settings *settings, enum direction direction,
+	const char *domain, char *reason, size_t size)
+{
+	struct explanation e = { .settings = settings };
+	struct peer *peer = NULL;
+	if (open_all(&e, stderr, reason, size)) {
+		snprintf(reason, size, "out of memory");
+		peer = find(&e, direction, domain);
+	}
+	close_all(&e);
+	return peer;
+}
+
 /* ---- check ---- */
 
 static void on_probed(enum dns_validation validation, void *context)
