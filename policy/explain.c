@@ -180,6 +180,34 @@ static void on_probed(enum dns_validation validation, void *context)
 	ev_break(e->loop, EVBREAK_ALL);
 }
 
+/* A policy file that does, NULL for none. */
+static const struct policyfile *demands_dane(const struct explanation *e)
+{
+	const struct policyfile *file;
+	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++)
+		if (file->has_outbound &&
+			(file->outbound.level == LEVEL_DANE ||
+				file->outbound.level == LEVEL_DANE_ONLY))
+			return file;
+	return NULL;
+}
+
+static unsigned check_anchor(const struct explanation *e)
+{
+	const struct policyfile *file = e->settings->dane ? demands_dane(e) : NULL;
+	if (file)
+		fprintf(e->out,
+			"trust-anchor: there is none for the root, so that no host is "
+			"found to have DANE, as %s:%u demands\n",
+			file->path, file->outbound_line);
+	else
+		fprintf(e->out,
+			"trust-anchor: warning: there is none for the root, so that most "
+			"answers of the DNS cannot be validated, and no host is found to "
+			"have DANE\n");
+	return file ? 1 : 0;
+}
+
 static unsigned check_resolver(struct explanation *e)
 {
 	const char *resolver = e->settings->resolver;
@@ -193,11 +221,7 @@ static unsigned check_resolver(struct explanation *e)
 			"recursive, or a resolver that hands on DNSSEC\n",
 			resolver);
 		return 1;
-	case DNS_NO_ANCHOR:
-		fprintf(e->out,
-			"trust-anchor: warning: there is none for the root, so that most "
-			"answers of the DNS cannot be validated\n");
-		return 0;
+	case DNS_NO_ANCHOR: return check_anchor(e);
 	case DNS_NO_ANSWER: break;
 	}
 	fprintf(e->out, "resolver = %s: warning: the DNS did not answer within %d s\n",
@@ -211,6 +235,11 @@ static void check_demands(const struct explanation *e)
 	const struct policyfile *file;
 	struct peer *peer = calloc(1, sizeof(*peer));
 	char reason[REQUIREMENT_TEXT];
+	if (peer) {
+		peer->candidate_count = 1;
+		peer->candidates[0].dane =
+			e->settings->dane ? DANE_ABSENT : DANE_UNAVAILABLE;
+	}
 	for (unsigned i = 0; peer && (file = directory_file(e->directory, i)); i++) {
 		memcpy(peer->domain, file->domain, sizeof(peer->domain));
 		peer->demand = file->outbound;

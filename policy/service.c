@@ -367,6 +367,11 @@ static void on_probed(enum dns_validation validation, void *context)
 			"domains will be answered 451; use resolver = recursive, or a "
 			"resolver that hands on DNSSEC",
 			resolver);
+	else if (validation == DNS_NO_ANCHOR && service->settings.dane)
+		say(service, LOG_WARNING,
+			"no trust anchor for the root (trust-anchor = %s): no host is "
+			"found to have DANE; dane = no in [policy] if that is meant so",
+			service->settings.trust_anchor);
 	else if (validation == DNS_NO_ANSWER)
 		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
 			resolver);

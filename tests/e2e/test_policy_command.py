@@ -344,8 +344,22 @@ def test_check_warns_of_what_cannot_be_met(validating):
     validating.file("default", "[inbound]\ntls = encrypt\n")
     done = check(validating)
     assert done.returncode == FINE, done.stderr
+    assert path not in done.stderr
+    validating.config.write_text(validating.config.read_text() + "dane = no\n")
+    done = check(validating)
+    assert done.returncode == FINE, done.stderr
     assert f"{path}:2: warning: " in done.stderr
     assert "default.policy:2: warning: every sender" in done.stderr
+
+
+def test_check_misses_a_trust_anchor(command):
+    done = check(command)
+    assert done.returncode == FINE, done.stderr
+    assert "trust-anchor: warning: there is none for the root" in done.stderr
+    path = command.file("dane.lab", "[outbound]\ntls = dane-only\n")
+    done = check(command)
+    assert done.returncode == NO
+    assert f"no host is found to have DANE, as {path}:2 demands" in done.stderr
 
 
 def test_check_names_a_resolver_that_strips_dnssec(built, tmp_path, signed, server):
