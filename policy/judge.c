@@ -149,11 +149,15 @@ static bool is_dane_level(const struct peer *peer)
 	return peer->demand.level == LEVEL_DANE || peer->demand.level == LEVEL_DANE_ONLY;
 }
 
-/* DANE is what the domain itself demands: only `dane = no` goes below it. */
+/*
+ * DANE is what the domain itself demands: only `dane = no` goes below it. A relay has it
+ * where its file says so: its records are those of port 25, which may not be its own.
+ */
 static bool heeds_dane(const struct peer *peer)
 {
-	return peer->direction != DIRECTION_INBOUND &&
-	       (peer->demand.dane || is_dane_level(peer));
+	if (peer->direction == DIRECTION_OUTBOUND && peer->demand.dane)
+		return true;
+	return peer->direction != DIRECTION_INBOUND && is_dane_level(peer);
 }
 
 /*

@@ -69,6 +69,8 @@ struct demand {
 	bool bounce;	   /* on-failure = bounce */
 	bool dane, mta_sts;
 	/*
+	 * dane and mta_sts are false as well where [policy] does without.
+	 *
 	 * Patterns: "mx" (the candidate's name), "domain" (the peer domain or a name
 	 * below it), ".example.net" (any name below), "mail.example.net" (that name
 	 * alone). In `mx` also "*.example.net" (one label more).

@@ -214,8 +214,12 @@ static bool find_demand(struct service *service, struct peer *peer)
 	free(peer->demand.ca);
 	peer->demand.ca = NULL;
 	if (directory_find(service->directory, (enum direction)peer->direction, domain,
-		    (int64_t)time(NULL), peer))
+		    (int64_t)time(NULL), peer)) {
+		/* What nobody asks about is not demanded where DNS fails, either. */
+		peer->demand.dane &= service->settings.dane;
+		peer->demand.mta_sts &= service->settings.mta_sts;
 		return true;
+	}
 	unavailable(peer, "is out of memory");
 	return false;
 }
