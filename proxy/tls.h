@@ -10,7 +10,6 @@
 
 #include "buf.h"
 #include "facts.h"
-#include "requirement.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,6 +112,8 @@ struct tls_target {
 	 */
 	uint64_t ticket;
 };
+
+struct tlsa; /* requirement.h */
 
 /* What tls_chain() is to find out: judge_asks()'s bits. */
 struct tls_chain_question {

@@ -8,6 +8,7 @@
  * is verified as any path is.
  */
 
+#include "requirement.h"
 #include "tls_private.h"
 
 #include <gnutls/crypto.h>

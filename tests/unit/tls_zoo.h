@@ -6,6 +6,7 @@
 /* Certificates of every kind that a peer may show, made on the spot. */
 
 #include "facts.h"
+#include "requirement.h"
 #include "tls_world.h"
 
 #include <gnutls/gnutls.h>
