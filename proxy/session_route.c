@@ -146,7 +146,7 @@ static void take_note(struct session *s)
 	char host[ROUTE_HOST];
 	const struct route *r = &s->errand->route;
 	snprintf(s->errand->notes.about, sizeof(s->errand->notes.about),
-		"%.100s via %.150s:", r->peer->domain, route_host(r, host));
+		"%.99s via %.150s:", r->peer->domain, route_host(r, host));
 }
 
 static void demand(struct session *s)
