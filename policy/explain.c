@@ -8,6 +8,7 @@
 #include "explain_text.h"
 #include "judge.h"
 #include "service.h"
+#include "sts.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -22,13 +23,21 @@ struct explanation {
 	struct ev_loop *loop;
 	struct directory *directory;
 	struct dns *dns;
+	struct sts_agent *sts; /* NULL: MTA-STS is not asked for */
+	unsigned awaited;      /* answers */
 	enum dns_validation validation;
+};
+
+struct asked {
+	struct explanation *explanation;
+	struct peer *peer;
 };
 
 /* ---- its life ---- */
 
 static void close_all(struct explanation *e)
 {
+	sts_agent_free(e->sts);
 	dns_free(e->dns);
 	directory_close(e->directory);
 	if (e->loop)
@@ -50,12 +59,66 @@ static bool open_all(struct explanation *e, FILE *faults, char *reason, size_t s
 	return e->dns;
 }
 
+static void on_sts_says(bool warning, const char *text, void *context)
+{
+	(void)context;
+	if (warning)
+		fprintf(stderr, "sealpost: warning: %s\n", text);
+}
+
+/* The cache is looked at, and left to the service to write. False without memory. */
+static bool open_sts(struct explanation *e)
+{
+	const struct sts_options options = {
+		.ca = e->settings->ca,
+		.cache = e->settings->cache,
+		.wait = e->settings->timeout,
+		.say = on_sts_says,
+	};
+	if (!e->sts)
+		e->sts = sts_agent_new(e->loop, e->dns, &options);
+	return e->sts;
+}
+
 /* ---- one domain ---- */
+
+static void one_less(struct explanation *e)
+{
+	if (--e->awaited == 0)
+		ev_break(e->loop, EVBREAK_ALL);
+}
 
 static void on_hosts(struct peer *peer, void *context)
 {
 	(void)peer;
-	ev_break(((struct explanation *)context)->loop, EVBREAK_ALL);
+	one_less(context);
+}
+
+static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
+{
+	struct asked *asked = context;
+	(void)lifetime;
+	asked->peer->sts = *sts;
+	one_less(asked->explanation);
+}
+
+/* False without memory. */
+static bool ask(struct explanation *e, struct peer *peer)
+{
+	struct asked asked = { e, peer };
+	struct dns_query *hosts = dns_find(e->dns, peer, on_hosts, e);
+	struct sts_query *sts = NULL;
+	bool wants_sts = e->settings->mta_sts && peer->direction == DIRECTION_OUTBOUND;
+	if (wants_sts && open_sts(e))
+		sts = sts_find(e->sts, peer->domain, on_sts, &asked);
+	if (!hosts || (wants_sts && !sts)) {
+		dns_cancel(hosts);
+		sts_cancel(sts);
+		return false;
+	}
+	e->awaited = wants_sts ? 2 : 1;
+	ev_run(e->loop, 0);
+	return true;
 }
 
 /* NULL without memory. */
@@ -68,11 +131,8 @@ static struct peer *find(
 	peer->direction = (uint8_t)direction;
 	bool fine = directory_find(
 		e->directory, direction, domain, (int64_t)time(NULL), peer);
-	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE) {
-		fine = dns_find(e->dns, peer, on_hosts, e);
-		if (fine)
-			ev_run(e->loop, 0);
-	}
+	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE)
+		fine = ask(e, peer);
 	if (fine)
 		return peer;
 	peer_free(peer);
@@ -112,8 +172,19 @@ static bool normalise(const char *written, char domain[REQUIREMENT_NAME])
 	return true;
 }
 
+static void explain_published_sts(
+	const struct explanation *e, const struct peer *peer, int64_t began)
+{
+	if (e->settings->mta_sts)
+		explain_sts(e->out, peer, began, (int64_t)time(NULL));
+	else
+		fprintf(e->out,
+			"  mta-sts   policies are not asked for (mta-sts = no)\n");
+}
+
 static int explain(struct explanation *e, const char *written)
 {
+	int64_t began = (int64_t)time(NULL);
 	char domain[REQUIREMENT_NAME];
 	if (!normalise(written, domain)) {
 		fprintf(e->out, "%.80s\n  result    no domain\n", written);
@@ -127,6 +198,7 @@ static int explain(struct explanation *e, const char *written)
 		explain_demand(e->out, outbound, file_of(e, outbound));
 		explain_hosts(e->out, outbound);
 		explain_dane(e->out, outbound);
+		explain_published_sts(e, outbound, began);
 		explain_demand(e->out, inbound, file_of(e, inbound));
 		status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
 	}

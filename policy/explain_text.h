@@ -19,6 +19,10 @@ void explain_hosts(FILE *out, const struct peer *peer);
 /* Their TLSA records, and how far these may be believed. */
 void explain_dane(FILE *out, const struct peer *peer);
 
+/* Its MTA-STS policy: what it demands, where it comes from, and how old it is; times are
+ * seconds since 1970. */
+void explain_sts(FILE *out, const struct peer *peer, int64_t asked, int64_t now);
+
 /* What becomes of mail to it. False: it does not get there. */
 bool explain_result(FILE *out, const struct peer *peer);
 

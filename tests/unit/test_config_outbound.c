@@ -256,10 +256,9 @@ static void test_keys(void **state)
 			"[policy]\n" },
 		{ SERVER OUTBOUND "route = smarthost\nroute = intercept\n",
 			"f:8: route again: it stands on line 7 already\n" },
-		{ SERVER OUTBOUND "[policy]\ndane = maybe\nmta-sts = 1\ncache =\n",
+		{ SERVER OUTBOUND "[policy]\ndane = maybe\nmta-sts = 1\n",
 			"f:8: dane = maybe: not one of no, yes\n"
-			"f:9: mta-sts = 1: not one of no, yes\n"
-			"f:10: cache is empty\n" },
+			"f:9: mta-sts = 1: not one of no, yes\n" },
 		{ SERVER OUTBOUND "[identity a]\ncertificate = c\nkey =\n",
 			"f:9: key is empty\n" },
 	};
