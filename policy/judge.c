@@ -303,7 +303,9 @@ static enum verdict demand_dns(const struct matter *matter)
 		return is_dane_level(peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
 	case DANE_ABSENT:
 	case DANE_UNUSABLE: return only ? VERDICT_DANE : VERDICT_PASS;
-	case DANE_USABLE: return VERDICT_PASS;
+	/* Whoever forges which hosts there are has one with records of his own
+	 * (RFC 7672 §2.2.1). */
+	case DANE_USABLE: return only && !peer->secure_mx ? VERDICT_DANE : VERDICT_PASS;
 	default: break;
 	}
 	/* A host that is not listed fails by what is published for those that are. */

@@ -224,7 +224,11 @@ static void explain_records(struct text *text, const struct matter *matter)
 {
 	const struct chain_facts *chain = matter->facts->chain;
 	const struct candidate *c = matter->candidate;
-	if (chain && chain->dane == DANE_MATCH_TA) {
+	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
+	if (only && !matter->peer->secure_mx) {
+		say(text, "MX records of %.*s cannot be validated, demanded: dane-only",
+			SHOWN_OCTETS, matter->peer->domain);
+	} else if (chain && chain->dane == DANE_MATCH_TA) {
 		say_names(text, matter);
 		say(text, ", demanded by its TLSA records: %.*s or %.*s", SHOWN_OCTETS,
 			c->tlsa_base, SHOWN_OCTETS, matter->peer->domain);

@@ -31,6 +31,7 @@ static const struct {
 	[DIM_HOST] = { "host", { "mx1", "unlisted", "unnamed", "unknown" } },
 	[DIM_TLSA] = { "tlsa",
 		{ "unavailable", "failed", "absent", "unusable", "usable" } },
+	[DIM_SIGNED] = { "mx-records", { "signed", "unsigned" } },
 	[DIM_BASE] = { "base", { "mx1.mail.example", "a.mail.example" } },
 	[DIM_STS] = { "sts", { "none", "testing", "enforce" } },
 	[DIM_STS_MX] = { "sts-mx",
@@ -203,6 +204,7 @@ void judge_world_set(struct judge_world *world, enum dimension dimension, unsign
 		break;
 	case DIM_PIN: set_pins(world, name); break;
 	case DIM_HOST: set_host(world, value); break;
+	case DIM_SIGNED: peer->secure_mx = value == 0; break;
 	case DIM_TLSA: peer->candidates[0].dane = octet; break;
 	case DIM_BASE:
 		snprintf(peer->candidates[0].tlsa_base, REQUIREMENT_NAME, "%s", name);

@@ -23,11 +23,12 @@ enum dimension {
 	DIM_MATCH,
 	DIM_CA,
 	DIM_PIN,
-	DIM_HOST, /* whom we are connected to */
-	DIM_TLSA, /* what DNS has of that host's */
-	DIM_BASE, /* where its TLSA records are */
-	DIM_STS,  /* the mode of the domain's MTA-STS policy, and the hosts that it names
-		   */
+	DIM_HOST,   /* whom we are connected to */
+	DIM_TLSA,   /* what DNS has of that host's */
+	DIM_SIGNED, /* whether the MX records were validated */
+	DIM_BASE,   /* where its TLSA records are */
+	DIM_STS, /* the mode of the domain's MTA-STS policy, and the hosts that it names
+		  */
 	DIM_STS_MX,
 	DIM_TLS,
 	DIM_SHOWN,  /* whether there is a chain */

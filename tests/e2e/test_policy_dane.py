@@ -232,6 +232,11 @@ def test_hosts_that_somebody_may_have_forged(command):
     assert said["dane"][0].startswith("which hosts it has is not signed")
     assert of_host(said, "mx.ee.lab") == records(f"3 1 1 {SHA256}", base="mx.ee.lab")
     assert "goes by TLS alone" in said["result"][0]
+    command.file("plainmx.lab", "[outbound]\ntls = dane-only\n")
+    result = command.result("plainmx.lab", NO)
+    assert "4.7.5" in result and "MX records of plainmx.lab cannot be validated" in result
+    command.file("both.lab", "[outbound]\ntls = dane-only\n")
+    assert "to one host" in command.result("both.lab", FINE)
 
 
 def test_two_hosts(command):

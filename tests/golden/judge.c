@@ -97,6 +97,15 @@ static const struct slice {
 			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
 			[DIM_RECORDS] = ALL,
 		} } },
+	{ "DANE of hosts that somebody may have forged", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ALL,
+			[DIM_HOST] = HOSTS,
+			[DIM_TLSA] = ALL,
+			[DIM_SIGNED] = ALL,
+			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
+			[DIM_RECORDS] = ONLY(DANE_MATCH_EE),
+		} } },
 	{ "DANE, names and dates", KIND_VERDICT,
 		{ {
 			[DIM_LEVEL] = ALL,
