@@ -3,10 +3,10 @@
 
 /*
  * A query is the question for a domain; a lookup is one of the questions to the DNS that
- * it takes: MX first, then A and AAAA of all hosts at once. libunbound works in our loop,
- * and what it knows already it says before ub_resolve_event() returns. A lookup cannot be
- * called off: where its query has ended its result is thrown away when it comes, and
- * until then it counts among those under way.
+ * it takes: MX first, then what dns_host.c wants to know of all hosts at once. libunbound
+ * works in our loop, and what it knows already it says before ub_resolve_event() returns.
+ * A lookup cannot be called off: where its query has ended its result is thrown away when
+ * it comes, and until then it counts among those under way.
  */
 
 #include "dns_data.h"
@@ -22,8 +22,6 @@ enum {
 	LOOKUPS_MOST = 4096,
 	LIFETIME_LEAST = 5,
 	LIFETIME_MOST = 3600,
-	LIFETIME_FAILED = 10,
-	SLOTS = 2 * REQUIREMENT_CANDIDATES, /* a host's two; MX has the first */
 };
 
 struct lookup {
@@ -33,58 +31,27 @@ struct lookup {
 	struct lookup *next, **at;
 };
 
-struct dns_query {
-	struct dns *dns;
-	struct peer *peer;
-	void (*done)(struct peer *peer, void *context);
-	void *context;
-	ev_timer timer;
-	bool addresses; /* the hosts are known: it is about these now */
-	bool itself;	/* the domain has no MX records */
-	bool ended;	/* the timer will say so */
-	uint32_t lifetime;
-	struct lookup *lookups[SLOTS];
-	unsigned under_way; /* and one more while lookups are being begun */
-	struct {
-		bool failed; /* a lookup of its addresses */
-		bool bogus;
-	} hosts[REQUIREMENT_CANDIDATES];
-};
-
 /* ---- text for people ---- */
 
-static void text_add(struct peer *peer, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void text_add(struct peer *peer, const char *format, ...)
+void dns_say(struct dns_query *query, const char *format, ...)
 {
-	size_t length = strlen(peer->text);
+	char *text = query->peer->text;
+	size_t size = sizeof(query->peer->text), length = strlen(text);
 	va_list arguments;
-	if (length > 0 && length + 2 < sizeof(peer->text)) {
-		memcpy(peer->text + length, "; ", 3);
+	if (length > 0 && length + 2 < size) {
+		memcpy(text + length, "; ", 3);
 		length += 2;
 	}
 	va_start(arguments, format);
-	vsnprintf(peer->text + length, sizeof(peer->text) - length, format, arguments);
+	vsnprintf(text + length, size - length, format, arguments);
 	va_end(arguments);
 	/* It will stand in replies and in the log, and holds what strangers wrote. */
-	for (char *c = peer->text + length; *c != '\0'; c++)
+	for (char *c = text + length; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 }
 
-/* What libunbound said. */
-struct result {
-	int code;
-	const uint8_t *octets;
-	size_t length;
-	int security;
-	const char *why;	  /* it is bogus; may be NULL */
-	struct dns_packet packet; /* where `code` is DNS_NOERROR */
-};
-
-/* Why nothing can be known from a result, or NULL where something is. */
-static const char *failure(struct result *result)
+const char *dns_failure(struct dns_result *result)
 {
 	unsigned code = (unsigned)result->code;
 	if (result->security == BOGUS)
@@ -105,6 +72,12 @@ static const char *failure(struct result *result)
 
 /* ---- the end of a query ---- */
 
+void dns_shorten(struct dns_query *query, uint32_t seconds)
+{
+	if (seconds < query->lifetime)
+		query->lifetime = seconds;
+}
+
 static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
 {
 	if (value < least)
@@ -114,22 +87,21 @@ static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
 
 static void let_go(struct dns_query *query)
 {
-	for (unsigned i = 0; i < SLOTS; i++) {
+	for (unsigned i = 0; i < DNS_SLOTS; i++) {
 		if (query->lookups[i])
 			query->lookups[i]->query = NULL;
 		query->lookups[i] = NULL;
 	}
-	query->under_way = 0;
 }
 
 /* From a turn of the loop of its own, so that nobody is called back from where he
  * called us, nor from within libunbound. */
-static void end(struct dns_query *query, enum peer_status status)
+void dns_end(struct dns_query *query, enum peer_status status)
 {
 	struct peer *peer = query->peer;
 	let_go(query);
 	if (status == PEER_DNS_FAILED || status == PEER_UNAVAILABLE)
-		query->lifetime = within(query->lifetime, 0, LIFETIME_FAILED);
+		dns_shorten(query, DNS_LIFETIME_FAILED);
 	peer->status = (uint8_t)status;
 	peer->lifetime = within(query->lifetime, LIFETIME_LEAST, LIFETIME_MOST);
 	if (status != PEER_FINE)
@@ -142,13 +114,15 @@ static void end(struct dns_query *query, enum peer_status status)
 
 static void timed_out(struct dns_query *query)
 {
-	query->lifetime = 0;
-	query->peer->text[0] = '\0';
-	text_add(query->peer, "the DNS did not answer within %.0f s about %s%s",
-		query->dns->timeout,
-		query->peer->candidate_count > 0 ? "the hosts of " : "",
-		query->peer->domain);
-	end(query, PEER_DNS_FAILED);
+	const struct peer *peer = query->peer;
+	dns_say(query, "the DNS did not answer within %.0f s about %s%s",
+		query->dns->timeout, query->addresses ? "the hosts of " : "",
+		peer->domain);
+	let_go(query);
+	if (query->addresses)
+		dns_hosts_give_up(query);
+	else
+		dns_end(query, PEER_DNS_FAILED);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -212,8 +186,7 @@ void dns_forget_lookups(struct dns *dns)
 static void on_result(void *data, int code, void *octets, int length, int security,
 	char *why, int limited);
 
-/* False: there are too many, or libunbound does not take it. */
-static bool look_up(
+bool dns_look_up(
 	struct dns_query *query, unsigned slot, const char *name, enum dns_type type)
 {
 	struct lookup *lookup = note_lookup(query->dns);
@@ -232,122 +205,12 @@ static bool look_up(
 	return false;
 }
 
-static void overloaded(struct dns_query *query)
+void dns_overloaded(struct dns_query *query)
 {
 	query->peer->text[0] = '\0';
-	text_add(query->peer, "too many names are being looked up, %s among them",
+	dns_say(query, "too many names are being looked up, %s among them",
 		query->peer->domain);
-	end(query, PEER_UNAVAILABLE);
-}
-
-static void settle(struct dns_query *query);
-
-static void look_up_hosts(struct dns_query *query)
-{
-	struct peer *peer = query->peer;
-	query->addresses = true;
-	query->under_way++;
-	for (unsigned i = 0; i < peer->candidate_count; i++) {
-		const char *name = peer->candidates[i].name;
-		if (!look_up(query, 2 * i, name, DNS_A) ||
-			!look_up(query, 2 * i + 1, name, DNS_AAAA)) {
-			overloaded(query);
-			return;
-		}
-	}
-	if (--query->under_way == 0)
-		settle(query);
-}
-
-/* ---- what the addresses make of the hosts ---- */
-
-/* Keeps the hosts that have addresses and, if `flawless`, no failed lookup either. */
-static unsigned usable(const struct dns_query *query, bool flawless, bool keep[])
-{
-	unsigned count = 0;
-	for (unsigned i = 0; i < query->peer->candidate_count; i++) {
-		bool failed = flawless ? query->hosts[i].failed : query->hosts[i].bogus;
-		keep[i] = query->peer->candidates[i].address_count > 0 && !failed;
-		count += keep[i];
-	}
-	return count;
-}
-
-static bool any_failed(const struct dns_query *query)
-{
-	for (unsigned i = 0; i < query->peer->candidate_count; i++)
-		if (query->hosts[i].failed)
-			return true;
-	return false;
-}
-
-static void keep_hosts(struct peer *peer, const bool keep[])
-{
-	unsigned kept = 0;
-	for (unsigned i = 0; i < peer->candidate_count; i++) {
-		if (keep[i] && kept != i)
-			peer->candidates[kept] = peer->candidates[i];
-		kept += keep[i];
-	}
-	peer->candidate_count = (uint8_t)kept;
-}
-
-/*
- * A host of which half the addresses cannot be known is left out as long as there is
- * another; alone it may do with the half that is known, but not with a forged one.
- */
-static void settle(struct dns_query *query)
-{
-	struct peer *peer = query->peer;
-	bool keep[REQUIREMENT_CANDIDATES], failed = any_failed(query);
-	if (failed)
-		query->lifetime = within(query->lifetime, 0, LIFETIME_FAILED);
-	if (usable(query, true, keep) > 0 || usable(query, false, keep) > 0) {
-		keep_hosts(peer, keep);
-		end(query, PEER_FINE);
-	} else if (failed) {
-		end(query, PEER_DNS_FAILED);
-	} else {
-		const char *domain = peer->domain;
-		if (peer->direction == DIRECTION_HOST)
-			text_add(peer, "the host %s has no address", domain);
-		else if (query->itself)
-			text_add(
-				peer, "%s has neither MX records nor an address", domain);
-		else
-			text_add(peer, "no MX host of %s has an address", domain);
-		end(query, PEER_NO_DOMAIN);
-	}
-}
-
-static void shorten(struct dns_query *query, const struct dns_record *record)
-{
-	if (record->ttl < query->lifetime)
-		query->lifetime = record->ttl;
-}
-
-static void on_addresses(struct dns_query *query, unsigned slot, struct result *result)
-{
-	unsigned host = slot / 2;
-	struct candidate *candidate = &query->peer->candidates[host];
-	const char *why = failure(result);
-	struct dns_record record;
-	struct peer_address address;
-	if (why) {
-		query->hosts[host].failed = true;
-		query->hosts[host].bogus |= result->security == BOGUS;
-		text_add(query->peer, "the %s records of %s cannot be had: %s",
-			slot % 2 == 0 ? "A" : "AAAA", candidate->name, why);
-	} else {
-		while (dns_packet_next(&result->packet, &record)) {
-			shorten(query, &record);
-			if (record.answer &&
-				dns_packet_address(&result->packet, &record, &address))
-				dns_add_address(candidate, &address);
-		}
-	}
-	if (query->under_way == 0)
-		settle(query);
+	dns_end(query, PEER_UNAVAILABLE);
 }
 
 /* ---- MX ---- */
@@ -364,7 +227,7 @@ static struct mx_found take_hosts(struct dns_query *query, struct dns_packet *pa
 	while (dns_packet_next(packet, &record)) {
 		char name[REQUIREMENT_NAME];
 		uint16_t preference;
-		shorten(query, &record);
+		dns_shorten(query, record.ttl);
 		if (!record.answer || record.type != DNS_MX)
 			continue;
 		enum dns_mx mx = dns_packet_mx(packet, &record, &preference, name);
@@ -376,31 +239,39 @@ static struct mx_found take_hosts(struct dns_query *query, struct dns_packet *pa
 	return found;
 }
 
-static void on_mx(struct dns_query *query, struct result *result)
+static void on_mx(struct dns_query *query, struct dns_result *result)
 {
 	struct peer *peer = query->peer;
-	const char *why = failure(result), *domain = peer->domain;
+	const char *why = dns_failure(result), *domain = peer->domain;
 	if (why) {
-		text_add(peer, "the MX records of %s cannot be had: %s", domain, why);
-		end(query, PEER_DNS_FAILED);
+		dns_say(query, "the MX records of %s cannot be had: %s", domain, why);
+		dns_end(query, PEER_DNS_FAILED);
 		return;
 	}
+	peer->secure_mx = result->security == SECURE;
 	struct mx_found found = take_hosts(query, &result->packet);
 	if (result->packet.code == DNS_NXDOMAIN) {
-		text_add(peer, "the domain %s does not exist", domain);
-		end(query, PEER_NO_DOMAIN);
+		dns_say(query, "the domain %s does not exist", domain);
+		dns_end(query, PEER_NO_DOMAIN);
 	} else if (found.records == 1 && found.null) { /* RFC 7505 §3: it stands alone */
-		text_add(peer, "%s takes no mail (null MX)", domain);
-		end(query, PEER_NULL_MX);
+		dns_say(query, "%s takes no mail (null MX)", domain);
+		dns_end(query, PEER_NULL_MX);
 	} else if (found.records > 0 && peer->candidate_count == 0) {
-		text_add(peer, "no MX record of %s names a host", domain);
-		end(query, PEER_NO_DOMAIN);
+		dns_say(query, "no MX record of %s names a host", domain);
+		dns_end(query, PEER_NO_DOMAIN);
 	} else {
 		query->itself = found.records == 0; /* RFC 5321 §5.1 */
 		if (query->itself)
 			dns_add_host(peer, 0, domain);
-		look_up_hosts(query);
+		dns_hosts_begin(query);
 	}
+}
+
+/* Only when it has been dealt with: that may have begun another. */
+static void one_less(struct dns_query *query)
+{
+	if (!query->ended && --query->under_way == 0)
+		dns_hosts_settle(query);
 }
 
 static void on_result(void *data, int code, void *octets, int length, int security,
@@ -408,7 +279,7 @@ static void on_result(void *data, int code, void *octets, int length, int securi
 {
 	struct lookup *lookup = data;
 	struct dns_query *query = lookup->query;
-	struct result result = { .code = code,
+	struct dns_result result = { .code = code,
 		.octets = octets,
 		.length = octets && length > 0 ? (size_t)length : 0,
 		.security = security,
@@ -419,11 +290,11 @@ static void on_result(void *data, int code, void *octets, int length, int securi
 	if (!query)
 		return;
 	query->lookups[slot] = NULL;
-	query->under_way--;
 	if (query->addresses)
-		on_addresses(query, slot, &result);
+		dns_hosts_result(query, slot, &result);
 	else
 		on_mx(query, &result);
+	one_less(query);
 }
 
 /* ---- a query ---- */
@@ -435,15 +306,18 @@ static void begin(struct dns_query *query)
 	if (dns_read_literal(peer->domain, &address)) {
 		dns_add_host(peer, 0, "");
 		dns_add_address(&peer->candidates[0], &address);
-		end(query, PEER_FINE);
+		peer->candidates[0].dane =
+			query->dns->dane ? DANE_ABSENT : DANE_UNAVAILABLE;
+		dns_end(query, PEER_FINE);
 	} else if (!dns_is_host(peer->domain)) {
-		text_add(peer, "%s is not the name of a domain", peer->domain);
-		end(query, PEER_INVALID);
+		dns_say(query, "%s is not the name of a domain", peer->domain);
+		dns_end(query, PEER_INVALID);
 	} else if (peer->direction == DIRECTION_HOST) {
+		peer->secure_mx = true; /* we were given its name */
 		dns_add_host(peer, 0, peer->domain);
-		look_up_hosts(query);
-	} else if (!look_up(query, 0, peer->domain, DNS_MX)) {
-		overloaded(query);
+		dns_hosts_begin(query);
+	} else if (!dns_look_up(query, 0, peer->domain, DNS_MX)) {
+		dns_overloaded(query);
 	}
 }
 
@@ -462,7 +336,10 @@ struct dns_query *dns_find(struct dns *dns, struct peer *peer,
 	query->timer.data = query;
 	ev_timer_start(dns->loop, &query->timer);
 	peer->candidate_count = 0;
+	peer->secure_mx = false;
 	peer->text[0] = '\0';
+	query->under_way = 1;
 	begin(query);
+	one_less(query);
 	return query;
 }

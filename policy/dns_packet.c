@@ -14,6 +14,7 @@ enum {
 	POINTER = 0xc0,
 	CLASS_IN = 1,
 	TTL_MOST = 0x7fffffff, /* RFC 2181 §8 */
+	ALIASES_MOST = 16,
 };
 
 static unsigned number16(const uint8_t *at)
@@ -99,6 +100,7 @@ bool dns_packet_open(struct dns_packet *packet, const uint8_t *octets, size_t le
 
 static bool read_record(struct dns_packet *packet, struct dns_record *record)
 {
+	record->owner = packet->at;
 	if (!skip_name(packet, &packet->at) || packet->length - packet->at < RECORD_HEAD)
 		return false;
 	const uint8_t *head = packet->octets + packet->at;
@@ -155,6 +157,43 @@ enum dns_mx dns_packet_mx(const struct dns_packet *packet,
 		return DNS_MX_HOST;
 	name[0] = '\0';
 	return DNS_MX_UNUSABLE;
+}
+
+/* Whether `name` is an alias, and of what: "" where that is no name of a host. */
+static bool is_alias(
+	struct dns_packet packet, const char *name, char target[REQUIREMENT_NAME])
+{
+	struct dns_record record;
+	char owner[REQUIREMENT_NAME];
+	while (dns_packet_next(&packet, &record)) {
+		if (!record.answer || record.type != DNS_CNAME ||
+			!read_name(&packet, record.owner, owner) ||
+			strcmp(owner, name) != 0)
+			continue;
+		if (!read_name(&packet, record.at, target) || !dns_is_host(target))
+			target[0] = '\0';
+		return true;
+	}
+	return false;
+}
+
+bool dns_packet_expand(const struct dns_packet *packet, char name[REQUIREMENT_NAME])
+{
+	char names[2][REQUIREMENT_NAME];
+	char *here = names[0], *there = names[1];
+	unsigned steps = 0;
+	memcpy(here, name, REQUIREMENT_NAME);
+	for (; here[0] != '\0' && is_alias(*packet, here, there); steps++) {
+		char *last = here;
+		here = there;
+		there = last;
+		if (steps == ALIASES_MOST)
+			return false;
+	}
+	if (steps == 0 || here[0] == '\0')
+		return false;
+	memcpy(name, here, REQUIREMENT_NAME);
+	return true;
 }
 
 bool dns_packet_address(const struct dns_packet *packet, const struct dns_record *record,

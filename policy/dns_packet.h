@@ -14,7 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28, DNS_DNSKEY = 48 };
+enum dns_type {
+	DNS_A = 1,
+	DNS_CNAME = 5,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_DNSKEY = 48,
+	DNS_TLSA = 52,
+};
 enum dns_code { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 };
 
 struct dns_packet {
@@ -28,6 +36,7 @@ struct dns_record {
 	uint16_t type;
 	bool answer; /* of the answer section, not of the authority section */
 	uint32_t ttl;
+	size_t owner;	   /* of its name in the packet */
 	size_t at, length; /* of its data in the packet */
 };
 
@@ -48,6 +57,13 @@ enum dns_mx {
 enum dns_mx dns_packet_mx(const struct dns_packet *packet,
 	const struct dns_record *record, uint16_t *preference,
 	char name[REQUIREMENT_NAME]);
+
+/*
+ * Makes of `name` what the aliases of the answer make of it. False: there are none for
+ * it, or they lead in a circle, or to what is no name of a host; it is as it was then.
+ * Of a packet of which nothing has been read yet, and which is left so.
+ */
+bool dns_packet_expand(const struct dns_packet *packet, char name[REQUIREMENT_NAME]);
 
 /* Of an A or AAAA record. False for another type or length, and for what is nobody's
  * (dns_is_somebodys()). */

@@ -4,6 +4,7 @@
 #include "dns_loop.h"
 #include "dns_packet.h"
 #include "dns_private.h"
+#include "dns_text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -170,6 +171,7 @@ struct dns *dns_new(
 	}
 	dns->loop = loop;
 	dns->timeout = settings->timeout;
+	dns->dane = settings->dane;
 	dns->anchored = settings->trust_anchor[0] != '\0';
 	ev_init(&dns->probe.timer, probe_ended);
 	dns->probe.timer.data = dns;
@@ -184,6 +186,7 @@ void dns_free(struct dns *dns)
 	ub_ctx_delete(dns->context);
 	dns->context = NULL;
 	dns_forget_lookups(dns);
+	dns_text_forget(dns);
 	free_dns(dns);
 }
 

@@ -8,6 +8,7 @@
 #include "explain_text.h"
 #include "judge.h"
 #include "service.h"
+#include "sts.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -22,13 +23,21 @@ struct explanation {
 	struct ev_loop *loop;
 	struct directory *directory;
 	struct dns *dns;
+	struct sts_agent *sts; /* NULL: MTA-STS is not asked for */
+	unsigned awaited;      /* answers */
 	enum dns_validation validation;
+};
+
+struct asked {
+	struct explanation *explanation;
+	struct peer *peer;
 };
 
 /* ---- its life ---- */
 
 static void close_all(struct explanation *e)
 {
+	sts_agent_free(e->sts);
 	dns_free(e->dns);
 	directory_close(e->directory);
 	if (e->loop)
@@ -50,12 +59,66 @@ static bool open_all(struct explanation *e, FILE *faults, char *reason, size_t s
 	return e->dns;
 }
 
+static void on_sts_says(bool warning, const char *text, void *context)
+{
+	(void)context;
+	if (warning)
+		fprintf(stderr, "sealpost: warning: %s\n", text);
+}
+
+/* The cache is looked at, and left to the service to write. False without memory. */
+static bool open_sts(struct explanation *e)
+{
+	const struct sts_options options = {
+		.ca = e->settings->ca,
+		.cache = e->settings->cache,
+		.wait = e->settings->timeout,
+		.say = on_sts_says,
+	};
+	if (!e->sts)
+		e->sts = sts_agent_new(e->loop, e->dns, &options);
+	return e->sts;
+}
+
 /* ---- one domain ---- */
+
+static void one_less(struct explanation *e)
+{
+	if (--e->awaited == 0)
+		ev_break(e->loop, EVBREAK_ALL);
+}
 
 static void on_hosts(struct peer *peer, void *context)
 {
 	(void)peer;
-	ev_break(((struct explanation *)context)->loop, EVBREAK_ALL);
+	one_less(context);
+}
+
+static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
+{
+	struct asked *asked = context;
+	(void)lifetime;
+	asked->peer->sts = *sts;
+	one_less(asked->explanation);
+}
+
+/* False without memory. */
+static bool ask(struct explanation *e, struct peer *peer)
+{
+	struct asked asked = { e, peer };
+	struct dns_query *hosts = dns_find(e->dns, peer, on_hosts, e);
+	struct sts_query *sts = NULL;
+	bool wants_sts = e->settings->mta_sts && peer->direction == DIRECTION_OUTBOUND;
+	if (wants_sts && open_sts(e))
+		sts = sts_find(e->sts, peer->domain, on_sts, &asked);
+	if (!hosts || (wants_sts && !sts)) {
+		dns_cancel(hosts);
+		sts_cancel(sts);
+		return false;
+	}
+	e->awaited = wants_sts ? 2 : 1;
+	ev_run(e->loop, 0);
+	return true;
 }
 
 /* NULL without memory. */
@@ -68,11 +131,8 @@ static struct peer *find(
 	peer->direction = (uint8_t)direction;
 	bool fine = directory_find(
 		e->directory, direction, domain, (int64_t)time(NULL), peer);
-	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE) {
-		fine = dns_find(e->dns, peer, on_hosts, e);
-		if (fine)
-			ev_run(e->loop, 0);
-	}
+	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE)
+		fine = ask(e, peer);
 	if (fine)
 		return peer;
 	peer_free(peer);
@@ -93,8 +153,19 @@ static const struct policyfile *file_of(
 	return NULL;
 }
 
+static void explain_published_sts(
+	const struct explanation *e, const struct peer *peer, int64_t began)
+{
+	if (e->settings->mta_sts)
+		explain_sts(e->out, peer, began, (int64_t)time(NULL));
+	else
+		fprintf(e->out,
+			"  mta-sts   policies are not asked for (mta-sts = no)\n");
+}
+
 static int explain(struct explanation *e, const char *asked)
 {
+	int64_t began = (int64_t)time(NULL);
 	char literal[REQUIREMENT_NAME];
 	const char *domain = policyfile_literal(asked, literal) ? literal : asked;
 	struct peer *outbound = find(e, DIRECTION_OUTBOUND, domain);
@@ -104,6 +175,8 @@ static int explain(struct explanation *e, const char *asked)
 		fprintf(e->out, "%s\n", domain);
 		explain_demand(e->out, outbound, file_of(e, outbound));
 		explain_hosts(e->out, outbound);
+		explain_dane(e->out, outbound);
+		explain_published_sts(e, outbound, began);
 		explain_demand(e->out, inbound, file_of(e, inbound));
 		status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
 	}
@@ -135,6 +208,19 @@ int policy_explain(const struct settings *settings, const char *const *domains,
 	return status;
 }
 
+struct peer *policy_answer(const struct settings *settings, enum direction direction,
+	const char *domain, char *reason, size_t size)
+{
+	struct explanation e = { .settings = settings };
+	struct peer *peer = NULL;
+	if (open_all(&e, stderr, reason, size)) {
+		snprintf(reason, size, "out of memory");
+		peer = find(&e, direction, domain);
+	}
+	close_all(&e);
+	return peer;
+}
+
 /* ---- check ---- */
 
 static void on_probed(enum dns_validation validation, void *context)
@@ -142,6 +228,38 @@ static void on_probed(enum dns_validation validation, void *context)
 	struct explanation *e = context;
 	e->validation = validation;
 	ev_break(e->loop, EVBREAK_ALL);
+}
+
+/* A policy file that does, NULL for none. */
+static const struct policyfile *demands_dane(const struct explanation *e)
+{
+	const struct policyfile *file;
+	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++)
+		if (file->has_outbound &&
+			(file->outbound.level == LEVEL_DANE ||
+				file->outbound.level == LEVEL_DANE_ONLY))
+			return file;
+	return NULL;
+}
+
+static unsigned check_anchor(const struct explanation *e, const char *config)
+{
+	const struct policyfile *file = e->settings->dane ? demands_dane(e) : NULL;
+	if (file)
+		fprintf(e->out,
+			"%s: trust-anchor = %s: there is none for the root, so that no "
+			"host is "
+			"found to have DANE, as %s:%u demands\n",
+			config, e->settings->trust_anchor, file->path,
+			file->outbound_line);
+	else
+		fprintf(e->out,
+			"%s: warning: trust-anchor = %s: there is none for the root, so "
+			"that most "
+			"answers of the DNS cannot be validated, and no host is found to "
+			"have DANE\n",
+			config, e->settings->trust_anchor);
+	return file ? 1 : 0;
 }
 
 static unsigned check_resolver(struct explanation *e, const char *config)
@@ -157,12 +275,7 @@ static unsigned check_resolver(struct explanation *e, const char *config)
 			"resolver = recursive, or a resolver that hands on DNSSEC\n",
 			config, resolver);
 		return 1;
-	case DNS_NO_ANCHOR:
-		fprintf(e->out,
-			"%s: warning: trust-anchor = %s: there is none for the root in "
-			"it, so that most answers of the DNS cannot be validated\n",
-			config, e->settings->trust_anchor);
-		return 0;
+	case DNS_NO_ANCHOR: return check_anchor(e, config);
 	case DNS_NO_ANSWER: break;
 	}
 	fprintf(e->out,
@@ -177,6 +290,11 @@ static void check_demands(const struct explanation *e)
 	const struct policyfile *file;
 	struct peer *peer = calloc(1, sizeof(*peer));
 	char reason[REQUIREMENT_TEXT];
+	if (peer) {
+		peer->candidate_count = 1;
+		peer->candidates[0].dane =
+			e->settings->dane ? DANE_ABSENT : DANE_UNAVAILABLE;
+	}
 	for (unsigned i = 0; peer && (file = directory_file(e->directory, i)); i++) {
 		memcpy(peer->domain, file->domain, sizeof(peer->domain));
 		peer->demand = file->outbound;

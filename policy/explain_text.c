@@ -127,20 +127,36 @@ void explain_demand(FILE *out, const struct peer *peer, const struct policyfile 
 
 /* ---- hosts ---- */
 
-/* Without a connection one demand can be judged: whether the host is the one to be
- * connected to. */
-static bool is_believed(const struct peer *peer, const struct candidate *candidate)
+/* What can be judged without a connection: what the policy file and the DNS have against
+ * a host. */
+static enum verdict against(const struct peer *peer, const struct candidate *candidate,
+	char reason[REQUIREMENT_TEXT])
 {
 	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
-	char reason[REQUIREMENT_TEXT];
-	return judge(peer, candidate, &clear, reason) != VERDICT_MX;
+	enum verdict verdict = judge(peer, candidate, &clear, reason);
+	switch (verdict) {
+	case VERDICT_MX:
+	case VERDICT_DNS:
+	case VERDICT_DANE:
+	case VERDICT_STS: return verdict;
+	default: return VERDICT_PASS;
+	}
 }
 
-static unsigned believed_hosts(const struct peer *peer)
+/* The first one is put in *first, NULL for none. */
+static unsigned usable_hosts(const struct peer *peer, const struct candidate **first)
 {
 	unsigned count = 0;
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		count += is_believed(peer, &peer->candidates[i]);
+	char reason[REQUIREMENT_TEXT];
+	*first = NULL;
+	for (unsigned i = peer->candidate_count; i-- > 0;) {
+		const struct candidate *candidate = &peer->candidates[i];
+		if (candidate->address_count == 0 ||
+			against(peer, candidate, reason) != VERDICT_PASS)
+			continue;
+		*first = candidate;
+		count++;
+	}
 	return count;
 }
 
@@ -157,13 +173,17 @@ static void addresses(FILE *out, const struct candidate *candidate)
 
 void explain_hosts(FILE *out, const struct peer *peer)
 {
+	char reason[REQUIREMENT_TEXT];
 	for (unsigned i = 0; i < peer->candidate_count; i++) {
 		const struct candidate *candidate = &peer->candidates[i];
 		fprintf(out, "  %-9s", i == 0 ? "hosts" : "");
 		if (candidate->name[0] != '\0')
 			fprintf(out, " %u %s", candidate->preference, candidate->name);
 		addresses(out, candidate);
-		fputs(is_believed(peer, candidate) ? "\n" : "  not believed (mx)\n", out);
+		enum verdict verdict = against(peer, candidate, reason);
+		if (verdict != VERDICT_PASS)
+			fprintf(out, "  not used (%s)", verdict_name(verdict));
+		fputc('\n', out);
 	}
 	if (peer->status == PEER_FINE && peer->text[0] != '\0')
 		line(out, "but", "%s", peer->text);
@@ -182,9 +202,9 @@ static const char *const replies[] = {
 };
 static_assert(sizeof(replies) / sizeof(replies[0]) == PEER_STATUSES, "a reply a status");
 
-static const char *manner(const struct peer *peer)
+static const char *manner(const struct peer *peer, const struct candidate *candidate)
 {
-	switch (judge_encryption(peer, &peer->candidates[0])) {
+	switch (judge_encryption(peer, candidate)) {
 	case ENCRYPTION_NONE: return "in clear";
 	case ENCRYPTION_MAY: return "by TLS if it is offered";
 	case ENCRYPTION_MUST: break;
@@ -205,7 +225,8 @@ bool explain_result(FILE *out, const struct peer *peer)
 {
 	const char *fate = peer->demand.bounce ? "sent back" : "deferred";
 	char reason[REQUIREMENT_TEXT];
-	unsigned believed = believed_hosts(peer);
+	const struct candidate *first;
+	unsigned usable = usable_hosts(peer, &first);
 	if (peer->status != PEER_FINE && peer->status < PEER_STATUSES)
 		return no_status(out, peer);
 	enum verdict verdict = judge_before(peer, reason);
@@ -214,13 +235,15 @@ bool explain_result(FILE *out, const struct peer *peer)
 			verdict_code(verdict), reason);
 		return false;
 	}
-	if (believed == 0) {
+	if (usable == 0) {
+		verdict = against(peer, &peer->candidates[0], reason);
 		line(out, "result",
-			"mail to %s is %s (%s): none of its hosts is believed",
-			peer->domain, fate, verdict_code(VERDICT_MX));
+			"mail to %s is %s (%s): none of its hosts is used: %s",
+			peer->domain, fate, verdict_code(verdict), reason);
 		return false;
 	}
-	line(out, "result", "mail to %s goes %s, to %s", peer->domain, manner(peer),
-		believed == 1 ? "one host" : "the first host that takes it");
+	line(out, "result", "mail to %s goes %s, to %s", peer->domain,
+		manner(peer, first),
+		usable == 1 ? "one host" : "the first host that takes it");
 	return true;
 }

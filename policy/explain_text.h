@@ -13,8 +13,15 @@
 /* What is demanded, in the peer's direction; `file` decided, NULL: none did. */
 void explain_demand(FILE *out, const struct peer *peer, const struct policyfile *file);
 
-/* Its MX hosts, their addresses, and whether they are believed. */
+/* Its MX hosts, their addresses, and which of them are not used. */
 void explain_hosts(FILE *out, const struct peer *peer);
+
+/* Their TLSA records, and how far these may be believed. */
+void explain_dane(FILE *out, const struct peer *peer);
+
+/* Its MTA-STS policy: what it demands, where it comes from, and how old it is; times are
+ * seconds since 1970. */
+void explain_sts(FILE *out, const struct peer *peer, int64_t asked, int64_t now);
 
 /* What becomes of mail to it. False: it does not get there. */
 bool explain_result(FILE *out, const struct peer *peer);

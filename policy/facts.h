@@ -59,7 +59,10 @@ struct chain_facts {
 	uint8_t public_chain;	   /* enum chain_verdict: to [policy] ca */
 	uint8_t own_chain;	   /* likewise: to the `ca` of the peer's policy file */
 	uint8_t dane;		   /* enum dane_match */
+	uint8_t dane_record;	   /* which of the records asked about matched */
+	bool common_name;	   /* the one name is a CN: there is no DNS name */
 	char reason[FACTS_REASON]; /* a detail for people, or "" */
+	char dane_reason[FACTS_REASON]; /* likewise: why a trust anchor did not do */
 	/*
 	 * The DNS names of the leaf, lower case, A-labels, each with its NUL; an empty
 	 * one ends them. The subject's CN where there is no DNS name at all. A name that

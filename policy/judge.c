@@ -24,6 +24,8 @@ static const struct {
 	[VERDICT_FINGERPRINT] = { "fingerprint", "4.7.5" },
 	[VERDICT_NO_CERTIFICATE] = { "no-certificate", "4.7.5" },
 	[VERDICT_DANE] = { "dane", "4.7.5" },
+	[VERDICT_DNS] = { "dns", "4.4.3" },
+	[VERDICT_STS] = { "mta-sts", "4.7.5" },
 	[VERDICT_NOT_AVAILABLE] = { "not-available", "4.3.5" },
 	[VERDICT_LITERAL] = { "literal", "4.7.0" },
 };
@@ -114,11 +116,20 @@ static bool match_allows(const char *name, const struct matter *matter)
 	return false;
 }
 
-/* A trust anchor's TLSA record vouches for the host and the domain (RFC 7672 §3.2.2). */
+/*
+ * A trust anchor's TLSA record vouches for the base that it was found at, the host by its
+ * own name where that is an alias, and the domain (RFC 7672 §3.2.3).
+ */
 static bool dane_allows(const char *name, const struct matter *matter)
 {
-	return judge_name_matches(name, matter->candidate->name) ||
+	return judge_name_matches(name, matter->candidate->tlsa_base) ||
+	       judge_name_matches(name, matter->candidate->name) ||
 	       judge_name_matches(name, matter->peer->domain);
+}
+
+static bool sts_allows(const char *name, const struct matter *matter)
+{
+	return judge_name_matches(name, matter->candidate->name);
 }
 
 static bool certificate_bears(const struct matter *matter,
@@ -138,12 +149,34 @@ static bool is_dane_level(const struct peer *peer)
 	return peer->demand.level == LEVEL_DANE || peer->demand.level == LEVEL_DANE_ONLY;
 }
 
-/* DANE is what the domain itself demands: only `dane = no` goes below it. */
+/*
+ * DANE is what the domain itself demands: only `dane = no` goes below it. A relay has it
+ * where its file says so: its records are those of port 25, which may not be its own.
+ */
 static bool heeds_dane(const struct peer *peer)
 {
-	if (peer->direction == DIRECTION_INBOUND || peer->demand.level == LEVEL_NONE)
-		return false;
-	return peer->demand.dane || is_dane_level(peer);
+	if (peer->direction == DIRECTION_OUTBOUND && peer->demand.dane)
+		return true;
+	return peer->direction != DIRECTION_INBOUND && is_dane_level(peer);
+}
+
+/*
+ * The domain does not list this host, so it has no records of its own. It must not do
+ * better than those that are listed: whoever can lead the backend astray could then do so
+ * where the domain has DANE. Nor where nobody can tell whether it has.
+ */
+static enum dane_state unlisted_state(const struct peer *peer)
+{
+	if (peer->candidate_count == 0)
+		return peer->status == PEER_DNS_FAILED ? DANE_FAILED : DANE_UNAVAILABLE;
+	enum dane_state state = DANE_ABSENT;
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		switch ((enum dane_state)peer->candidates[i].dane) {
+		case DANE_ABSENT: break;
+		case DANE_UNAVAILABLE: state = DANE_UNAVAILABLE; break;
+		default: return DANE_FAILED;
+		}
+	return state;
 }
 
 enum dane_state judge_dane_state(
@@ -151,37 +184,35 @@ enum dane_state judge_dane_state(
 {
 	if (!heeds_dane(peer))
 		return DANE_ABSENT;
-	if (candidate)
-		return candidate->dane;
-	/*
-	 * The domain does not list this host, so it has no records of its own. It must
-	 * not do better than those that are listed: whoever can lead the backend astray
-	 * could then do so where the domain has DANE.
-	 */
-	enum dane_state state =
-		peer->candidate_count > 0 ? DANE_ABSENT : DANE_UNAVAILABLE;
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		switch ((enum dane_state)peer->candidates[i].dane) {
-		case DANE_ABSENT: break;
-		case DANE_UNAVAILABLE: state = DANE_UNAVAILABLE; break;
-		case DANE_FAILED:
-		case DANE_UNUSABLE:
-		case DANE_USABLE: return DANE_FAILED;
-		}
-	return state;
+	return candidate ? (enum dane_state)candidate->dane : unlisted_state(peer);
+}
+
+enum sts_mode judge_sts_mode(const struct peer *peer, const struct candidate *candidate)
+{
+	if (peer->direction != DIRECTION_OUTBOUND || !peer->demand.mta_sts ||
+		judge_dane_state(peer, candidate) == DANE_USABLE)
+		return STS_NONE;
+	return (enum sts_mode)peer->sts.mode;
+}
+
+/* Whether TLS is what the domain itself demands. */
+static bool publishes(const struct peer *peer, const struct candidate *candidate)
+{
+	enum dane_state state = judge_dane_state(peer, candidate);
+	return (state != DANE_ABSENT && state != DANE_UNAVAILABLE) ||
+	       judge_sts_mode(peer, candidate) == STS_ENFORCE;
 }
 
 enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate)
 {
-	enum dane_state state = judge_dane_state(peer, candidate);
+	bool must = publishes(peer, candidate);
 	switch ((enum level)peer->demand.level) {
-	case LEVEL_NONE: return ENCRYPTION_NONE;
-	case LEVEL_MAY:
-		if (state == DANE_UNAVAILABLE)
-			return ENCRYPTION_MAY;
+	case LEVEL_NONE: return must ? ENCRYPTION_MUST : ENCRYPTION_NONE;
+	case LEVEL_DANE:
+		must = must || judge_dane_state(peer, candidate) != DANE_ABSENT;
 		/* fall through */
-	case LEVEL_DANE: return state == DANE_ABSENT ? ENCRYPTION_MAY : ENCRYPTION_MUST;
+	case LEVEL_MAY: return must ? ENCRYPTION_MUST : ENCRYPTION_MAY;
 	default: return ENCRYPTION_MUST;
 	}
 }
@@ -200,6 +231,8 @@ unsigned judge_asks(const struct peer *peer, const struct candidate *candidate)
 	}
 	if (judge_dane_state(peer, candidate) == DANE_USABLE)
 		asks |= ASK_LEAF | ASK_DANE;
+	if (judge_sts_mode(peer, candidate) != STS_NONE)
+		asks |= ASK_LEAF | ASK_PUBLIC_CHAIN;
 	return asks;
 }
 
@@ -216,7 +249,7 @@ bool judge_needs_candidates(const struct peer *peer)
 			if (strcmp(pattern, "mx") == 0)
 				return true;
 	}
-	return judge_dane_state(peer, NULL) == DANE_FAILED;
+	return publishes(peer, NULL);
 }
 
 /* ---- the demands, each met or not ---- */
@@ -263,16 +296,54 @@ static enum verdict demand_mx(const struct matter *matter)
 /* What DNS says of the host, whatever the host itself says. */
 static enum verdict demand_dns(const struct matter *matter)
 {
-	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
-	switch (judge_dane_state(matter->peer, matter->candidate)) {
+	const struct peer *peer = matter->peer;
+	bool only = peer->demand.level == LEVEL_DANE_ONLY;
+	switch (judge_dane_state(peer, matter->candidate)) {
 	case DANE_UNAVAILABLE:
-		return is_dane_level(matter->peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
+		return is_dane_level(peer) ? VERDICT_NOT_AVAILABLE : VERDICT_PASS;
 	case DANE_ABSENT:
 	case DANE_UNUSABLE: return only ? VERDICT_DANE : VERDICT_PASS;
-	case DANE_USABLE: return VERDICT_PASS;
-	case DANE_FAILED: break;
+	/* Whoever forges which hosts there are has one with records of his own
+	 * (RFC 7672 §2.2.1). */
+	case DANE_USABLE: return only && !peer->secure_mx ? VERDICT_DANE : VERDICT_PASS;
+	default: break;
 	}
-	return VERDICT_DANE;
+	/* A host that is not listed fails by what is published for those that are. */
+	return matter->candidate || peer->candidate_count == 0 ? VERDICT_DNS
+							       : VERDICT_DANE;
+}
+
+bool judge_sts_lists(const struct peer *peer, const struct candidate *candidate)
+{
+	for (unsigned i = 0; candidate && i < peer->sts.mx_count; i++)
+		if (judge_name_matches(peer->sts.mx[i], candidate->name))
+			return true;
+	return false;
+}
+
+/*
+ * What an MTA-STS policy asks for (RFC 8461 §4.1, §4.2): first what is known before there
+ * is TLS. A CN is no name to it.
+ */
+static enum verdict hold_to_sts(const struct matter *matter)
+{
+	const struct chain_facts *chain = matter->facts->chain;
+	if (!judge_sts_lists(matter->peer, matter->candidate))
+		return VERDICT_STS;
+	if (matter->facts->protocol == PROTOCOL_CLEAR)
+		return VERDICT_NO_TLS;
+	if (matter->facts->protocol < PROTOCOL_TLS_1_2)
+		return VERDICT_PROTOCOL;
+	if (!chain || chain->count == 0 || chain->public_chain != CHAIN_VALID)
+		return VERDICT_STS;
+	return !chain->common_name && certificate_bears(matter, sts_allows) ? VERDICT_PASS
+									    : VERDICT_STS;
+}
+
+static enum verdict demand_sts(const struct matter *matter)
+{
+	enum sts_mode mode = judge_sts_mode(matter->peer, matter->candidate);
+	return mode == STS_ENFORCE ? hold_to_sts(matter) : VERDICT_PASS;
 }
 
 static enum verdict demand_tls(const struct matter *matter)
@@ -296,7 +367,7 @@ static enum verdict demand_protocol(const struct matter *matter)
 	const struct peer *peer = matter->peer;
 	bool inbound = peer->direction == DIRECTION_INBOUND;
 	if (matter->facts->protocol == PROTOCOL_CLEAR ||
-		peer->demand.level == LEVEL_NONE ||
+		judge_encryption(peer, matter->candidate) == ENCRYPTION_NONE ||
 		(inbound && peer->demand.level == LEVEL_MAY))
 		return VERDICT_PASS;
 	return matter->facts->protocol >= least[peer->demand.protocols]
@@ -379,12 +450,13 @@ enum verdict judge(const struct peer *peer, const struct candidate *candidate,
 		demand_sense,
 		demand_mx,
 		demand_dns,
+		demand_sts,
 		demand_tls,
 		demand_protocol,
 		demand_dane,
 		demand_certificate,
 	};
-	const struct matter matter = { peer, candidate, facts };
+	const struct matter matter = { peer, candidate, facts, false };
 	enum verdict verdict = VERDICT_PASS;
 	for (unsigned i = 0; i < sizeof(demands) / sizeof(*demands); i++)
 		if ((verdict = demands[i](&matter)) != VERDICT_PASS)
@@ -393,9 +465,20 @@ enum verdict judge(const struct peer *peer, const struct candidate *candidate,
 	return verdict;
 }
 
+enum verdict judge_sts_testing(const struct peer *peer, const struct candidate *candidate,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT])
+{
+	const struct matter matter = { peer, candidate, facts, true };
+	enum verdict verdict = VERDICT_PASS;
+	if (judge_sts_mode(peer, candidate) == STS_TESTING)
+		verdict = hold_to_sts(&matter);
+	judge_explain(&matter, verdict, reason);
+	return verdict;
+}
+
 enum verdict judge_before(const struct peer *peer, char reason[REQUIREMENT_TEXT])
 {
-	const struct matter matter = { peer, NULL, NULL };
+	const struct matter matter = { peer, NULL, NULL, false };
 	enum verdict verdict = demand_sense(&matter);
 	judge_explain(&matter, verdict, reason);
 	return verdict;

@@ -38,6 +38,18 @@ enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate);
 unsigned judge_asks(const struct peer *peer, const struct candidate *candidate);
 
+/*
+ * What is known of the TLSA records of whom we are connected to, and the MTA-STS policy
+ * that holds for it; DANE_ABSENT and STS_NONE as well where they do not count: switched
+ * off, inbound, and for MTA-STS where the host has DANE (RFC 8461 §2).
+ */
+enum dane_state judge_dane_state(
+	const struct peer *peer, const struct candidate *candidate);
+enum sts_mode judge_sts_mode(const struct peer *peer, const struct candidate *candidate);
+
+/* Whether the domain's MTA-STS policy names this host, which may be NULL. */
+bool judge_sts_lists(const struct peer *peer, const struct candidate *candidate);
+
 /* Whether MX hosts matter: without, an intercepted destination is served without DNS. */
 bool judge_needs_candidates(const struct peer *peer);
 
@@ -51,6 +63,8 @@ enum verdict {
 	VERDICT_FINGERPRINT,
 	VERDICT_NO_CERTIFICATE, /* inbound: none was shown */
 	VERDICT_DANE,
+	VERDICT_DNS, /* its TLSA records are bogus, or not to be had: 4.4.3 */
+	VERDICT_STS, /* MTA-STS in mode enforce: the host, its chain or its name */
 	VERDICT_NOT_AVAILABLE, /* the level needs what this build lacks: 451 4.3.5 */
 	VERDICT_LITERAL,       /* the level means nothing for an address literal */
 	VERDICTS
@@ -64,11 +78,18 @@ const char *verdict_code(enum verdict verdict);
  * `reason` (REQUIREMENT_TEXT octets) says in plain words why it is no pass, names what
  * was seen and what was demanded, and is "" for a pass. `facts` of a leg in clear has
  * protocol PROTOCOL_CLEAR, and is judged as well: VERDICT_MX and, where DNS decides,
- * VERDICT_DANE come before VERDICT_NO_TLS. What judge_asks() wants must have been asked
- * for: what was not never passes. A demand without `match` means "mx" for verify
- * (inbound: "domain") and "domain" for secure.
+ * VERDICT_DNS, VERDICT_DANE and VERDICT_STS come before VERDICT_NO_TLS. What judge_asks()
+ * wants must have been asked for: what was not never passes. A demand without `match`
+ * means "mx" for verify (inbound: "domain") and "domain" for secure.
  */
 enum verdict judge(const struct peer *peer, const struct candidate *candidate,
+	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
+
+/*
+ * What the domain's MTA-STS policy in mode testing would have refused, were it in force,
+ * with its reason; a pass where there is no such policy.
+ */
+enum verdict judge_sts_testing(const struct peer *peer, const struct candidate *candidate,
 	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
 
 /* Whether the requirement can never be met whatever host is reached (dane without its

@@ -10,12 +10,8 @@ struct matter {
 	const struct peer *peer;
 	const struct candidate *candidate; /* or NULL */
 	const struct facts *facts;	   /* NULL: nobody was connected to yet */
+	bool only_sts;			   /* by MTA-STS alone, whatever its mode */
 };
-
-/* What is known of the TLSA records of whom we are connected to; DANE_ABSENT as well
- * where DANE does not count. */
-enum dane_state judge_dane_state(
-	const struct peer *peer, const struct candidate *candidate);
 
 /* The verdict on the chain that the demand goes by. */
 enum chain_verdict judge_chain_verdict(const struct matter *matter);

@@ -61,10 +61,16 @@ static const char *whom(const struct matter *matter)
 	return "the host";
 }
 
+/* Who demands TLS: the file's level, or what the domain publishes. */
 static const char *tls_demanded(const struct matter *matter)
 {
 	enum level level = matter->peer->demand.level;
-	return level == LEVEL_MAY ? "dane" : level_name(level);
+	enum dane_state state = judge_dane_state(matter->peer, matter->candidate);
+	if (matter->only_sts)
+		return "mta-sts";
+	if (level != LEVEL_NONE && level != LEVEL_MAY && level != LEVEL_DANE)
+		return level_name(level);
+	return state == DANE_UNUSABLE || state == DANE_USABLE ? "dane" : "mta-sts";
 }
 
 static void say_date(struct text *text, int64_t when)
@@ -160,9 +166,9 @@ static void say_dates(struct text *text, const struct matter *matter, bool ended
 			     : chain->certificates[i].not_before);
 }
 
-static const char *chain_fault(const struct matter *matter)
+static const char *chain_fault(enum chain_verdict verdict)
 {
-	switch (judge_chain_verdict(matter)) {
+	switch (verdict) {
 	case CHAIN_UNTRUSTED: return "leads to no CA that is trusted";
 	case CHAIN_WEAK: return "has a key or a signature that is too weak";
 	case CHAIN_PURPOSE: return "is not meant for this use";
@@ -173,16 +179,22 @@ static const char *chain_fault(const struct matter *matter)
 }
 
 /* In the words of whoever looked at the chain, where there are any. */
-static void explain_chain(struct text *text, const struct matter *matter)
+static void say_chain(
+	struct text *text, const struct matter *matter, enum chain_verdict verdict)
 {
-	enum chain_verdict verdict = judge_chain_verdict(matter);
 	if (matter->facts->chain->reason[0] != '\0')
 		say(text, "certificate of %s: %s", whom(matter),
 			matter->facts->chain->reason);
 	else if (verdict == CHAIN_EXPIRED || verdict == CHAIN_NOT_YET_VALID)
 		say_dates(text, matter, verdict == CHAIN_EXPIRED);
 	else
-		say(text, "certificate of %s %s", whom(matter), chain_fault(matter));
+		say(text, "certificate of %s %s", whom(matter), chain_fault(verdict));
+}
+
+static void explain_chain(struct text *text, const struct matter *matter)
+{
+	enum chain_verdict verdict = judge_chain_verdict(matter);
+	say_chain(text, matter, verdict);
 	if (verdict == CHAIN_UNTRUSTED && matter->peer->demand.ca_length > 0)
 		say(text, ", demanded: the `ca` of its policy file");
 }
@@ -208,9 +220,29 @@ static void explain_fingerprint(struct text *text, const struct matter *matter)
 		say(text, ", demanded: another");
 }
 
-static void explain_dane(struct text *text, const struct matter *matter)
+static void explain_records(struct text *text, const struct matter *matter)
 {
 	const struct chain_facts *chain = matter->facts->chain;
+	const struct candidate *c = matter->candidate;
+	bool only = matter->peer->demand.level == LEVEL_DANE_ONLY;
+	if (only && !matter->peer->secure_mx) {
+		say(text, "MX records of %.*s cannot be validated, demanded: dane-only",
+			SHOWN_OCTETS, matter->peer->domain);
+	} else if (chain && chain->dane == DANE_MATCH_TA) {
+		say_names(text, matter);
+		say(text, ", demanded by its TLSA records: %.*s or %.*s", SHOWN_OCTETS,
+			c->tlsa_base, SHOWN_OCTETS, matter->peer->domain);
+	} else if (chain && chain->dane_reason[0] != '\0') {
+		say(text, "certificate of %s and the anchor of its TLSA records: %s",
+			whom(matter), chain->dane_reason);
+	} else {
+		say(text, "certificate of %s matches none of its TLSA records",
+			whom(matter));
+	}
+}
+
+static void explain_dane(struct text *text, const struct matter *matter)
+{
 	const char *host = whom(matter);
 	switch (judge_dane_state(matter->peer, matter->candidate)) {
 	case DANE_ABSENT:
@@ -220,26 +252,41 @@ static void explain_dane(struct text *text, const struct matter *matter)
 		say(text, "%s has no TLSA record that can be used, demanded: dane-only",
 			host);
 		break;
-	case DANE_USABLE:
-		if (!chain || chain->dane != DANE_MATCH_TA) {
-			say(text, "certificate of %s matches none of its TLSA records",
-				host);
-			break;
-		}
-		say_names(text, matter);
-		say(text, ", demanded by its TLSA records: %.*s or %.*s", SHOWN_OCTETS,
-			host, SHOWN_OCTETS, matter->peer->domain);
-		break;
+	case DANE_USABLE: explain_records(text, matter); break;
 	default:
-		if (matter->candidate)
-			say(text,
-				"DNS: the TLSA records of %s are bogus or not to be had",
-				host);
-		else
-			say(text,
-				"%s is not an MX host of %.*s, whose MX hosts have DANE",
-				host, SHOWN_OCTETS, matter->peer->domain);
+		say(text, "%s is not an MX host of %.*s, whose MX hosts have DANE", host,
+			SHOWN_OCTETS, matter->peer->domain);
 	}
+}
+
+static void explain_dns(struct text *text, const struct matter *matter)
+{
+	if (matter->candidate)
+		say(text, "DNS: the TLSA records of %s are bogus or not to be had",
+			whom(matter));
+	else
+		say(text, "DNS: nobody can tell whether %.*s has DANE", SHOWN_OCTETS,
+			matter->peer->domain);
+}
+
+/* ---- MTA-STS ---- */
+
+static void explain_sts(struct text *text, const struct matter *matter)
+{
+	const struct chain_facts *chain = matter->facts->chain;
+	if (!judge_sts_lists(matter->peer, matter->candidate)) {
+		say(text, "%s is no MX host that the MTA-STS policy of %.*s names",
+			whom(matter), SHOWN_OCTETS, matter->peer->domain);
+		return;
+	}
+	if (!chain || chain->count == 0)
+		say(text, "%s showed no certificate", whom(matter));
+	else if (chain->public_chain != CHAIN_VALID)
+		say_chain(text, matter, (enum chain_verdict)chain->public_chain);
+	else
+		say_names(text, matter);
+	say(text, ", demanded by the MTA-STS policy of %.*s: a valid one for %.*s",
+		SHOWN_OCTETS, matter->peer->domain, SHOWN_OCTETS, whom(matter));
 }
 
 /* ---- all together ---- */
@@ -253,8 +300,13 @@ static void explain_protocol(struct text *text, const struct matter *matter)
 	};
 	static_assert(sizeof(demanded) / sizeof(*demanded) == PROTOCOLS_COUNT,
 		"words for all `protocols`");
+	bool sts = matter->only_sts ||
+		   judge_sts_mode(matter->peer, matter->candidate) == STS_ENFORCE;
+	uint8_t protocols = matter->peer->demand.protocols;
+	if (sts && protocols == PROTOCOLS_LEGACY)
+		protocols = PROTOCOLS_TLS_1_2;
 	say(text, "%s speaks %s, demanded: %s", whom(matter), matter->facts->version,
-		demanded[matter->peer->demand.protocols]);
+		demanded[protocols]);
 }
 
 static void explain_mx(struct text *text, const struct matter *matter)
@@ -303,11 +355,13 @@ static void explain(struct text *text, const struct matter *matter, enum verdict
 		break;
 	case VERDICT_DANE: explain_dane(text, matter); break;
 	case VERDICT_NOT_AVAILABLE:
-		say(text, "what is demanded of %.*s is not available in this release",
-			SHOWN_OCTETS, matter->peer->domain);
+		say(text, "what is demanded of %.*s is not available here", SHOWN_OCTETS,
+			matter->peer->domain);
 		if (matter->peer->demand.level < LEVELS)
 			say(text, ": %s", level_name(matter->peer->demand.level));
 		break;
+	case VERDICT_DNS: explain_dns(text, matter); break;
+	case VERDICT_STS: explain_sts(text, matter); break;
 	case VERDICT_LITERAL: explain_literal(text, matter); break;
 	case VERDICT_PASS:
 	case VERDICTS: break;

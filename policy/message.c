@@ -188,14 +188,103 @@ static void code_address(struct wire *wire, struct peer_address *address)
 		wire->failed = true;
 }
 
-static void code_candidate(struct wire *wire, struct candidate *candidate)
+static size_t tlsa_total(const struct peer *peer)
+{
+	size_t total = 0;
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		for (unsigned j = 0; j < REQUIREMENT_TLSA; j++)
+			if (j < peer->candidates[i].tlsa_count)
+				total += peer->candidates[i].tlsa[j].length;
+	return total;
+}
+
+/* The octets of all records, which follow one by one. */
+static void code_tlsa_room(struct wire *wire, struct peer *peer)
+{
+	size_t total = wire->to && !wire->failed ? tlsa_total(peer) : 0;
+	total = (size_t)code_number(wire, total, 4);
+	if (total > REQUIREMENT_TLSA_OCTETS || total > wire->size - wire->done)
+		wire->failed = true;
+	if (wire->failed || total == 0 || wire->to)
+		return;
+	peer->tlsa_octets = malloc(total);
+	peer->tlsa_length = peer->tlsa_octets ? total : 0;
+	wire->failed = !peer->tlsa_octets;
+}
+
+/* RFC 6698 §2.1.3; the lengths of digests. */
+static bool tlsa_fits(const struct tlsa *tlsa)
+{
+	switch ((enum tlsa_matching)tlsa->matching) {
+	case TLSA_FULL: return tlsa->length > 0;
+	case TLSA_SHA256: return tlsa->length == 32;
+	case TLSA_SHA512: return tlsa->length == 64;
+	}
+	return false;
+}
+
+/* `used`: octets of the peer's room that records before it have taken. */
+static void code_tlsa(
+	struct wire *wire, const struct peer *peer, size_t *used, struct tlsa *tlsa)
+{
+	code8(wire, &tlsa->usage, TLSA_EE);
+	code8(wire, &tlsa->selector, TLSA_SPKI);
+	code8(wire, &tlsa->matching, TLSA_SHA512);
+	code16(wire, &tlsa->length);
+	bool fits = tlsa->usage >= TLSA_TA && tlsa_fits(tlsa);
+	if (!fits || (!wire->to && tlsa->length > peer->tlsa_length - *used))
+		wire->failed = true;
+	if (wire->failed)
+		return;
+	uint8_t *octets = wire->to ? (uint8_t *)tlsa->octets : peer->tlsa_octets + *used;
+	code_octets(wire, octets, tlsa->length);
+	if (!wire->to)
+		tlsa->octets = octets;
+	*used += tlsa->length;
+}
+
+static void code_candidate(struct wire *wire, const struct peer *peer, size_t *used,
+	struct candidate *candidate)
 {
 	code_string(wire, candidate->name, sizeof(candidate->name), STRING_NAME);
 	code16(wire, &candidate->preference);
 	code8(wire, &candidate->dane, DANE_USABLE);
+	code_string(
+		wire, candidate->tlsa_base, sizeof(candidate->tlsa_base), STRING_NAME);
+	code8(wire, &candidate->tlsa_count, REQUIREMENT_TLSA);
+	for (unsigned i = 0; !wire->failed && i < candidate->tlsa_count; i++)
+		code_tlsa(wire, peer, used, &candidate->tlsa[i]);
 	code8(wire, &candidate->address_count, REQUIREMENT_ADDRESSES);
 	for (unsigned i = 0; !wire->failed && i < candidate->address_count; i++)
 		code_address(wire, &candidate->addresses[i]);
+}
+
+static void code_candidates(struct wire *wire, struct peer *peer)
+{
+	size_t used = 0;
+	code8(wire, &peer->candidate_count, REQUIREMENT_CANDIDATES);
+	code_tlsa_room(wire, peer);
+	for (unsigned i = 0; !wire->failed && i < peer->candidate_count; i++)
+		code_candidate(wire, peer, &used, &peer->candidates[i]);
+	if (!wire->to && used != peer->tlsa_length)
+		wire->failed = true;
+}
+
+static void code_sts(struct wire *wire, struct sts *sts)
+{
+	uint64_t fetched = (uint64_t)sts->fetched, expires = (uint64_t)sts->expires;
+	code8(wire, &sts->mode, STS_MODES - 1);
+	code8(wire, &sts->mx_count, REQUIREMENT_STS_MX);
+	for (unsigned i = 0; !wire->failed && i < sts->mx_count; i++)
+		code_string(wire, sts->mx[i], REQUIREMENT_NAME, STRING_NAME);
+	code_string(wire, sts->id, sizeof(sts->id), STRING_NAME);
+	code64(wire, &fetched);
+	code64(wire, &expires);
+	if (!wire->to) {
+		sts->fetched = (int64_t)fetched;
+		sts->expires = (int64_t)expires;
+	}
+	code_string(wire, sts->text, sizeof(sts->text), STRING_TEXT);
 }
 
 static void code_peer(struct wire *wire, struct peer *peer)
@@ -208,9 +297,9 @@ static void code_peer(struct wire *wire, struct peer *peer)
 	code64(wire, &peer->generation);
 	code32(wire, &peer->lifetime);
 	code_demand(wire, &peer->demand);
-	code8(wire, &peer->candidate_count, REQUIREMENT_CANDIDATES);
-	for (unsigned i = 0; !wire->failed && i < peer->candidate_count; i++)
-		code_candidate(wire, &peer->candidates[i]);
+	code_sts(wire, &peer->sts);
+	code_bool(wire, &peer->secure_mx);
+	code_candidates(wire, peer);
 }
 
 /* ---- the other messages ---- */
@@ -230,6 +319,10 @@ static void code_settings(struct wire *wire, struct settings *settings)
 			sizeof(settings->stubs[i].server), STRING_NAME);
 	}
 	code32(wire, &settings->timeout);
+	code_bool(wire, &settings->dane);
+	code_bool(wire, &settings->mta_sts);
+	code_string(wire, settings->cache, sizeof(settings->cache), STRING_LINE);
+	code_string(wire, settings->ca, sizeof(settings->ca), STRING_LINE);
 }
 
 static void code_question(struct wire *wire, struct question *question)

@@ -43,7 +43,11 @@ struct settings {
 		char zone[REQUIREMENT_NAME];
 		char server[64]; /* ADDRESS[@PORT] */
 	} stubs[MESSAGE_STUBS];
-	uint32_t timeout; /* seconds for one question */
+	uint32_t timeout;	  /* seconds for one question */
+	bool dane;		  /* ask for TLSA records */
+	bool mta_sts;		  /* ask for MTA-STS policies */
+	char cache[MESSAGE_PATH]; /* where they are kept; "": nowhere */
+	char ca[MESSAGE_PATH];	  /* of policy hosts; "system" or a PEM file */
 };
 
 struct question {

@@ -34,9 +34,16 @@ bool level_find(const char *name, enum level *level)
 	return false;
 }
 
+void peer_clear(struct peer *peer)
+{
+	free(peer->demand.ca);
+	free(peer->tlsa_octets);
+	peer->demand.ca = peer->tlsa_octets = NULL;
+}
+
 void peer_free(struct peer *peer)
 {
 	if (peer)
-		free(peer->demand.ca);
+		peer_clear(peer);
 	free(peer);
 }

@@ -23,6 +23,9 @@ enum {
 	REQUIREMENT_ADDRESSES = 12, /* of one candidate */
 	REQUIREMENT_CA = 64 * 1024, /* octets of a peer's own CA file at most */
 	REQUIREMENT_IDENTITY = 64,
+	REQUIREMENT_TLSA = 16,		     /* records of one candidate */
+	REQUIREMENT_TLSA_OCTETS = 32 * 1024, /* of all records of a peer */
+	REQUIREMENT_STS_MX = 32,	     /* patterns of an MTA-STS policy */
 };
 
 /* The levels of a policy file, as in Postfix. Predicates below; the order means nothing
@@ -66,6 +69,8 @@ struct demand {
 	bool bounce;	   /* on-failure = bounce */
 	bool dane, mta_sts;
 	/*
+	 * dane and mta_sts are false as well where [policy] does without.
+	 *
 	 * Patterns: "mx" (the candidate's name), "domain" (the peer domain or a name
 	 * below it), ".example.net" (any name below), "mail.example.net" (that name
 	 * alone). In `mx` also "*.example.net" (one label more).
@@ -88,15 +93,36 @@ struct peer_address {
 
 /* What is known of a candidate's TLSA records. */
 enum dane_state {
-	DANE_UNAVAILABLE, /* this build does not ask */
+	DANE_UNAVAILABLE, /* nobody asked: [policy] dane = no */
 	DANE_FAILED,	  /* bogus, SERVFAIL or timeout: the host is unusable */
 	DANE_ABSENT,	  /* securely or insecurely none */
 	DANE_UNUSABLE,	  /* there are some, none that can be used */
 	DANE_USABLE,
 };
 
+enum tlsa_usage { TLSA_TA = 2, TLSA_EE = 3 };
+enum tlsa_selector { TLSA_CERTIFICATE, TLSA_SPKI };
+enum tlsa_matching { TLSA_FULL, TLSA_SHA256, TLSA_SHA512 };
+
+/* A TLSA record that can be used (RFC 7671): usage 2 or 3, lengths that fit. */
+struct tlsa {
+	uint8_t usage;	  /* enum tlsa_usage */
+	uint8_t selector; /* enum tlsa_selector */
+	uint8_t matching; /* enum tlsa_matching */
+	uint16_t length;
+	const uint8_t *octets; /* inside peer.tlsa_octets */
+};
+
 struct candidate {
 	char name[REQUIREMENT_NAME]; /* an MX host's; "" for an address literal */
+	/*
+	 * DANE_USABLE: the TLSA base domain (RFC 7672 §2.2.2), which is the SNI and a
+	 * name that the certificate may bear, and the records after digest agility (RFC
+	 * 7671 §9).
+	 */
+	char tlsa_base[REQUIREMENT_NAME];
+	uint8_t tlsa_count;
+	struct tlsa tlsa[REQUIREMENT_TLSA];
 	uint16_t preference;
 	uint8_t dane; /* enum dane_state */
 	uint8_t address_count;
@@ -116,6 +142,20 @@ enum peer_status {
 	PEER_STATUSES
 };
 
+/* The MTA-STS policy of a domain (RFC 8461), as far as it applies now. */
+enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
+
+struct sts {
+	uint8_t mode; /* enum sts_mode; STS_NONE where there is none */
+	uint8_t mx_count;
+	char mx[REQUIREMENT_STS_MX]
+	       [REQUIREMENT_NAME]; /* "mx.example.com", "*.example.com" */
+	char id[33];
+	int64_t fetched, expires;    /* seconds since 1970 */
+	char text[REQUIREMENT_TEXT]; /* why there is none although it was announced, or ""
+				      */
+};
+
 /*
  * The answer about a peer domain, or (DIRECTION_HOST) a host. The demand is right for
  * PEER_FINE and for the three statuses of DNS: an intercepted destination may do without
@@ -130,6 +170,10 @@ struct peer {
 	uint64_t generation;	       /* of the policy files it was made from */
 	uint32_t lifetime;	       /* seconds it may be kept, from when it was read */
 	struct demand demand;
+	struct sts sts;
+	uint8_t *tlsa_octets; /* owned; of tlsa_length octets */
+	size_t tlsa_length;
+	bool secure_mx; /* the MX answer was validated: names from it may be matched */
 	uint8_t candidate_count; /* by preference, equal ones in any order */
 	struct candidate candidates[REQUIREMENT_CANDIDATES];
 
@@ -138,7 +182,10 @@ struct peer {
 	double until;
 };
 
-/* Frees the CA too. NULL is allowed. Only for a peer that nobody shares. */
+/* Frees what it owns, the CA and the TLSA records, not itself. */
+void peer_clear(struct peer *peer);
+
+/* Frees it with what it owns. NULL is allowed. Only for a peer that nobody shares. */
 void peer_free(struct peer *peer);
 
 #endif

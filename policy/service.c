@@ -3,8 +3,8 @@
 
 /*
  * One worker, one socket, one loop. A question becomes a topic; the files say at once
- * what is demanded, the DNS later which hosts there are; the answer goes to all who have
- * asked meanwhile, and is kept.
+ * what is demanded, the DNS and the policy host later which hosts there are and what they
+ * must show; the answer goes to all who have asked meanwhile, and is kept.
  */
 
 #include "service.h"
@@ -13,6 +13,7 @@
 #include "dns.h"
 #include "outbox.h"
 #include "stamp.h"
+#include "sts.h"
 #include "topics.h"
 
 #include <errno.h>
@@ -52,6 +53,7 @@ struct service {
 	uint64_t stamp_seen; /* at the last look */
 	int64_t day;	     /* when they were read: some expire */
 	struct dns *dns;
+	struct sts_agent *sts;	       /* NULL: nobody has needed it */
 	char no_dns[REQUIREMENT_TEXT]; /* why there is none */
 	uint8_t packet[MESSAGE_MAX];
 };
@@ -220,8 +222,12 @@ static bool find_demand(struct service *service, struct peer *peer)
 	free(peer->demand.ca);
 	peer->demand.ca = NULL;
 	if (directory_find(service->directory, (enum direction)peer->direction, domain,
-		    (int64_t)time(NULL), peer))
+		    (int64_t)time(NULL), peer)) {
+		/* What nobody asks about is not demanded where DNS fails, either. */
+		peer->demand.dane &= service->settings.dane;
+		peer->demand.mta_sts &= service->settings.mta_sts;
 		return true;
+	}
 	unavailable(peer, "is out of memory");
 	return false;
 }
@@ -243,15 +249,59 @@ static void renew_demand(struct service *service, struct peer *peer)
 	}
 }
 
-static void on_hosts(struct peer *peer, void *context)
+/* Once neither is under way any more. */
+static void answer_if_complete(struct topic *topic)
 {
-	struct topic *topic = context;
 	struct service *service = topic->owner;
-	topic->query = NULL;
+	struct peer *peer = &topic->peer;
+	if (topic->query || topic->sts)
+		return;
 	renew_demand(service, peer);
+	if (topic->sts_lifetime < peer->lifetime)
+		peer->lifetime = topic->sts_lifetime;
 	answer(service, topic);
 }
 
+static void on_hosts(struct peer *peer, void *context)
+{
+	struct topic *topic = context;
+	(void)peer;
+	topic->query = NULL;
+	answer_if_complete(topic);
+}
+
+static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
+{
+	struct topic *topic = context;
+	topic->sts = NULL;
+	topic->sts_lifetime = lifetime;
+	topic->peer.sts = *sts;
+	answer_if_complete(topic);
+}
+
+static void on_sts_says(bool warning, const char *text, void *context)
+{
+	say(context, warning ? LOG_WARNING : LOG_INFO, "%s", text);
+}
+
+/* Made when it is first needed: who only receives has no use for its cache. */
+static bool begin_sts(struct service *service)
+{
+	const struct settings *settings = &service->settings;
+	const struct sts_options options = {
+		.ca = settings->ca,
+		.cache = settings->cache,
+		.writes = true,
+		.wait = settings->timeout,
+		.say = on_sts_says,
+		.context = service,
+	};
+	if (!service->sts)
+		service->sts = sts_agent_new(service->loop, service->dns, &options);
+	return service->sts;
+}
+
+/* Both at once; and none of them is the other's to wait for. */
 static void find_hosts(struct service *service, struct topic *topic)
 {
 	struct peer *peer = &topic->peer;
@@ -262,9 +312,16 @@ static void find_hosts(struct service *service, struct topic *topic)
 		answer(service, topic);
 		return;
 	}
+	bool wants_sts =
+		service->settings.mta_sts && peer->direction == DIRECTION_OUTBOUND;
 	topic->owner = service;
+	topic->sts_lifetime = UINT32_MAX;
 	topic->query = dns_find(service->dns, peer, on_hosts, topic);
-	if (!topic->query) {
+	if (wants_sts && begin_sts(service))
+		topic->sts = sts_find(service->sts, peer->domain, on_sts, topic);
+	if (!topic->query || (wants_sts && !topic->sts)) {
+		dns_cancel(topic->query);
+		sts_cancel(topic->sts);
 		unavailable(peer, "is out of memory");
 		answer(service, topic);
 	}
@@ -324,6 +381,11 @@ static void on_probed(enum dns_validation validation, void *context)
 			"domains will be answered 451; use resolver = recursive, or a "
 			"resolver that hands on DNSSEC",
 			resolver);
+	else if (validation == DNS_NO_ANCHOR && service->settings.dane)
+		say(service, LOG_WARNING,
+			"no trust anchor for the root (trust-anchor = %s): no host is "
+			"found to have DANE; dane = no in [policy] if that is meant so",
+			service->settings.trust_anchor);
 	else if (validation == DNS_NO_ANSWER)
 		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
 			resolver);
@@ -406,9 +468,11 @@ static void dismantle(struct service *service)
 	struct topic *topic;
 	while (service->topics && (topic = topics_under_way(service->topics))) {
 		dns_cancel(topic->query);
+		sts_cancel(topic->sts);
 		topics_drop(service->topics, topic);
 	}
 	topics_free(service->topics);
+	sts_agent_free(service->sts);
 	dns_free(service->dns);
 	directory_close(service->directory);
 	outbox_free(&service->outbox);

@@ -27,6 +27,14 @@ int policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out);
 
 /*
+ * For `sealpost probe`: the answer itself, about a domain as a session asks for it
+ * (domain_normalise()) or, under DIRECTION_HOST, a host. Faults of policy files go to
+ * standard error. To be freed by peer_free(); NULL with a reason: could not ask.
+ */
+struct peer *policy_answer(const struct settings *settings, enum direction direction,
+	const char *domain, char *reason, size_t size);
+
+/*
  * For `sealpost check`: every fault of the policy files, which may name the `identities`
  * alone (the last is NULL), and whether the resolver validates (RFC 7672 needs it);
  * warnings likewise. `config` is the file that the settings stand in. Returns the number

@@ -72,7 +72,7 @@ void topics_drop(struct topics *topics, struct topic *topic)
 	*topic->at = topic->next;
 	if (topic->next)
 		topic->next->at = topic->at;
-	free(topic->peer.demand.ca);
+	peer_clear(&topic->peer);
 	free(topic);
 }
 

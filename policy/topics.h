@@ -22,6 +22,7 @@ enum {
 };
 
 struct dns_query;
+struct sts_query;
 
 struct topic {
 	struct peer peer; /* its direction and domain are the topic's */
@@ -29,6 +30,8 @@ struct topic {
 	double until; /* answered: how long that holds */
 	void *owner;
 	struct dns_query *query; /* under way; the owner's */
+	struct sts_query *sts;	 /* likewise */
+	uint32_t sts_lifetime;	 /* seconds that peer.sts may be believed */
 	unsigned waiter_count;	 /* who asked, by the number of the question */
 	uint32_t waiters[TOPIC_WAITERS];
 	struct topic *next, **at;      /* in its bucket */

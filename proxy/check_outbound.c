@@ -11,7 +11,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -119,10 +123,42 @@ static void verify_ca(struct verifier *v)
 	tls_client_free(client);
 }
 
+/* By the owner and his rights alone: whoever checks need not be who serves. */
+static bool can_write(uid_t uid, const struct stat *s)
+{
+	if (uid == 0)
+		return true;
+	return (s->st_mode & (s->st_uid == uid ? S_IWUSR : S_IWOTH)) != 0;
+}
+
+static void verify_cache(struct verifier *v)
+{
+	const struct config_policy *policy = &v->config->policy;
+	const struct passwd *user = geteuid() == 0 ? getpwnam(v->config->user) : NULL;
+	uid_t uid = user != NULL ? user->pw_uid : geteuid();
+	char kept[PATH_MAX];
+	struct stat s;
+
+	if (policy->cache_line == 0 || !policy->mta_sts)
+		return;
+	snprintf(kept, sizeof(kept), "%s/mta-sts", policy->cache);
+	if (stat(kept, &s) != 0 && stat(policy->cache, &s) != 0)
+		check_fault(v, policy->cache_line, "cache = %s: %s", policy->cache,
+			strerror(errno));
+	else if (!S_ISDIR(s.st_mode))
+		check_fault(v, policy->cache_line, "cache = %s: is no directory",
+			policy->cache);
+	else if (!can_write(uid, &s))
+		check_fault(v, policy->cache_line,
+			"cache = %s: user = %s may not write there", policy->cache,
+			v->config->user);
+}
+
 void check_policy(struct verifier *v)
 {
 	verify_directory(v);
 	verify_ca(v);
+	verify_cache(v);
 }
 
 void check_identities(struct verifier *v)

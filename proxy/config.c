@@ -134,6 +134,7 @@ static void policy_free(struct config_policy *policy)
 	free(policy->resolver);
 	free(policy->trust_anchor);
 	free(policy->ca);
+	free(policy->cache);
 	for (unsigned i = 0; i < policy->stub_count; i++) {
 		free(policy->stubs[i].zone);
 		free(policy->stubs[i].server);

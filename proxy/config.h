@@ -148,11 +148,14 @@ struct config_policy {
 	char *directory;    /* default SYSCONFDIR/sealpost/policy.d */
 	char *resolver;	    /* "system", "recursive", ADDRESS[@PORT] */
 	char *trust_anchor; /* default /usr/share/dns/root.key */
+	bool dane;	    /* TLSA records are asked for */
+	bool mta_sts;	    /* MTA-STS policies are asked for */
+	char *cache;	    /* where they are kept; default /var/lib/sealpost */
 	char *ca;	    /* "system" or a file */
 	struct config_stub stubs[CONFIG_STUB_MAX]; /* stub = ZONE ADDRESS[@PORT] */
 	unsigned stub_count;
-	/* Where they stand, 0: the defaults. The default directory need not exist. */
-	unsigned directory_line, ca_line;
+	/* Where they stand, 0: the defaults. Default directories need not exist. */
+	unsigned directory_line, ca_line, cache_line;
 };
 
 struct config {

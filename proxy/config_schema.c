@@ -43,16 +43,6 @@ static_assert((int)CONFIG_INBOUND_MAX == CONFIG_SECTION_ROOM &&
 		      (int)CONFIG_IDENTITY_MAX == CONFIG_SECTION_ROOM,
 	"the same room for each");
 
-/* Keys of later releases: they are no slips of the pen. */
-static const struct {
-	enum config_section section;
-	const char *name;
-} planned[] = {
-	{ SECTION_POLICY, "dane" },
-	{ SECTION_POLICY, "mta-sts" },
-	{ SECTION_POLICY, "cache" },
-};
-
 const char *const config_route_names[ROUTES + 1] = { "intercept", "smarthost", "relay",
 	NULL };
 
@@ -175,6 +165,12 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		.fallback = "system"),
 	POLICY("trust-anchor", OF_CONFIG(TYPE_TEXT, policy.trust_anchor),
 		.fallback = "/usr/share/dns/root.key"),
+	POLICY("dane", OF_CONFIG(TYPE_WORD, policy.dane), .words = no_yes_words,
+		.fallback = "yes"),
+	POLICY("mta-sts", OF_CONFIG(TYPE_WORD, policy.mta_sts), .words = no_yes_words,
+		.fallback = "yes"),
+	POLICY("cache", OF_CONFIG(TYPE_TEXT, policy.cache),
+		.fallback = "/var/lib/sealpost"),
 	POLICY("stub", OF_CONFIG(TYPE_STUB, policy.stubs),
 		COUNT_CONFIG(policy.stub_count)),
 	POLICY("ca", OF_CONFIG(TYPE_TEXT, policy.ca), .fallback = "system"),
@@ -254,15 +250,6 @@ const struct config_key *config_key_find(enum config_section section, const char
 			return &config_keys[i];
 	}
 	return NULL;
-}
-
-bool config_key_planned(enum config_section section, const char *name)
-{
-	for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++) {
-		if (planned[i].section == section && strcmp(planned[i].name, name) == 0)
-			return true;
-	}
-	return false;
 }
 
 const char *config_key_nearest(enum config_section section, const char *name)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-	CONFIG_KEYS = 59,
+	CONFIG_KEYS = 62,
 	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
 	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
 	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */
@@ -98,9 +98,6 @@ void *config_section_at(struct config *config, enum config_section section, unsi
 
 /* The key of that name in the section, or NULL. */
 const struct config_key *config_key_find(enum config_section section, const char *name);
-
-/* Whether a later release will have it. */
-bool config_key_planned(enum config_section section, const char *name);
 
 /* The key of the section, or the section, that `name` was probably meant for, or NULL. */
 const char *config_key_nearest(enum config_section section, const char *name);

@@ -237,10 +237,7 @@ static void key_unknown(struct config_reader *reader, const char *name)
 	char others[CONFIG_TEXT];
 
 	sections_with(name, others);
-	if (config_key_planned(reader->section, name))
-		inifile_fault(&reader->ini, reader->ini.line,
-			"%s in [%s]: this release has no such key yet", name, section);
-	else if (nearest != NULL)
+	if (nearest != NULL)
 		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown key %s in [%s]: is %s meant?", name, section, nearest);
 	else if (*others != '\0')

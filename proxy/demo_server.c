@@ -61,7 +61,7 @@ static const struct manner new_manner = {
 	.bye = "221 2.0.0 mx.internet.example bye",
 };
 
-struct peer {
+struct caller {
 	const struct demo_server *server;
 	const struct manner *manner;
 	FILE *in, *out;
@@ -74,7 +74,7 @@ struct peer {
 
 /* ---- the wire ---- */
 
-static void reply(struct peer *peer, const char *text)
+static void reply(struct caller *peer, const char *text)
 {
 	demo_show(&peer->view, '<', text, strlen(text));
 	demo_show(&peer->view, '<', "\r\n", 2);
@@ -83,7 +83,7 @@ static void reply(struct peer *peer, const char *text)
 	fflush(peer->out);
 }
 
-static int hear(struct peer *peer)
+static int hear(struct caller *peer)
 {
 	int c = getc(peer->in);
 	char octet = (char)c;
@@ -97,7 +97,7 @@ static int hear(struct peer *peer)
 
 /* ---- messages ---- */
 
-static void mail_drop(struct peer *peer)
+static void mail_drop(struct caller *peer)
 {
 	struct mail *mail = &peer->mail;
 
@@ -108,7 +108,7 @@ static void mail_drop(struct peer *peer)
 	*mail = (struct mail){ .file = NULL };
 }
 
-static bool mail_open(struct peer *peer)
+static bool mail_open(struct caller *peer)
 {
 	struct mail *mail = &peer->mail;
 	int fd = -1;
@@ -135,7 +135,7 @@ static void mail_put(struct mail *mail, int octet)
 		putc(octet, mail->file);
 }
 
-static void mail_told(const struct peer *peer)
+static void mail_told(const struct caller *peer)
 {
 	const struct mail *mail = &peer->mail;
 
@@ -144,7 +144,7 @@ static void mail_told(const struct peer *peer)
 		peer->secure ? ", by TLS" : "");
 }
 
-static void mail_end(struct peer *peer)
+static void mail_end(struct caller *peer)
 {
 	struct mail *mail = &peer->mail;
 	char text[NAME + 64];
@@ -165,7 +165,7 @@ static void mail_end(struct peer *peer)
 }
 
 /* Up to CRLF.CRLF; the dots of the stuffing go (RFC 5321 §4.5.2). */
-static void read_data(struct peer *peer)
+static void read_data(struct caller *peer)
 {
 	enum { START, DOT, DOT_CR, TEXT, CR } at = START;
 
@@ -191,8 +191,8 @@ static void read_data(struct peer *peer)
 
 /* ---- commands ---- */
 
-static void command_mailbox(
-	struct peer *peer, struct span argument, char mailbox[MAILBOX], const char *fine)
+static void command_mailbox(struct caller *peer, struct span argument,
+	char mailbox[MAILBOX], const char *fine)
 {
 	struct smtp_path path;
 	struct span rest;
@@ -208,7 +208,7 @@ static void command_mailbox(
 	reply(peer, fine);
 }
 
-static void command_data(struct peer *peer)
+static void command_data(struct caller *peer)
 {
 	if (peer->mail.to[0] == '\0' || peer->mail.file != NULL) {
 		reply(peer, "503 5.5.2 Need rcpt command");
@@ -220,7 +220,7 @@ static void command_data(struct peer *peer)
 	}
 }
 
-static void command_bdat(struct peer *peer, struct span argument)
+static void command_bdat(struct caller *peer, struct span argument)
 {
 	uint64_t octets;
 	bool last;
@@ -249,13 +249,13 @@ static void command_bdat(struct peer *peer, struct span argument)
 		reply(peer, "250 2.6.0 CHUNK received OK");
 }
 
-static void command_mail(struct peer *peer, struct span argument)
+static void command_mail(struct caller *peer, struct span argument)
 {
 	mail_drop(peer);
 	command_mailbox(peer, argument, peer->mail.from, "250 2.1.0 Sender OK");
 }
 
-static void command_rcpt(struct peer *peer, struct span argument)
+static void command_rcpt(struct caller *peer, struct span argument)
 {
 	if (peer->mail.from[0] == '\0')
 		reply(peer, "503 5.5.2 Need mail command");
@@ -263,7 +263,7 @@ static void command_rcpt(struct peer *peer, struct span argument)
 		command_mailbox(peer, argument, peer->mail.to, "250 2.1.5 Recipient OK");
 }
 
-static void command_ehlo(struct peer *peer)
+static void command_ehlo(struct caller *peer)
 {
 	bool offer = peer->server->tls != NULL && !peer->secure;
 	char text[LINE];
@@ -274,7 +274,7 @@ static void command_ehlo(struct peer *peer)
 	reply(peer, text);
 }
 
-static void command_helo(struct peer *peer)
+static void command_helo(struct caller *peer)
 {
 	char text[LINE];
 
@@ -283,7 +283,7 @@ static void command_helo(struct peer *peer)
 	reply(peer, text);
 }
 
-static void command_starttls(struct peer *peer)
+static void command_starttls(struct caller *peer)
 {
 	char text[TLS_REASON];
 
@@ -300,7 +300,7 @@ static void command_starttls(struct peer *peer)
 	demo_show(&peer->view, '-', text, strlen(text));
 }
 
-static void obey(struct peer *peer, struct span line)
+static void obey(struct caller *peer, struct span line)
 {
 	struct smtp_command command;
 
@@ -332,7 +332,7 @@ static void obey(struct peer *peer, struct span line)
 }
 
 /* A line that is too long is read to its end, and is no command. */
-static void session(struct peer *peer)
+static void session(struct caller *peer)
 {
 	char line[LINE];
 	size_t n = 0;
@@ -363,7 +363,7 @@ static void session(struct peer *peer)
 
 static void session_on(const struct demo_server *server, int fd, int transcript)
 {
-	struct peer peer = {
+	struct caller peer = {
 		.server = server,
 		.manner = server->tls != NULL ? &new_manner : &old_manner,
 		.in = fdopen(fd, "r"),

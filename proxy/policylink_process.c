@@ -39,12 +39,11 @@ static uid_t owner_of_files(const struct config *config)
 	return user && user->pw_uid == ours ? 0 : ours;
 }
 
-/* The default directory need not exist. */
-static const char *directory_of(const struct config_policy *policy)
+/* A default need not exist: it is "" then. */
+static const char *directory_of(const char *path, unsigned line)
 {
-	bool missing = policy->directory_line == 0 &&
-		       access(policy->directory, F_OK) != 0 && errno == ENOENT;
-	return missing ? "" : policy->directory;
+	bool missing = line == 0 && access(path, F_OK) != 0 && errno == ENOENT;
+	return missing ? "" : path;
 }
 
 bool policylink_settings(const struct config *config, struct settings *settings)
@@ -53,11 +52,16 @@ bool policylink_settings(const struct config *config, struct settings *settings)
 	memset(settings, 0, sizeof(*settings));
 	settings->owner = owner_of_files(config);
 	settings->timeout = config->limits.policy_timeout;
+	settings->dane = config->policy.dane;
+	settings->mta_sts = config->policy.mta_sts;
 	settings->stub_count = (uint8_t)policy->stub_count;
 	bool fits =
 		policy->stub_count <= MESSAGE_STUBS &&
 		copy(settings->directory, sizeof(settings->directory),
-			directory_of(policy)) &&
+			directory_of(policy->directory, policy->directory_line)) &&
+		copy(settings->cache, sizeof(settings->cache),
+			directory_of(policy->cache, policy->cache_line)) &&
+		copy(settings->ca, sizeof(settings->ca), policy->ca) &&
 		copy(settings->resolver, sizeof(settings->resolver), policy->resolver) &&
 		copy(settings->trust_anchor, sizeof(settings->trust_anchor),
 			policy->trust_anchor);

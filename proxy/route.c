@@ -13,9 +13,10 @@ enum {
 
 void route_init(struct route *r, enum route_kind kind, in_port_t port)
 {
-	*r = (struct route){
-		.kind = (uint8_t)kind, .port = port, .verdict = ROUTE_NOT_JUDGED
-	};
+	*r = (struct route){ .kind = (uint8_t)kind,
+		.port = port,
+		.verdict = ROUTE_NOT_JUDGED,
+		.rule = -1 };
 }
 
 /* ---- words ---- */
@@ -128,6 +129,28 @@ static bool has_address(const struct candidate *c, const struct address *address
 	return false;
 }
 
+static bool is_listed(const struct peer *peer, const struct address *address)
+{
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (has_address(&peer->candidates[i], address))
+			return true;
+	return false;
+}
+
+/*
+ * Whether this candidate's rule may be used for a leg to the route's address. Where that
+ * is no address of the domain's, and some of its hosts have DANE, whoever led the backend
+ * there must not choose the rule of one that has none.
+ */
+static bool may_lend(const struct route *r, const struct peer *peer,
+	const struct candidate *c, bool listed)
+{
+	if (r->kind != ROUTE_KIND_INTERCEPT || listed)
+		return has_address(c, &r->address);
+	return judge_dane_state(peer, NULL) != DANE_FAILED ||
+	       judge_dane_state(peer, c) == DANE_USABLE;
+}
+
 static void add(struct route *r, int candidate, unsigned address)
 {
 	if (r->count >= ROUTE_TRIES)
@@ -136,13 +159,14 @@ static void add(struct route *r, int candidate, unsigned address)
 	r->tries[r->count++].address = (uint8_t)address;
 }
 
-/* A host that the policy file does not believe is not even called. */
+/* A host that is no good whatever it says is not even called. */
 static bool believed(struct route *r, const struct candidate *c)
 {
 	struct facts facts = { .protocol = PROTOCOL_CLEAR };
 	char reason[REQUIREMENT_TEXT];
 	enum verdict verdict = judge(r->peer, c, &facts, reason);
-	if (verdict != VERDICT_MX && verdict != VERDICT_DANE)
+	if (verdict != VERDICT_MX && verdict != VERDICT_DNS && verdict != VERDICT_DANE &&
+		verdict != VERDICT_STS)
 		return true;
 	r->verdict = (uint8_t)verdict;
 	snprintf(r->status, sizeof(r->status), "%s", verdict_code(verdict));
@@ -211,13 +235,15 @@ static unsigned rank(const struct route *r, const struct candidate *c)
 /* One address; whose names it may bear. */
 static void plan_intercept(struct route *r, const uint8_t *order, unsigned count)
 {
+	bool listed = is_listed(r->peer, &r->destination);
 	for (unsigned pass = 0; pass < 3; pass++)
 		for (unsigned i = 0; i < count; i++) {
 			const struct candidate *c = &r->peer->candidates[order[i]];
-			if (rank(r, c) == pass && believed(r, c))
+			if (rank(r, c) == pass && may_lend(r, r->peer, c, listed) &&
+				believed(r, c))
 				add(r, order[i], 0);
 		}
-	if (r->count == 0 && believed(r, NULL))
+	if (!listed && r->count == 0 && believed(r, NULL))
 		add(r, -1, 0);
 	if (r->count > ROUTE_TRIES_INTERCEPT)
 		r->count = ROUTE_TRIES_INTERCEPT;
@@ -230,14 +256,21 @@ static void take_up(struct route *r)
 	snprintf(r->host, sizeof(r->host), "%s", route_name(r));
 }
 
+static void forget_verdict(struct route *r)
+{
+	r->verdict = ROUTE_NOT_JUDGED;
+	r->chain = CHAIN_NOT_ASKED;
+	r->dane = DANE_MATCH_NOT_ASKED;
+	r->rule = -1;
+}
+
 bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 {
 	uint8_t order[REQUIREMENT_CANDIDATES];
 	r->peer = peer;
 	r->count = r->at = 0;
 	r->may_pass = false;
-	r->chain = CHAIN_NOT_ASKED;
-	r->verdict = ROUTE_NOT_JUDGED;
+	forget_verdict(r);
 	r->text[0] = r->host[0] = r->status[0] = '\0';
 	r->address = r->destination;
 	unsigned count = in_order(peer, random, order);
@@ -247,7 +280,7 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 		plan_walk(r, order, count);
 	if (r->count == 0)
 		return false;
-	r->verdict = ROUTE_NOT_JUDGED;
+	forget_verdict(r);
 	r->text[0] = r->status[0] = '\0';
 	take_up(r);
 	return true;
@@ -255,15 +288,19 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 
 /* ---- the try in hand ---- */
 
-const struct candidate *route_candidate(const struct route *r)
+const struct candidate *route_candidate(const struct peer *peer, int rule)
 {
-	int i = r->count > 0 ? r->tries[r->at].candidate : -1;
-	return i < 0 ? NULL : &r->peer->candidates[i];
+	return rule < 0 ? NULL : &peer->candidates[rule];
+}
+
+static const struct candidate *tried(const struct route *r)
+{
+	return route_candidate(r->peer, r->count > 0 ? r->tries[r->at].candidate : -1);
 }
 
 struct address route_address(const struct route *r)
 {
-	const struct candidate *c = route_candidate(r);
+	const struct candidate *c = tried(r);
 	if (r->kind == ROUTE_KIND_INTERCEPT || !c)
 		return r->destination;
 	return address_of(&c->addresses[r->tries[r->at].address], r->port);
@@ -271,8 +308,15 @@ struct address route_address(const struct route *r)
 
 const char *route_name(const struct route *r)
 {
-	const struct candidate *c = route_candidate(r);
+	const struct candidate *c = tried(r);
 	return c ? c->name : "";
+}
+
+const char *route_sni(const struct route *r)
+{
+	const struct candidate *c = tried(r);
+	bool dane = c && judge_dane_state(r->peer, c) == DANE_USABLE;
+	return dane ? c->tlsa_base : route_name(r);
 }
 
 enum encryption route_encryption(const struct route *r)
@@ -280,58 +324,48 @@ enum encryption route_encryption(const struct route *r)
 	/* A relay gets our users' passwords and all their mail: never in clear. */
 	if (r->kind == ROUTE_KIND_RELAY)
 		return ENCRYPTION_MUST;
-	return judge_encryption(r->peer, route_candidate(r));
+	return judge_encryption(r->peer, tried(r));
 }
 
 /* ---- judging ---- */
 
-/* Whether this candidate's rule may be used for a leg to that address. */
-static bool may_be(
-	const struct route *r, const struct candidate *c, const struct address *address)
+unsigned route_rules(
+	const struct route *r, const struct peer *peer, int8_t rules[ROUTE_RULES])
 {
-	return r->kind == ROUTE_KIND_INTERCEPT || has_address(c, address);
+	bool listed = is_listed(peer, &r->address);
+	bool trying = r->peer == peer && r->count > 0;
+	int first = trying ? r->tries[r->at].candidate : -1;
+	unsigned count = 0;
+	if (trying)
+		rules[count++] = (int8_t)first;
+	if (trying && r->kind != ROUTE_KIND_INTERCEPT)
+		return count;
+	for (int i = 0; i < peer->candidate_count; i++)
+		if (i != first && may_lend(r, peer, &peer->candidates[i], listed))
+			rules[count++] = (int8_t)i;
+	if (r->kind == ROUTE_KIND_INTERCEPT && !listed && !(trying && first < 0))
+		rules[count++] = -1;
+	return count;
 }
 
-unsigned route_asks(const struct route *r, const struct peer *peer)
+enum verdict route_judge(struct route *r, int rule, const struct facts *facts)
 {
-	unsigned asks = judge_asks(peer, NULL);
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		if (may_be(r, &peer->candidates[i], &r->address))
-			asks |= judge_asks(peer, &peer->candidates[i]);
-	return asks;
-}
-
-enum verdict route_judge(struct route *r, const struct facts *facts)
-{
-	char other[REQUIREMENT_TEXT];
+	char reason[REQUIREMENT_TEXT];
 	const struct peer *peer = r->peer;
-	enum verdict verdict = judge(peer, route_candidate(r), facts, r->text);
-	/* Who answers at an intercepted address may be any of the domain's hosts. */
-	for (unsigned i = 0; verdict != VERDICT_PASS && r->kind == ROUTE_KIND_INTERCEPT &&
-			     i < peer->candidate_count;
-		i++)
-		if (judge(peer, &peer->candidates[i], facts, other) == VERDICT_PASS)
-			verdict = VERDICT_PASS;
-	if (verdict == VERDICT_PASS)
-		r->text[0] = '\0';
 	bool own = peer->demand.ca_length > 0;
+	enum verdict verdict = judge(peer, route_candidate(peer, rule), facts, reason);
+	if (verdict != VERDICT_PASS && r->verdict != ROUTE_NOT_JUDGED)
+		return verdict;
+	memcpy(r->text, reason, sizeof(r->text));
 	r->verdict = (uint8_t)verdict;
+	r->rule = (int8_t)rule;
 	r->chain = CHAIN_NOT_ASKED;
-	if (facts->chain)
+	r->dane = DANE_MATCH_NOT_ASKED;
+	if (facts->chain) {
 		r->chain = own ? facts->chain->own_chain : facts->chain->public_chain;
+		r->dane = facts->chain->dane;
+	}
 	return verdict;
-}
-
-bool route_serves(const struct route *r, const struct peer *peer,
-	const struct facts *facts, char reason[REQUIREMENT_TEXT])
-{
-	reason[0] = '\0';
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		if (may_be(r, &peer->candidates[i], &r->address) &&
-			judge(peer, &peer->candidates[i], facts, reason) == VERDICT_PASS)
-			return true;
-	return r->kind == ROUTE_KIND_INTERCEPT &&
-	       judge(peer, NULL, facts, reason) == VERDICT_PASS;
 }
 
 /* ---- tickets ---- */
@@ -345,6 +379,27 @@ static uint64_t mix(uint64_t hash, const void *octets, size_t size)
 	return hash;
 }
 
+static uint64_t mix_records(uint64_t hash, const struct candidate *c)
+{
+	for (unsigned i = 0; c && i < c->tlsa_count; i++) {
+		const struct tlsa *t = &c->tlsa[i];
+		const uint8_t kind[] = { t->usage, t->selector, t->matching };
+		hash = mix(hash, kind, sizeof(kind));
+		hash = mix(hash, &t->length, sizeof(t->length));
+		hash = mix(hash, t->octets, t->length);
+	}
+	return hash;
+}
+
+static bool asks_anything(const struct route *r)
+{
+	int8_t rules[ROUTE_RULES];
+	unsigned count = route_rules(r, r->peer, rules), asks = 0;
+	for (unsigned i = 0; i < count; i++)
+		asks |= judge_asks(r->peer, route_candidate(r->peer, rules[i]));
+	return asks != 0;
+}
+
 /* What is demanded, where anything is; hosters' names serve many domains that ask
  * nothing. */
 static uint64_t mix_demand(uint64_t hash, const struct route *r)
@@ -353,8 +408,9 @@ static uint64_t mix_demand(uint64_t hash, const struct route *r)
 	const uint8_t kind[] = { peer->demand.level, peer->demand.protocols };
 	hash = mix(hash, kind, sizeof(kind));
 	hash = mix(hash, peer->demand.identity, strlen(peer->demand.identity) + 1);
-	if (route_asks(r, peer) == 0)
+	if (!asks_anything(r))
 		return hash;
+	hash = mix_records(hash, tried(r));
 	hash = mix(hash, peer->domain, strlen(peer->domain) + 1);
 	return mix(hash, &peer->generation, sizeof(peer->generation));
 }
@@ -362,7 +418,7 @@ static uint64_t mix_demand(uint64_t hash, const struct route *r)
 uint64_t route_ticket(const struct route *r)
 {
 	struct address address = route_address(r);
-	const char *name = route_name(r);
+	const char *name = route_sni(r);
 	uint64_t hash = mix_demand(UINT64_C(14695981039346656037), r);
 	hash = mix(hash, address.octets, sizeof(address.octets));
 	hash = mix(hash, &address.port, sizeof(address.port));
@@ -385,16 +441,33 @@ bool route_failed(struct route *r, const char *code, const char *reason, const c
 	if (r->verdict == ROUTE_NOT_JUDGED && strncmp(code, "4.7.", 4) == 0)
 		r->verdict = VERDICT_NO_TLS;
 	bool renamed = r->verdict == VERDICT_CHAIN || r->verdict == VERDICT_NAME ||
-		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_FINGERPRINT;
+		       r->verdict == VERDICT_DANE || r->verdict == VERDICT_STS ||
+		       r->verdict == VERDICT_FINGERPRINT;
 	if (r->at + 1u >= r->count || (r->kind == ROUTE_KIND_INTERCEPT && !renamed))
 		return false;
 	if (r->kind == ROUTE_KIND_INTERCEPT)
 		route_refusal(r);
 	r->at++;
-	r->verdict = ROUTE_NOT_JUDGED;
-	r->chain = CHAIN_NOT_ASKED;
+	forget_verdict(r);
 	take_up(r);
 	return true;
+}
+
+/*
+ * Whether it is the file's demand that was not met, which may be final. DNS may work
+ * again, and a policy of MTA-STS never ends in a bounce (RFC 8461 §5).
+ */
+static bool is_final(const struct route *r)
+{
+	enum level level = r->peer->demand.level;
+	switch (r->verdict) {
+	case VERDICT_PASS:
+	case VERDICT_DNS:
+	case VERDICT_STS:
+	case ROUTE_NOT_JUDGED: return false;
+	case VERDICT_NO_TLS: return level != LEVEL_NONE && level != LEVEL_MAY;
+	default: return true;
+	}
 }
 
 const char *route_refusal(struct route *r)
@@ -409,8 +482,7 @@ const char *route_refusal(struct route *r)
 	const char *status = r->status[0] != '\0' ? r->status : "4.4.4";
 	snprintf(text, sizeof(text), "%.128s%s%.150s: %.200s", peer->domain,
 		host[0] ? " via " : "", host, r->text);
-	bool judged = r->verdict != VERDICT_PASS && r->verdict != ROUTE_NOT_JUDGED;
-	if (peer->demand.bounce && judged && !r->may_pass)
+	if (peer->demand.bounce && is_final(r) && !r->may_pass)
 		return bounce(r, status, text);
 	return refuse(r, later(r), status, text);
 }

@@ -27,6 +27,7 @@ enum {
 	ROUTE_TRIES = 16,	     /* connections for one transaction at most */
 	ROUTE_TRIES_EACH = 4,	     /* addresses of one host */
 	ROUTE_TRIES_INTERCEPT = 2,   /* names for one address: the first, and one more */
+	ROUTE_RULES = REQUIREMENT_CANDIDATES + 1,
 	SMTP_PORT = 25,
 	ROUTE_REPLY = 512, /* octets of a reply line, its NUL included */
 	ROUTE_HOST = REQUIREMENT_NAME + ADDRESS_TEXT + 4,
@@ -46,10 +47,12 @@ struct route {
 	} tries[ROUTE_TRIES];
 	/* The leg that is up, or the last one. */
 	struct address address;
-	char host[REQUIREMENT_NAME]; /* its name as the SNI had it, or "" */
+	char host[REQUIREMENT_NAME]; /* its name, or "" */
 	uint8_t chain;		     /* enum chain_verdict, when it was judged */
+	uint8_t dane;		     /* enum dane_match, likewise */
 	uint8_t verdict;	     /* enum verdict, likewise; or ROUTE_NOT_JUDGED */
-	char status[8];		     /* why the last try failed, as enhanced code ... */
+	int8_t rule;	/* index in peer of the candidate by whose rule, or -1 */
+	char status[8]; /* why the last try failed, as enhanced code ... */
 	char text[REQUIREMENT_TEXT]; /* ... and in words; constant until the next */
 	char reply[ROUTE_REPLY];     /* the last refusal */
 };
@@ -76,31 +79,35 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random);
  */
 void route_greeted(struct route *r, const char *said, size_t length);
 
-/* The try in hand. The SNI is "" for none. */
+/* The try in hand. The SNI is "" for none, and with DANE the TLSA base (RFC 7672 §8.1).
+ */
 struct address route_address(const struct route *r);
 const char *route_name(const struct route *r);
-const struct candidate *route_candidate(const struct route *r);
+const char *route_sni(const struct route *r);
 enum encryption route_encryption(const struct route *r);
 
 /*
- * What the TLS layer must ask of the leg in hand, so that it can be judged for `peer`: an
- * intercepted host may be any of the candidates.
+ * By whose rules the leg that is up may be judged for `peer`, that of the try in hand
+ * first: indices of its candidates, -1 for a host that DNS does not list. Where a try is
+ * in hand that was not intercepted it is its own rule alone, else they are those that
+ * have the leg's address. Who answers at an intercepted address that none of them has may
+ * be any of them, but where some have DANE only one that can prove it. None: the peer's
+ * hosts live elsewhere, and it carries no mail for them.
  */
-unsigned route_asks(const struct route *r, const struct peer *peer);
+unsigned route_rules(
+	const struct route *r, const struct peer *peer, int8_t rules[ROUTE_RULES]);
+
+/* The candidate of such an index: NULL for -1. */
+const struct candidate *route_candidate(const struct peer *peer, int rule);
 
 /* A key for tickets: host, name, and all that is demanded; never 0. */
 uint64_t route_ticket(const struct route *r);
 
-/* Judges the leg that the try in hand has led to. Keeps verdict, chain and text. */
-enum verdict route_judge(struct route *r, const struct facts *facts);
-
 /*
- * Whether the leg that is up may carry mail for this peer as well: its address is the
- * intercepted destination or one of the peer's candidates, and its facts satisfy what the
- * peer demands of that candidate. `reason` is why not, "" where it lives elsewhere.
+ * Judges the leg that the try in hand has led to, by one rule and facts that were asked
+ * for by it. Keeps verdict, chain and text: of the first rule, until another one passes.
  */
-bool route_serves(const struct route *r, const struct peer *peer,
-	const struct facts *facts, char reason[REQUIREMENT_TEXT]);
+enum verdict route_judge(struct route *r, int rule, const struct facts *facts);
 
 /*
  * The try has failed, with this enhanced status code; `said` is what the host said, or

@@ -59,7 +59,33 @@ static const char *const chain_names[] = {
 static_assert(
 	sizeof(chain_names) / sizeof(*chain_names) == CHAIN_VERDICTS, "a name each");
 
-enum { ROUTE_FIELDS = 5 };
+enum { ROUTE_FIELDS = 7 };
+
+/* What the host's TLSA records made of its certificate; NULL where it has none. */
+static const char *dane_text(const struct route *r, const struct candidate *c)
+{
+	static const char *const matches[] = {
+		[DANE_MATCH_NOT_ASKED] = "not-asked",
+		[DANE_MATCH_NONE] = "none",
+		[DANE_MATCH_EE] = "EE",
+		[DANE_MATCH_TA] = "TA",
+	};
+	switch (judge_dane_state(r->peer, c)) {
+	case DANE_USABLE: return matches[r->dane];
+	case DANE_UNUSABLE: return "unusable";
+	case DANE_FAILED: return "failed";
+	default: return NULL;
+	}
+}
+
+static const char *sts_text(const struct route *r, const struct candidate *c)
+{
+	switch (judge_sts_mode(r->peer, c)) {
+	case STS_ENFORCE: return "enforce";
+	case STS_TESTING: return "testing";
+	default: return NULL;
+	}
+}
 
 static const char *verdict_text(const struct route *r)
 {
@@ -77,14 +103,29 @@ static void route_fields(const struct session *s, struct log_field fields[ROUTE_
 	const struct peer *peer = r ? r->peer : NULL;
 	bool out = s->service->outbound;
 	const char *chain = peer && out ? chain_names[r->chain] : NULL;
+	const struct candidate *c = peer ? route_candidate(peer, r->rule) : NULL;
 	const struct log_field all[ROUTE_FIELDS] = {
 		{ "domain", peer ? peer->domain : NULL },
 		{ "level", peer ? level_name((enum level)peer->demand.level) : NULL },
 		{ "host", peer && out ? route_host(r, host) : NULL },
 		{ "chain", chain },
+		{ "dane", peer && out ? dane_text(r, c) : NULL },
+		{ "mta-sts", peer && out ? sts_text(r, c) : NULL },
 		{ "verdict", peer ? verdict_text(r) : NULL },
 	};
 	memcpy(fields, all, sizeof(all));
+}
+
+void session_log_testing(struct session *s, const struct facts *facts)
+{
+	const struct route *r = &s->errand->route;
+	char host[ROUTE_HOST], what[ROUTE_HOST + 80], reason[REQUIREMENT_TEXT];
+	const struct candidate *c = route_candidate(r->peer, r->rule);
+	if (judge_sts_testing(r->peer, c, facts, reason) == VERDICT_PASS)
+		return;
+	snprintf(what, sizeof(what), "MTA-STS, which is only tested, would refuse %s",
+		route_host(r, host));
+	session_log_failure(s, what, reason);
 }
 
 /* In clear there was nothing to judge but that clear is allowed. */
@@ -93,8 +134,12 @@ static void judge_clear(struct session *s)
 	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
 	struct route *r = s->errand ? &s->errand->route : NULL;
 	bool ready = s->service->outbound && s->stream.dialogue.far_ready;
-	if (r && r->peer && ready && r->verdict == ROUTE_NOT_JUDGED)
-		route_judge(r, &clear);
+	int8_t rules[ROUTE_RULES];
+	if (!r || !r->peer || !ready || r->verdict != ROUTE_NOT_JUDGED ||
+		route_rules(r, r->peer, rules) == 0)
+		return;
+	route_judge(r, rules[0], &clear);
+	session_log_testing(s, &clear);
 }
 
 void session_log_leg(struct session *s)
@@ -155,6 +200,8 @@ void session_log_end(struct session *s)
 		route[2],
 		route[3],
 		route[4],
+		route[5],
+		route[6],
 		{ "repaired", s->stream.repaired ? "yes" : NULL },
 		{ "reason", end_reason(s) },
 		{ "bytes", number[1] },

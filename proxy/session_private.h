@@ -158,6 +158,9 @@ void session_log_end(struct session *s);
 /* The leg is to serve another domain: a line for the one before, if it got any mail. */
 void session_log_leg(struct session *s);
 
+/* A line for what MTA-STS in mode testing would have refused of the leg judged. */
+void session_log_testing(struct session *s, const struct facts *facts);
+
 /* Lines for what has gone wrong while the stream ran, and ended with `want`. */
 void session_log_run(struct session *s, enum dialogue_want want);
 

@@ -85,7 +85,8 @@ static void set_peer(struct session *s, struct peer *peer)
 	session_log_leg(s);
 	peer_release(r->peer);
 	r->peer = peer;
-	r->count = 0; /* the tries were the old one's */
+	r->count = 0; /* the tries were the old one's, and so was the rule */
+	r->rule = -1;
 }
 
 /* ---- telling the dialogue ---- */
@@ -114,9 +115,10 @@ static void unfit(struct session *s, const char *code, const char *reason)
 /* ---- facts of the legs ---- */
 
 /* Without memory for the chain nothing that needs it passes. */
-static struct facts leg_facts(
-	struct session *s, struct leg *leg, const struct peer *peer, unsigned asks)
+static struct facts leg_facts(struct session *s, struct leg *leg, const struct peer *peer,
+	const struct candidate *c)
 {
+	unsigned asks = judge_asks(peer, c);
 	struct facts facts = { .protocol = PROTOCOL_CLEAR };
 	if (!leg->tls)
 		return facts;
@@ -124,6 +126,8 @@ static struct facts leg_facts(
 		.asks = asks,
 		.ca = peer->demand.ca,
 		.ca_length = peer->demand.ca_length,
+		.tlsa = c ? c->tlsa : NULL,
+		.tlsa_count = c ? c->tlsa_count : 0,
 		.client = leg == &s->near,
 	};
 	tls_facts(leg->tls, &facts);
@@ -162,6 +166,16 @@ static void demand(struct session *s)
 	take_note(s);
 }
 
+/* The leg that is up is this peer's from now on. */
+static void take_over(
+	struct session *s, struct peer *peer, int rule, const struct facts *facts)
+{
+	set_peer(s, peer);
+	route_judge(&s->errand->route, rule, facts);
+	session_log_testing(s, facts);
+	take_note(s);
+}
+
 /*
  * Whether the leg that is up does for this peer; its route is the peer's then. It is
  * judged each time: what was granted before was granted to another domain, by files that
@@ -171,15 +185,20 @@ static bool leg_serves(
 	struct session *s, struct peer *peer, char reason[REQUIREMENT_TEXT])
 {
 	struct route *r = &s->errand->route;
+	int8_t rules[ROUTE_RULES];
 	reason[0] = '\0';
 	if (!s->stream.dialogue.far_ready || !r->peer)
 		return false;
-	struct facts facts = leg_facts(s, &s->far, peer, route_asks(r, peer));
-	if (!route_serves(r, peer, &facts, reason))
-		return false;
-	set_peer(s, peer);
-	take_note(s);
-	return true;
+	unsigned count = route_rules(r, peer, rules);
+	for (unsigned i = 0; i < count; i++) {
+		const struct candidate *c = route_candidate(peer, rules[i]);
+		struct facts facts = leg_facts(s, &s->far, peer, c);
+		if (judge(peer, c, &facts, reason) != VERDICT_PASS)
+			continue;
+		take_over(s, peer, rules[i], &facts);
+		return true;
+	}
+	return false;
 }
 
 static void decide_outbound(struct session *s, struct peer *peer)
@@ -284,7 +303,7 @@ static void decide_inbound(struct session *s, struct peer *peer)
 	char reason[REQUIREMENT_TEXT];
 	const char *refusal = route_refuses(r, peer);
 	if (!refusal) {
-		struct facts facts = leg_facts(s, &s->near, peer, judge_asks(peer, NULL));
+		struct facts facts = leg_facts(s, &s->near, peer, NULL);
 		enum verdict verdict = judge(peer, NULL, &facts, reason);
 		r->verdict = (uint8_t)verdict;
 		if (verdict != VERDICT_PASS)
@@ -368,7 +387,7 @@ struct tls_target session_route_target(const struct session *s)
 	};
 	const struct route *r = &s->errand->route;
 	return (struct tls_target){
-		.name = route_name(r),
+		.name = route_sni(r),
 		.protocols = protocols[r->peer->demand.protocols],
 		.identity = r->peer->demand.identity,
 		.ticket = route_ticket(r),
@@ -378,11 +397,17 @@ struct tls_target session_route_target(const struct session *s)
 bool session_route_judge(struct session *s)
 {
 	struct route *r = &s->errand->route;
-	struct facts facts = leg_facts(s, &s->far, r->peer, route_asks(r, r->peer));
-	enum verdict verdict = route_judge(r, &facts);
-	if (verdict == VERDICT_PASS)
+	int8_t rules[ROUTE_RULES];
+	unsigned count = route_rules(r, r->peer, rules);
+	for (unsigned i = 0; i < count; i++) {
+		const struct candidate *c = route_candidate(r->peer, rules[i]);
+		struct facts facts = leg_facts(s, &s->far, r->peer, c);
+		if (route_judge(r, rules[i], &facts) != VERDICT_PASS)
+			continue;
+		session_log_testing(s, &facts);
 		return true;
-	unfit(s, verdict_code(verdict), r->text);
+	}
+	unfit(s, verdict_code((enum verdict)r->verdict), r->text);
 	return false;
 }
 

@@ -113,11 +113,15 @@ struct tls_target {
 	uint64_t ticket;
 };
 
+struct tlsa; /* requirement.h */
+
 /* What tls_chain() is to find out: judge_asks()'s bits. */
 struct tls_chain_question {
 	unsigned asks;
 	const uint8_t *ca; /* PEM: the peer's own anchors, for ASK_OWN_CHAIN */
 	size_t ca_length;
+	const struct tlsa *tlsa; /* the records of whom we connected to, for ASK_DANE */
+	unsigned tlsa_count;
 	bool client; /* the peer is a client: clientAuth or serverAuth will do */
 };
 

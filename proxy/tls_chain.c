@@ -65,17 +65,45 @@ static bool take_element(
 	return true;
 }
 
-/*
- * SubjectPublicKeyInfo as it stands in the certificate, RFC 5280 §4.1: GnuTLS would write
- * it anew, and a digest is of octets.
- */
-static bool find_key(const gnutls_datum_t *certificate, struct der *key)
+static gnutls_datum_t datum_of(const struct der *der)
 {
-	struct der from = { certificate->data, certificate->size }, whole, ignored;
+	return (gnutls_datum_t){
+		.data = (unsigned char *)(uintptr_t)der->at, /* only read */
+		.size = (unsigned)der->left,
+	};
+}
+
+/* The signed part of a certificate, and what is inside. */
+static bool enter(
+	const gnutls_datum_t *certificate, struct der *whole, struct der *contents)
+{
+	struct der from = { certificate->data, certificate->size };
 	unsigned char tag;
 
-	if (!take_element(&from, &tag, &whole, &from) || tag != TAG_SEQUENCE ||
-		!take_element(&from, &tag, &whole, &from) || tag != TAG_SEQUENCE)
+	return take_element(&from, &tag, whole, &from) && tag == TAG_SEQUENCE &&
+	       take_element(&from, &tag, whole, contents) && tag == TAG_SEQUENCE;
+}
+
+bool tls_chain_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part)
+{
+	struct der whole, contents;
+
+	if (!enter(certificate, &whole, &contents))
+		return false;
+	*part = datum_of(&whole);
+	return true;
+}
+
+/*
+ * As it stands in the certificate, RFC 5280 §4.1: GnuTLS would write it anew, and a
+ * digest is of octets.
+ */
+bool tls_chain_key(const gnutls_datum_t *certificate, gnutls_datum_t *key)
+{
+	struct der from, whole, ignored;
+	unsigned char tag;
+
+	if (!enter(certificate, &whole, &from))
 		return false;
 	if (from.left > 0 && from.at[0] == TAG_VERSION &&
 		!take_element(&from, &tag, &whole, &ignored))
@@ -83,19 +111,22 @@ static bool find_key(const gnutls_datum_t *certificate, struct der *key)
 	for (unsigned i = 0; i < BEFORE_KEY; i++)
 		if (!take_element(&from, &tag, &whole, &ignored))
 			return false;
-	return take_element(&from, &tag, key, &ignored) && tag == TAG_SEQUENCE;
+	if (!take_element(&from, &tag, &whole, &ignored) || tag != TAG_SEQUENCE)
+		return false;
+	*key = datum_of(&whole);
+	return true;
 }
 
 static void read_certificate(
 	gnutls_x509_crt_t crt, const gnutls_datum_t *der, struct certificate_facts *c)
 {
-	struct der key;
+	gnutls_datum_t key;
 
 	gnutls_hash_fast(GNUTLS_DIG_SHA256, der->data, der->size, c->certificate_sha256);
 	gnutls_hash_fast(GNUTLS_DIG_SHA512, der->data, der->size, c->certificate_sha512);
-	if (find_key(der, &key)) {
-		gnutls_hash_fast(GNUTLS_DIG_SHA256, key.at, key.left, c->spki_sha256);
-		gnutls_hash_fast(GNUTLS_DIG_SHA512, key.at, key.left, c->spki_sha512);
+	if (tls_chain_key(der, &key)) {
+		gnutls_hash_fast(GNUTLS_DIG_SHA256, key.data, key.size, c->spki_sha256);
+		gnutls_hash_fast(GNUTLS_DIG_SHA512, key.data, key.size, c->spki_sha512);
 	}
 	if (!crt)
 		return;
@@ -168,6 +199,7 @@ static void add_common_name(
 		gnutls_x509_crt_get_dn_by_oid(
 			crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size) >= 0)
 		add_name(facts, used, (unsigned char *)name, size);
+	facts->common_name = *used > 0;
 }
 
 static void read_names(struct chain_facts *facts, gnutls_x509_crt_t crt)
@@ -207,6 +239,7 @@ void tls_chain_open(struct tls_chain *chain, const gnutls_datum_t *ders, unsigne
 	/* Nothing is read behind the end of the names. */
 	memset(facts, 0, offsetof(struct chain_facts, names) + 1);
 	chain->count = facts->count = count < FACTS_CHAIN ? count : FACTS_CHAIN;
+	chain->ders = ders;
 	for (unsigned i = 0; i < chain->count; i++) {
 		chain->certificates[i] = import(&ders[i]);
 		read_certificate(
@@ -288,6 +321,10 @@ static int64_t answer(struct tls_client *client, const gnutls_datum_t *ders,
 	if (q->asks & ASK_OWN_CHAIN)
 		facts->own_chain =
 			ask(&chain, own_anchors(client, q, now), q, now, facts, &until);
+	if (q->asks & ASK_DANE) {
+		int64_t holds = tls_dane(&chain, q->tlsa, q->tlsa_count, now, facts);
+		until = holds < until ? holds : until;
+	}
 	if (!understood(&chain, facts))
 		until = now;
 	tls_chain_close(&chain);
@@ -301,11 +338,22 @@ struct finding {
 	unsigned char facts[];
 };
 
+static void digest_records(gnutls_hash_hd_t hash, const struct tls_chain_question *q)
+{
+	for (unsigned i = 0; i < q->tlsa_count; i++) {
+		const struct tlsa *r = &q->tlsa[i];
+		const uint32_t head[] = { r->usage, r->selector, r->matching, r->length };
+		gnutls_hash(hash, head, sizeof(head));
+		gnutls_hash(hash, r->octets, r->length);
+	}
+}
+
 static bool digest(const gnutls_datum_t *ders, unsigned count,
 	const struct tls_chain_question *q, uint8_t key[TLS_CACHE_KEY])
 {
 	const size_t ca = q->asks & ASK_OWN_CHAIN ? q->ca_length : 0;
-	const uint64_t head[] = { q->asks, q->client, ca, count };
+	const unsigned records = q->asks & ASK_DANE ? q->tlsa_count : 0;
+	const uint64_t head[] = { q->asks, q->client, ca, records, count };
 	gnutls_hash_hd_t hash;
 
 	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
@@ -313,6 +361,8 @@ static bool digest(const gnutls_datum_t *ders, unsigned count,
 	gnutls_hash(hash, head, sizeof(head));
 	if (ca > 0)
 		gnutls_hash(hash, q->ca, ca);
+	if (records > 0)
+		digest_records(hash, q);
 	for (unsigned i = 0; i < count; i++) {
 		gnutls_hash(hash, &ders[i].size, sizeof(ders[i].size));
 		gnutls_hash(hash, ders[i].data, ders[i].size);

@@ -116,7 +116,8 @@ struct tls_anchors;
 /* CAs to trust; NULL where there are none, or no memory. */
 struct tls_anchors *tls_anchors_of_system(void);
 struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem);
-void tls_anchors_free(void *anchors); /* NULL is allowed */
+struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der); /* one */
+void tls_anchors_free(void *anchors);				   /* NULL is allowed */
 
 struct tls_verdict {
 	enum chain_verdict verdict;
@@ -137,11 +138,25 @@ void tls_verify(const struct tls_anchors *anchors, const gnutls_x509_crt_t *pres
 struct tls_chain {
 	unsigned count;
 	gnutls_x509_crt_t certificates[FACTS_CHAIN]; /* NULL: cannot be understood */
+	const gnutls_datum_t *ders;		     /* as they came; not owned */
 };
 
 /* Reads what a peer presented, as it came. The facts lack the verdicts then. */
 void tls_chain_open(struct tls_chain *chain, const gnutls_datum_t *ders, unsigned count,
 	struct chain_facts *facts);
 void tls_chain_close(struct tls_chain *chain);
+
+/* Of a certificate's octets: its SubjectPublicKeyInfo, and what its issuer has signed. */
+bool tls_chain_key(const gnutls_datum_t *certificate, gnutls_datum_t *key);
+bool tls_chain_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part);
+
+/* ---- tls_dane.c ---- */
+
+/*
+ * What TLSA records make of a chain (RFC 7671): fills what the facts have of DANE, and
+ * returns until when that holds, or `now` where it should not be kept.
+ */
+int64_t tls_dane(const struct tls_chain *chain, const struct tlsa *records,
+	unsigned count, int64_t now, struct chain_facts *facts);
 
 #endif

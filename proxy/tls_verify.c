@@ -61,18 +61,29 @@ struct tls_anchors *tls_anchors_of_system(void)
 	return NULL;
 }
 
-struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem)
+static struct tls_anchors *make_anchors(
+	const gnutls_datum_t *octets, gnutls_x509_crt_fmt_t format)
 {
 	struct tls_anchors *a = calloc(1, sizeof(*a));
 
 	if (a && gnutls_x509_trust_list_init(&a->list, 0) >= 0 &&
 		gnutls_x509_crt_list_import2(
-			&a->certificates, &a->count, pem, GNUTLS_X509_FMT_PEM, 0) >= 0 &&
+			&a->certificates, &a->count, octets, format, 0) >= 0 &&
 		gnutls_x509_trust_list_add_cas(a->list, a->certificates, a->count, 0) ==
 			(int)a->count)
 		return a;
 	tls_anchors_free(a);
 	return NULL;
+}
+
+struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem)
+{
+	return make_anchors(pem, GNUTLS_X509_FMT_PEM);
+}
+
+struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der)
+{
+	return make_anchors(der, GNUTLS_X509_FMT_DER);
 }
 
 void tls_anchors_free(void *anchors)

@@ -13,10 +13,12 @@ static const struct {
 } dimensions[] = {
 	[DIM_DIRECTION] = { "direction", { "outbound", "inbound" } },
 	[DIM_DOMAIN] = { "domain", { "bank.example", "[192.0.2.1]", "none" } },
+	[DIM_STATUS] = { "status", { "fine", "dns-failed", "no-domain" } },
 	[DIM_LEVEL] = { "level", { "none", "may", "encrypt", "dane", "dane-only",
 					 "verify", "secure", "fingerprint" } },
 	[DIM_PROTOCOLS] = { "protocols", { "tls1.2+", "tls1.3", "legacy" } },
 	[DIM_DANE] = { "dane", { "yes", "no" } },
+	[DIM_MTA_STS] = { "mta-sts", { "yes", "no" } },
 	[DIM_MX] = { "mx",
 		{ "-", "mx1.mail.example", ".mail.example", "*.mail.example", "*.example",
 			"domain", "other.example", "other.example,mx1.mail.example" } },
@@ -26,9 +28,15 @@ static const struct {
 	[DIM_CA] = { "ca", { "public", "own" } },
 	[DIM_PIN] = { "fingerprint", { "cert256", "cert512", "spki256", "spki512", "none",
 					     "other", "other,spki256", "issuer" } },
-	[DIM_HOST] = { "host", { "mx1", "unlisted", "unnamed" } },
+	[DIM_HOST] = { "host", { "mx1", "unlisted", "unnamed", "unknown" } },
 	[DIM_TLSA] = { "tlsa",
 		{ "unavailable", "failed", "absent", "unusable", "usable" } },
+	[DIM_SIGNED] = { "mx-records", { "signed", "unsigned" } },
+	[DIM_BASE] = { "base", { "mx1.mail.example", "a.mail.example" } },
+	[DIM_STS] = { "sts", { "none", "testing", "enforce" } },
+	[DIM_STS_MX] = { "sts-mx",
+		{ "mx1.mail.example", "*.mail.example", "*.example", "other.example",
+			"other.example,mx1.mail.example", "-" } },
 	[DIM_TLS] = { "tls", { "1.3", "1.2", "1.1", "1.0", "clear" } },
 	[DIM_SHOWN] = { "shown", { "chain", "nothing", "unasked" } },
 	[DIM_PUBLIC] = { "public-chain",
@@ -42,6 +50,7 @@ static const struct {
 			"a.bank.example", "*.bank.example", "*.mail.example", "*.example",
 			"mx*.mail.example", "a.mail.example", "bank.example.evil.example",
 			"evilbank.example", "none" } },
+	[DIM_NAMED_BY] = { "named-by", { "san", "cn" } },
 	[DIM_RECORDS] = { "records", { "unasked", "none", "ee", "ta" } },
 };
 static_assert(sizeof(dimensions) / sizeof(*dimensions) == DIMENSIONS,
@@ -125,10 +134,21 @@ static void set_pins(struct judge_world *world, const char *list)
 static void set_host(struct judge_world *world, unsigned value)
 {
 	struct candidate *candidate = &world->peer.candidates[0];
-	world->peer.candidate_count = 1;
-	world->candidate = value == HOST_UNLISTED ? NULL : candidate;
+	bool listed = value == HOST_LISTED || value == HOST_UNNAMED;
+	world->peer.candidate_count = value == HOST_UNKNOWN ? 0 : 1;
+	world->candidate = listed ? candidate : NULL;
 	snprintf(candidate->name, sizeof(candidate->name), "%s",
 		value == HOST_UNNAMED ? "" : "mx1.mail.example");
+}
+
+static uint8_t status(unsigned value)
+{
+	static const uint8_t statuses[] = {
+		[STATUS_FINE] = PEER_FINE,
+		[STATUS_DNS_FAILED] = PEER_DNS_FAILED,
+		[STATUS_NO_DOMAIN] = PEER_NO_DOMAIN,
+	};
+	return statuses[value];
 }
 
 static void set_tls(struct facts *facts, const char *name)
@@ -171,9 +191,11 @@ void judge_world_set(struct judge_world *world, enum dimension dimension, unsign
 		snprintf(peer->domain, sizeof(peer->domain), "%s",
 			value == DOMAIN_NONE ? "" : name);
 		break;
+	case DIM_STATUS: peer->status = status(value); break;
 	case DIM_LEVEL: demand->level = octet; break;
 	case DIM_PROTOCOLS: demand->protocols = octet; break;
 	case DIM_DANE: demand->dane = value == 0; break;
+	case DIM_MTA_STS: demand->mta_sts = value == 0; break;
 	case DIM_MX: demand->mx_count = set_patterns(demand->mx, name); break;
 	case DIM_MATCH: demand->match_count = set_patterns(demand->match, name); break;
 	case DIM_CA:
@@ -182,7 +204,13 @@ void judge_world_set(struct judge_world *world, enum dimension dimension, unsign
 		break;
 	case DIM_PIN: set_pins(world, name); break;
 	case DIM_HOST: set_host(world, value); break;
+	case DIM_SIGNED: peer->secure_mx = value == 0; break;
 	case DIM_TLSA: peer->candidates[0].dane = octet; break;
+	case DIM_BASE:
+		snprintf(peer->candidates[0].tlsa_base, REQUIREMENT_NAME, "%s", name);
+		break;
+	case DIM_STS: peer->sts.mode = octet; break;
+	case DIM_STS_MX: peer->sts.mx_count = set_patterns(peer->sts.mx, name); break;
 	case DIM_TLS: set_tls(&world->facts, name); break;
 	case DIM_SHOWN:
 		world->facts.chain = value == SHOWN_UNASKED ? NULL : &world->chain;
@@ -191,6 +219,7 @@ void judge_world_set(struct judge_world *world, enum dimension dimension, unsign
 	case DIM_PUBLIC: world->chain.public_chain = chain_verdict(value); break;
 	case DIM_OWN: world->chain.own_chain = chain_verdict(value); break;
 	case DIM_NAMES: set_names(&world->chain, name); break;
+	case DIM_NAMED_BY: world->chain.common_name = value; break;
 	case DIM_RECORDS: world->chain.dane = octet; break;
 	case DIMENSIONS: break;
 	}

@@ -14,20 +14,28 @@
 enum dimension {
 	DIM_DIRECTION,
 	DIM_DOMAIN,
-	DIM_LEVEL, /* values: enum level */
+	DIM_STATUS, /* of DNS */
+	DIM_LEVEL,  /* values: enum level */
 	DIM_PROTOCOLS,
-	DIM_DANE, /* the key of the policy file */
+	DIM_DANE,    /* the key of the policy file */
+	DIM_MTA_STS, /* likewise */
 	DIM_MX,
 	DIM_MATCH,
 	DIM_CA,
 	DIM_PIN,
-	DIM_HOST, /* whom we are connected to */
-	DIM_TLSA, /* what DNS has of that host's */
+	DIM_HOST,   /* whom we are connected to */
+	DIM_TLSA,   /* what DNS has of that host's */
+	DIM_SIGNED, /* whether the MX records were validated */
+	DIM_BASE,   /* where its TLSA records are */
+	DIM_STS, /* the mode of the domain's MTA-STS policy, and the hosts that it names
+		  */
+	DIM_STS_MX,
 	DIM_TLS,
 	DIM_SHOWN,  /* whether there is a chain */
 	DIM_PUBLIC, /* the chain's verdicts: enum chain_verdict, rotated */
 	DIM_OWN,
 	DIM_NAMES,
+	DIM_NAMED_BY,
 	DIM_RECORDS, /* what TLSA records make of the chain: enum dane_match */
 	DIMENSIONS
 };
@@ -40,7 +48,9 @@ enum { VALUES = 16, ALL = (1 << VALUES) - 1 };
 /* Values that tests name; the others are in judge_world.c. */
 enum { OUTBOUND, INBOUND };
 enum { DOMAIN_NAME, DOMAIN_LITERAL, DOMAIN_NONE };
-enum { HOST_LISTED, HOST_UNLISTED, HOST_UNNAMED };
+enum { STATUS_FINE, STATUS_DNS_FAILED, STATUS_NO_DOMAIN };
+enum { HOST_LISTED, HOST_UNLISTED, HOST_UNNAMED, HOST_UNKNOWN };
+enum { STS_MX_LISTED, STS_MX_OTHER = 3 };
 enum { TLS_1_3, TLS_1_2, TLS_1_1, TLS_1_0, TLS_NONE };
 enum { SHOWN_CHAIN, SHOWN_NOTHING, SHOWN_UNASKED };
 enum { NAMES_BOTH, NAMES_MX, NAMES_DOMAIN };

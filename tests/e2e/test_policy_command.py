@@ -119,7 +119,7 @@ def test_all_that_a_file_can_say(command, server):
     assert said["protocols"] == ["TLS 1.3 alone"]
     assert said["pinned"] == [PIN]
     assert said["hosts"][0] == "10 mx.bank.lab 192.0.2.1"
-    assert said["hosts"][1] == "20 mx.elsewhere.lab 192.0.2.2  not believed (mx)"
+    assert said["hosts"][1] == "20 mx.elsewhere.lab 192.0.2.2  not used (mx)"
     assert said["from it"][0].startswith("fingerprint: ")
     assert "by TLS alone, to one host" in said["result"][0]
 
@@ -127,7 +127,8 @@ def test_all_that_a_file_can_say(command, server):
 def test_no_host_is_believed(command, server):
     server.domain("evil.lab", "192.0.2.1")
     command.file("evil.lab", "[outbound]\ntls = encrypt\nmx = mx.good.lab\n")
-    assert "none of its hosts is believed" in command.result("evil.lab", NO)
+    result = command.result("evil.lab", NO)
+    assert "none of its hosts is used" in result and "mx1.evil.lab" in result
 
 
 def test_a_file_for_names_below(command, server):
@@ -146,10 +147,17 @@ def test_a_broken_file(command, server):
     assert not server.asked("broken.lab")
 
 
-def test_a_level_of_another_release(command, server):
+def test_dane_without_its_records(command, server):
     server.domain("dane.lab", "192.0.2.1")
     command.file("dane.lab", "[outbound]\ntls = dane-only\n")
-    assert "not available" in command.result("dane.lab", NO)
+    result = command.result("dane.lab", NO)
+    assert "4.7.5" in result and "no TLSA records" in result
+    command.config.write_text(command.config.read_text() + "dane = no\n")
+    assert "4.3.5" in command.result("dane.lab", NO)
+    command.file("dane.lab", "[outbound]\ntls = dane\n")
+    said = command.explained("dane.lab", NO)
+    assert said["dane"] == ["TLSA records are not asked for (dane = no)"]
+    assert "not available" in said["result"][0]
 
 
 def test_address_literals(command, server):
@@ -344,8 +352,22 @@ def test_check_warns_of_what_cannot_be_met(validating):
     validating.file("default", "[inbound]\ntls = encrypt\n")
     done = check(validating)
     assert done.returncode == FINE, done.stderr
+    assert path not in done.stderr
+    validating.config.write_text(validating.config.read_text() + "dane = no\n")
+    done = check(validating)
+    assert done.returncode == FINE, done.stderr
     assert f"{path}:2: warning: " in done.stderr
     assert "default.policy:2: warning: every sender" in done.stderr
+
+
+def test_check_misses_a_trust_anchor(command):
+    done = check(command)
+    assert done.returncode == FINE, done.stderr
+    assert "trust-anchor: warning: there is none for the root" in done.stderr
+    path = command.file("dane.lab", "[outbound]\ntls = dane-only\n")
+    done = check(command)
+    assert done.returncode == NO
+    assert f"no host is found to have DANE, as {path}:2 demands" in done.stderr
 
 
 def test_check_names_a_resolver_that_strips_dnssec(built, tmp_path, signed, server):

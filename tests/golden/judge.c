@@ -15,9 +15,12 @@
 
 enum { LINE = 512, TOLD = 10 /* differences that are printed of a slice */ };
 
+#define HOSTS (ONLY(HOST_LISTED) | ONLY(HOST_UNLISTED) | ONLY(HOST_UNNAMED))
+
 enum kind {
 	KIND_VERDICT,
-	KIND_PLAN, /* how a leg begins, and what is asked about its certificate */
+	KIND_PLAN,    /* how a leg begins, and what is asked about its certificate */
+	KIND_TESTING, /* what MTA-STS would have said, were it in force */
 };
 
 static const struct slice {
@@ -63,7 +66,7 @@ static const struct slice {
 		{ {
 			[DIM_LEVEL] = ONLY(LEVEL_VERIFY) | ONLY(LEVEL_SECURE),
 			[DIM_MATCH] = ALL,
-			[DIM_HOST] = ALL,
+			[DIM_HOST] = HOSTS,
 			[DIM_NAMES] = ALL,
 		} } },
 	{ "names where they do not count", KIND_VERDICT,
@@ -83,7 +86,7 @@ static const struct slice {
 		{ {
 			[DIM_LEVEL] = ALL,
 			[DIM_MX] = ALL,
-			[DIM_HOST] = ALL,
+			[DIM_HOST] = HOSTS,
 			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
 		} } },
 	{ "DANE", KIND_VERDICT,
@@ -94,6 +97,15 @@ static const struct slice {
 			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
 			[DIM_RECORDS] = ALL,
 		} } },
+	{ "DANE of hosts that somebody may have forged", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ALL,
+			[DIM_HOST] = HOSTS,
+			[DIM_TLSA] = ALL,
+			[DIM_SIGNED] = ALL,
+			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
+			[DIM_RECORDS] = ONLY(DANE_MATCH_EE),
+		} } },
 	{ "DANE, names and dates", KIND_VERDICT,
 		{ {
 			[DIM_LEVEL] = ALL,
@@ -101,6 +113,87 @@ static const struct slice {
 			[DIM_PUBLIC] = ONLY(VERDICT_VALID) | ONLY(VERDICT_EXPIRED),
 			[DIM_NAMES] = ALL,
 			[DIM_RECORDS] = ONLY(DANE_MATCH_EE) | ONLY(DANE_MATCH_TA),
+		} } },
+	{ "DANE, names and the TLSA base", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ONLY(LEVEL_MAY) | ONLY(LEVEL_DANE_ONLY),
+			[DIM_TLSA] = ONLY(DANE_USABLE),
+			[DIM_BASE] = ALL,
+			[DIM_NAMES] = ALL,
+			[DIM_RECORDS] = ONLY(DANE_MATCH_TA),
+		} } },
+	{ "how a leg begins where there is MTA-STS", KIND_PLAN,
+		{ {
+			[DIM_LEVEL] = ALL,
+			[DIM_MTA_STS] = ALL,
+			[DIM_TLSA] = ONLY(DANE_ABSENT) | ONLY(DANE_UNUSABLE) |
+				     ONLY(DANE_USABLE),
+			[DIM_STS] = ALL,
+		} } },
+	{ "MTA-STS", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ALL,
+			[DIM_MTA_STS] = ALL,
+			[DIM_TLSA] = ONLY(DANE_ABSENT),
+			[DIM_STS] = ALL,
+			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
+			[DIM_PUBLIC] = ONLY(VERDICT_VALID) | ONLY(VERDICT_UNTRUSTED),
+		} } },
+	{ "MTA-STS, hosts and names", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ONLY(LEVEL_MAY),
+			[DIM_HOST] = ONLY(HOST_LISTED) | ONLY(HOST_UNLISTED),
+			[DIM_TLSA] = ONLY(DANE_ABSENT),
+			[DIM_STS] = ONLY(STS_ENFORCE),
+			[DIM_STS_MX] = ALL,
+			[DIM_NAMES] = ALL,
+			[DIM_NAMED_BY] = ALL,
+		} } },
+	{ "MTA-STS, versions of TLS and certificates", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] = ONLY(LEVEL_NONE) | ONLY(LEVEL_MAY),
+			[DIM_PROTOCOLS] = ALL,
+			[DIM_TLSA] = ONLY(DANE_ABSENT),
+			[DIM_STS] = ONLY(STS_ENFORCE),
+			[DIM_TLS] = ALL,
+			[DIM_SHOWN] = ALL,
+		} } },
+	{ "MTA-STS and DANE", KIND_VERDICT,
+		{ {
+			[DIM_LEVEL] =
+				ONLY(LEVEL_NONE) | ONLY(LEVEL_MAY) | ONLY(LEVEL_VERIFY),
+			[DIM_DANE] = ALL,
+			[DIM_TLSA] = ALL,
+			[DIM_STS] = ONLY(STS_TESTING) | ONLY(STS_ENFORCE),
+			[DIM_PUBLIC] = ONLY(VERDICT_VALID) | ONLY(VERDICT_UNTRUSTED),
+			[DIM_RECORDS] = ONLY(DANE_MATCH_NONE) | ONLY(DANE_MATCH_EE) |
+					ONLY(DANE_MATCH_TA),
+		} } },
+	{ "what MTA-STS in mode testing would have refused", KIND_TESTING,
+		{ {
+			[DIM_LEVEL] = ONLY(LEVEL_MAY),
+			[DIM_TLSA] = ONLY(DANE_ABSENT) | ONLY(DANE_USABLE),
+			[DIM_STS] = ALL,
+			[DIM_STS_MX] = ONLY(STS_MX_LISTED) | ONLY(STS_MX_OTHER),
+			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_1_1) | ONLY(TLS_NONE),
+			[DIM_PUBLIC] = ONLY(VERDICT_VALID) | ONLY(VERDICT_UNTRUSTED),
+			[DIM_NAMES] = ONLY(NAMES_MX) | ONLY(NAMES_DOMAIN),
+		} } },
+	{ "what is needed of DNS where it has failed", KIND_PLAN,
+		{ {
+			[DIM_STATUS] = ALL,
+			[DIM_LEVEL] = ALL,
+			[DIM_DANE] = ALL,
+			[DIM_HOST] = ONLY(HOST_UNKNOWN),
+			[DIM_STS] = ONLY(STS_NONE) | ONLY(STS_ENFORCE),
+		} } },
+	{ "hosts where DNS has failed", KIND_VERDICT,
+		{ {
+			[DIM_STATUS] = ALL,
+			[DIM_LEVEL] = ALL,
+			[DIM_DANE] = ALL,
+			[DIM_HOST] = ONLY(HOST_UNKNOWN),
+			[DIM_TLS] = ONLY(TLS_1_3) | ONLY(TLS_NONE),
 		} } },
 	{ "hosts that the domain does not list", KIND_VERDICT,
 		{ {
@@ -193,10 +286,14 @@ static void append_plan(char line[LINE], const struct judge_world *world)
 	append(line, judge_needs_candidates(&world->peer) ? " (needs MX hosts)" : "");
 }
 
-static void append_verdict(char line[LINE], const struct judge_world *world)
+static void append_verdict(
+	char line[LINE], const struct judge_world *world, enum kind kind)
 {
 	char reason[REQUIREMENT_TEXT];
-	enum verdict verdict = judge_world_judge(world, reason);
+	enum verdict verdict = kind == KIND_VERDICT
+				       ? judge_world_judge(world, reason)
+				       : judge_sts_testing(&world->peer, world->candidate,
+						 &world->facts, reason);
 	append(line, verdict_name(verdict));
 	if (verdict != VERDICT_PASS) {
 		append(line, " ");
@@ -243,7 +340,7 @@ static void emit_slice(struct table *table, const struct slice *slice)
 		if (slice->kind == KIND_PLAN)
 			append_plan(line, &world);
 		else
-			append_verdict(line, &world);
+			append_verdict(line, &world, slice->kind);
 		emit(table, line);
 	} while (walk_next(&slice->walk, &world));
 }

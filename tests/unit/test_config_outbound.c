@@ -62,6 +62,10 @@ static void test_defaults(void **state)
 	assert_int_equal(policy->directory_line, 0);
 	assert_string_equal(policy->resolver, "system");
 	assert_string_equal(policy->trust_anchor, "/usr/share/dns/root.key");
+	assert_true(policy->dane);
+	assert_true(policy->mta_sts);
+	assert_string_equal(policy->cache, "/var/lib/sealpost");
+	assert_int_equal(policy->cache_line, 0);
 	assert_string_equal(policy->ca, "system");
 	assert_int_equal(policy->ca_line, 0);
 	assert_int_equal(policy->stub_count, 0);
@@ -73,7 +77,8 @@ static void test_policy(void **state)
 	struct config *config =
 		parse_fine(SERVER "[policy]\ndirectory = /p\nresolver = ::1@5353\n"
 				  "trust-anchor = /t\nca = /c\nstub = lab. 127.0.0.1\n"
-				  "stub = .\t  2001:db8::1@65535\n" OUTBOUND
+				  "stub = .\t  2001:db8::1@65535\ndane = no\n"
+				  "mta-sts = no\ncache = /v\n" OUTBOUND
 				  "[limits]\npolicy-timeout = 5\nrcpt-budget = 1m\n"
 				  "[identity a]\ncertificate = c\nkey = k\n"
 				  "[identity outbound]\nkey = l\ncertificate = d\n");
@@ -84,6 +89,10 @@ static void test_policy(void **state)
 	assert_int_equal(policy->directory_line, 5);
 	assert_string_equal(policy->resolver, "::1@5353");
 	assert_string_equal(policy->trust_anchor, "/t");
+	assert_false(policy->dane);
+	assert_false(policy->mta_sts);
+	assert_string_equal(policy->cache, "/v");
+	assert_int_equal(policy->cache_line, 13);
 	assert_string_equal(policy->ca, "/c");
 	assert_int_equal(policy->ca_line, 8);
 	assert_int_equal(policy->stub_count, 2);
@@ -99,7 +108,7 @@ static void test_policy(void **state)
 	assert_string_equal(config->identities[0].pair.key, "k");
 	assert_string_equal(config->identities[1].name, "outbound");
 	assert_string_equal(config->identities[1].pair.key, "l");
-	assert_int_equal(config->identities[1].line, 20);
+	assert_int_equal(config->identities[1].line, 23);
 	config_free(config);
 }
 
@@ -248,10 +257,9 @@ static void test_keys(void **state)
 			"[policy]\n" },
 		{ SERVER OUTBOUND "route = smarthost\nroute = intercept\n",
 			"f:8: route again: it stands on line 7 already\n" },
-		{ SERVER OUTBOUND "[policy]\ndane = yes\nmta-sts = no\ncache = /c\n",
-			"f:8: dane in [policy]: this release has no such key yet\n"
-			"f:9: mta-sts in [policy]: this release has no such key yet\n"
-			"f:10: cache in [policy]: this release has no such key yet\n" },
+		{ SERVER OUTBOUND "[policy]\ndane = maybe\nmta-sts = 1\n",
+			"f:8: dane = maybe: not one of no, yes\n"
+			"f:9: mta-sts = 1: not one of no, yes\n" },
 		{ SERVER OUTBOUND "[identity a]\ncertificate = c\nkey =\n",
 			"f:9: key is empty\n" },
 	};

@@ -37,6 +37,10 @@ static struct settings *sample_settings(void)
 	set(settings.stubs[1].zone, ".");
 	set(settings.stubs[1].server, "::1");
 	settings.timeout = 20;
+	settings.dane = true;
+	settings.mta_sts = true;
+	set(settings.cache, "/var/lib/sealpost");
+	set(settings.ca, "system");
 	return &settings;
 }
 
@@ -62,10 +66,35 @@ static void sample_demand(struct demand *demand, uint8_t *ca, size_t ca_length)
 	demand->ca_length = ca_length;
 }
 
+/* A record of it, and one more of all octets that there are. */
+static void sample_tlsa(struct candidate *c, uint8_t octets[32 + 64 + 3])
+{
+	set(c->tlsa_base, "mx1.provider.example");
+	c->tlsa_count = 3;
+	c->tlsa[0] = (struct tlsa){ TLSA_EE, TLSA_SPKI, TLSA_SHA256, 32, octets };
+	c->tlsa[1] =
+		(struct tlsa){ TLSA_TA, TLSA_CERTIFICATE, TLSA_SHA512, 64, octets + 32 };
+	c->tlsa[2] = (struct tlsa){ TLSA_TA, TLSA_SPKI, TLSA_FULL, 3, octets + 96 };
+	for (unsigned i = 0; i < 32 + 64 + 3; i++)
+		octets[i] = (uint8_t)i;
+}
+
+static void sample_sts(struct sts *sts)
+{
+	sts->mode = STS_ENFORCE;
+	sts->mx_count = 2;
+	set(sts->mx[0], "mx1.mail.example");
+	set(sts->mx[1], "*.provider.example");
+	set(sts->id, "20261122");
+	sts->fetched = INT64_C(1795000000);
+	sts->expires = INT64_C(1795600000);
+	set(sts->text, "the policy host is away");
+}
+
 static struct peer *sample_peer(void)
 {
 	static struct peer peer;
-	static uint8_t ca[] = "-----BEGIN CERTIFICATE-----\n";
+	static uint8_t ca[] = "-----BEGIN CERTIFICATE-----\n", tlsa[32 + 64 + 3];
 
 	memset(&peer, 0, sizeof(peer));
 	peer.status = PEER_NULL_MX;
@@ -86,6 +115,11 @@ static struct peer *sample_peer(void)
 	c[0].addresses[1] =
 		(struct peer_address){ FAMILY_IPV6, .octets = { 0x20, 1, [15] = 7 } };
 	c[1].preference = 65535;
+	peer.secure_mx = true;
+	peer.tlsa_octets = tlsa;
+	peer.tlsa_length = sizeof(tlsa);
+	sample_tlsa(&c[0], tlsa);
+	sample_sts(&peer.sts);
 	return &peer;
 }
 
@@ -93,7 +127,8 @@ static struct peer *sample_peer(void)
 static struct peer *huge_peer(void)
 {
 	static struct peer peer;
-	static uint8_t ca[REQUIREMENT_CA];
+	static uint8_t ca[REQUIREMENT_CA], tlsa[REQUIREMENT_TLSA_OCTETS];
+	enum { TLSA_LENGTH = sizeof(tlsa) / REQUIREMENT_CANDIDATES / REQUIREMENT_TLSA };
 
 	memset(&peer, 0, sizeof(peer));
 	memset(peer.domain, 'd', sizeof(peer.domain) - 1);
@@ -109,6 +144,13 @@ static struct peer *huge_peer(void)
 		peer.demand.fingerprints[i].length = 64;
 	peer.demand.ca = ca;
 	peer.demand.ca_length = sizeof(ca);
+	peer.sts.mx_count = REQUIREMENT_STS_MX;
+	for (unsigned i = 0; i < REQUIREMENT_STS_MX; i++)
+		memset(peer.sts.mx[i], 's', REQUIREMENT_NAME - 1);
+	memset(peer.sts.id, 'i', sizeof(peer.sts.id) - 1);
+	memset(peer.sts.text, 't', sizeof(peer.sts.text) - 1);
+	peer.tlsa_octets = tlsa;
+	peer.tlsa_length = sizeof(tlsa);
 	peer.candidate_count = REQUIREMENT_CANDIDATES;
 	for (unsigned i = 0; i < REQUIREMENT_CANDIDATES; i++) {
 		struct candidate *c = &peer.candidates[i];
@@ -117,6 +159,12 @@ static struct peer *huge_peer(void)
 		c->address_count = REQUIREMENT_ADDRESSES;
 		for (unsigned j = 0; j < REQUIREMENT_ADDRESSES; j++)
 			c->addresses[j].family = FAMILY_IPV6;
+		memset(c->tlsa_base, 'b', sizeof(c->tlsa_base) - 1);
+		c->tlsa_count = REQUIREMENT_TLSA;
+		for (unsigned j = 0; j < REQUIREMENT_TLSA; j++)
+			c->tlsa[j] =
+				(struct tlsa){ TLSA_EE, TLSA_SPKI, TLSA_FULL, TLSA_LENGTH,
+					tlsa + (i * REQUIREMENT_TLSA + j) * TLSA_LENGTH };
 	}
 	return &peer;
 }
@@ -184,6 +232,24 @@ static void test_longest_question(void **state)
 	assert_string_equal(is.domain, was.domain);
 }
 
+/* Each record lies in the peer's own octets, where it lay before. `copy` is made equal
+ * thereafter, padding included. */
+static void assert_same_records(
+	const struct peer *was, unsigned i, const struct peer *is, struct tlsa *copy)
+{
+	for (unsigned j = 0; j < was->candidates[i].tlsa_count; j++) {
+		const struct tlsa *a = &was->candidates[i].tlsa[j], *b = &copy[j];
+
+		assert_int_equal(a->usage, b->usage);
+		assert_int_equal(a->selector, b->selector);
+		assert_int_equal(a->matching, b->matching);
+		assert_int_equal(a->length, b->length);
+		assert_int_equal(
+			a->octets - was->tlsa_octets, b->octets - is->tlsa_octets);
+	}
+	memcpy(copy, was->candidates[i].tlsa, sizeof(was->candidates[i].tlsa));
+}
+
 static void assert_same_peer(const struct peer *was, struct peer *is)
 {
 	struct peer copy = *is;
@@ -191,6 +257,12 @@ static void assert_same_peer(const struct peer *was, struct peer *is)
 	assert_int_equal(was->demand.ca_length, is->demand.ca_length);
 	assert_memory_equal(was->demand.ca, is->demand.ca, was->demand.ca_length);
 	copy.demand.ca = was->demand.ca;
+	assert_int_equal(was->tlsa_length, is->tlsa_length);
+	if (was->tlsa_length > 0)
+		assert_memory_equal(was->tlsa_octets, is->tlsa_octets, was->tlsa_length);
+	copy.tlsa_octets = was->tlsa_octets;
+	for (unsigned i = 0; i < is->candidate_count; i++)
+		assert_same_records(was, i, is, copy.candidates[i].tlsa);
 	assert_memory_equal(was, &copy, sizeof(copy));
 }
 
@@ -396,6 +468,20 @@ static void test_out_of_range(void **state)
 	assert_refused(demand.ca_length, REQUIREMENT_CA + 1);
 	assert_refused(candidate_count, REQUIREMENT_CANDIDATES + 1);
 	assert_refused(candidates[0].dane, DANE_USABLE + 1);
+	assert_refused(candidates[0].tlsa_count, REQUIREMENT_TLSA + 1);
+	assert_refused(candidates[0].tlsa[0].usage, TLSA_TA - 1);
+	assert_refused(candidates[0].tlsa[0].usage, TLSA_EE + 1);
+	assert_refused(candidates[0].tlsa[0].selector, TLSA_SPKI + 1);
+	assert_refused(candidates[0].tlsa[0].matching, TLSA_SHA512 + 1);
+	assert_refused(candidates[0].tlsa[0].matching, TLSA_SHA512);
+	assert_refused(candidates[0].tlsa[0].length, 31);
+	assert_refused(candidates[0].tlsa[1].length, 65);
+	assert_refused(candidates[0].tlsa[2].length, 0);
+	assert_refused(candidates[0].tlsa_base[0], ' ');
+	assert_refused(sts.mode, STS_ENFORCE + 1);
+	assert_refused(sts.mx_count, REQUIREMENT_STS_MX + 1);
+	assert_refused(sts.mx[1][0], '\x7f');
+	assert_refused(sts.id[0], ' ');
 	assert_refused(candidates[0].address_count, REQUIREMENT_ADDRESSES + 1);
 	assert_refused(candidates[0].addresses[0].family, FAMILY_NONE);
 	assert_refused(candidates[0].addresses[0].family, 5);

@@ -4,7 +4,7 @@
 /* Routes: what is tried in which order, what a leg serves, and what is said at the end.
  */
 
-#include "route.h"
+#include "route_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,70 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct peer *peer_new(const char *domain, enum level level)
-{
-	struct peer *peer = calloc(1, sizeof(*peer));
-	assert_non_null(peer);
-	snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
-	peer->demand.level = (uint8_t)level;
-	peer->demand.dane = peer->demand.mta_sts = true;
-	peer->generation = 1;
-	return peer;
-}
-
-/* A host with `count` addresses 192.0.2.`last` and up. */
-static void add_host(struct peer *peer, const char *name, uint16_t preference,
-	uint8_t last, unsigned count)
-{
-	struct candidate *c = &peer->candidates[peer->candidate_count++];
-	snprintf(c->name, sizeof(c->name), "%s", name);
-	c->preference = preference;
-	c->dane = DANE_UNAVAILABLE;
-	c->address_count = (uint8_t)count;
-	for (unsigned i = 0; i < count; i++)
-		c->addresses[i] = (struct peer_address){ FAMILY_IPV4,
-			{ 192, 0, 2, (uint8_t)(last + i) } };
-}
-
-static void add_match(struct peer *peer, const char *pattern)
-{
-	snprintf(peer->demand.match[peer->demand.match_count++], REQUIREMENT_NAME, "%s",
-		pattern);
-}
-
-static struct chain_facts *chain_new(const char *name, enum chain_verdict verdict)
-{
-	struct chain_facts *chain = calloc(1, sizeof(*chain));
-	assert_non_null(chain);
-	chain->count = 1;
-	chain->public_chain = (uint8_t)verdict;
-	snprintf(chain->names, sizeof(chain->names), "%s", name);
-	return chain;
-}
-
-static struct facts tls_facts(const struct chain_facts *chain)
-{
-	return (struct facts){
-		.version = "TLS1.3", .protocol = PROTOCOL_TLS_1_3, .chain = chain
-	};
-}
-
-static const struct facts clear = { .protocol = PROTOCOL_CLEAR };
-
-static void assert_try(const struct route *r, const char *name, uint8_t last)
-{
-	struct address address = route_address(r);
-	assert_string_equal(route_name(r), name);
-	assert_int_equal(address.octets[3], last);
-	assert_int_equal(address.port, r->port);
-}
-
-static void assert_begins(const char *text, const char *with)
-{
-	if (strncmp(text, with, strlen(with)) != 0)
-		assert_string_equal(text, with);
-}
 
 /* ---- planning ---- */
 
@@ -162,14 +98,6 @@ static void test_an_unbelieved_host_is_not_called(void **state)
 
 /* ---- interception ---- */
 
-static struct route intercepted(uint8_t last)
-{
-	struct route r;
-	route_init(&r, ROUTE_KIND_INTERCEPT, 25);
-	r.destination = (struct address){ AF_INET, 25, { 192, 0, 2, last } };
-	return r;
-}
-
 static void test_interception_names_the_host_reached(void **state)
 {
 	struct route r = intercepted(20);
@@ -190,17 +118,17 @@ static void test_interception_tries_one_more_name(void **state)
 	struct route r = intercepted(99);
 	struct peer *peer = peer_new("bank.example", LEVEL_VERIFY);
 	struct chain_facts *chain = chain_new("mx3.bank.example", CHAIN_VALID);
-	struct facts facts = tls_facts(chain);
+	struct facts facts = over_tls(chain);
 	(void)state;
 	add_match(peer, "mx");
 	add_host(peer, "mx1.bank.example", 10, 10, 1);
 	add_host(peer, "mx2.bank.example", 20, 20, 1);
 	assert_true(route_plan(&r, peer, 1));
 	assert_try(&r, "mx1.bank.example", 99);
-	assert_int_equal(route_judge(&r, &facts), VERDICT_NAME);
+	assert_int_equal(judge_leg(&r, &facts), VERDICT_NAME);
 	assert_true(route_failed(&r, verdict_code(VERDICT_NAME), r.text, ""));
 	assert_try(&r, "mx2.bank.example", 99);
-	assert_int_equal(route_judge(&r, &facts), VERDICT_NAME);
+	assert_int_equal(judge_leg(&r, &facts), VERDICT_NAME);
 	assert_false(route_failed(&r, verdict_code(VERDICT_NAME), r.text, ""));
 	assert_begins(route_refusal(&r),
 		"421 4.7.5 bank.example via mx1.bank.example[192.0.2.99]: certificate of "
@@ -208,7 +136,7 @@ static void test_interception_tries_one_more_name(void **state)
 	/* A chain that is right for any of the domain's hosts is right. */
 	add_host(peer, "mx3.bank.example", 30, 30, 1);
 	assert_true(route_plan(&r, peer, 1));
-	assert_int_equal(route_judge(&r, &facts), VERDICT_PASS);
+	assert_int_equal(judge_leg(&r, &facts), VERDICT_PASS);
 	free(chain);
 	peer_free(peer);
 }
@@ -243,13 +171,25 @@ static void test_interception_without_dns(void **state)
 	(void)state;
 	peer->status = PEER_DNS_FAILED;
 	strcpy(peer->text, "bank.example: no answer");
+	/* It may have DANE for all that anybody knows (RFC 7672 §2.1.1). */
+	assert_begins(route_refuses(&r, peer), "451 4.4.3 bank.example: no answer");
+	peer->demand.dane = false;
 	assert_null(route_refuses(&r, peer));
 	assert_true(route_plan(&r, peer, 1));
 	assert_try(&r, "", 99);
 	assert_int_equal(route_encryption(&r), ENCRYPTION_MUST);
+	/* A policy of MTA-STS that was fetched before is not forgotten for that. */
+	peer->sts.mode = STS_ENFORCE;
+	assert_begins(route_refuses(&r, peer), "451 4.4.3 bank.example: no answer");
+	peer->sts.mode = STS_NONE;
 	peer->demand.level = LEVEL_VERIFY;
 	add_match(peer, "mx");
 	assert_begins(route_refuses(&r, peer), "451 4.4.3 bank.example: no answer");
+	/* A domain that does not exist publishes nothing. */
+	peer->status = PEER_NO_DOMAIN;
+	peer->demand.level = LEVEL_ENCRYPT;
+	peer->demand.dane = true;
+	assert_null(route_refuses(&r, peer));
 	peer_free(peer);
 }
 
@@ -314,7 +254,7 @@ static void test_on_failure_bounce(void **state)
 	route_failed(&r, "4.4.1", "Connection refused", "");
 	assert_begins(route_refusal(&r), "451 4.4.1 "); /* that is no demand's fault */
 	assert_true(route_plan(&r, peer, 1));
-	assert_int_equal(route_judge(&r, &clear), VERDICT_NO_TLS);
+	assert_int_equal(judge_leg(&r, &clear), VERDICT_NO_TLS);
 	route_failed(&r, verdict_code(VERDICT_NO_TLS), r.text, "");
 	assert_begins(route_refusal(&r), "550 5.7.4 ");
 	peer_free(peer);
@@ -347,7 +287,7 @@ static void test_no_bounce_for_what_may_pass(void **state)
 	/* The host that would have done is away. */
 	assert_true(route_plan(&r, peer, 1));
 	assert_true(route_failed(&r, "4.4.1", "Connection refused", ""));
-	assert_int_equal(route_judge(&r, &clear), VERDICT_NO_TLS);
+	assert_int_equal(judge_leg(&r, &clear), VERDICT_NO_TLS);
 	assert_false(route_failed(&r, "4.7.4", r.text, ""));
 	assert_begins(route_refusal(&r), "451 4.7.4 ");
 	/* A connection that was lost in the handshake says nothing of the host. */
@@ -378,15 +318,15 @@ static void test_a_leg_serves_who_lives_there(void **state)
 	add_host(other, "mx.elsewhere.example", 10, 20, 1);
 	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
 	assert_true(route_plan(&r, bank, 1));
-	assert_int_equal(route_judge(&r, &clear), VERDICT_PASS);
+	assert_int_equal(judge_leg(&r, &clear), VERDICT_PASS);
 	/* Not even under `may` does mail ride to somebody else's host. */
-	assert_false(route_serves(&r, other, &clear, reason));
+	assert_false(serves(&r, other, &clear, reason));
 	add_host(other, "mx.host.example", 20, 10, 1);
-	assert_true(route_serves(&r, other, &clear, reason));
+	assert_true(serves(&r, other, &clear, reason));
 	other->demand.level = LEVEL_ENCRYPT;
-	assert_false(route_serves(&r, other, &clear, reason));
-	struct facts facts = tls_facts(NULL);
-	assert_true(route_serves(&r, other, &facts, reason));
+	assert_false(serves(&r, other, &clear, reason));
+	struct facts facts = over_tls(NULL);
+	assert_true(serves(&r, other, &facts, reason));
 	assert_begins(
 		route_other_domain(&r, other, reason), "452 4.5.3 Too many recipients");
 	peer_free(bank);
@@ -400,19 +340,19 @@ static void test_a_name_is_judged_for_the_domain_that_asks(void **state)
 	struct peer *other = peer_new("other.example", LEVEL_SECURE);
 	char reason[REQUIREMENT_TEXT];
 	struct chain_facts *chain = chain_new("mx.bank.example", CHAIN_VALID);
-	struct facts facts = tls_facts(chain);
+	struct facts facts = over_tls(chain);
 	(void)state;
 	add_host(bank, "mx.bank.example", 10, 10, 1);
 	add_host(other, "mx.bank.example", 10, 10, 1);
 	add_match(other, "domain");
 	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
 	assert_true(route_plan(&r, bank, 1));
-	assert_false(route_serves(&r, other, &facts, reason));
+	assert_false(serves(&r, other, &facts, reason));
 	strcpy(other->demand.match[0], ".bank.example");
-	assert_true(route_serves(&r, other, &facts, reason));
+	assert_true(serves(&r, other, &facts, reason));
 	/* What was not asked for never passes. */
 	chain->public_chain = CHAIN_NOT_ASKED;
-	assert_false(route_serves(&r, other, &facts, reason));
+	assert_false(serves(&r, other, &facts, reason));
 	free(chain);
 	peer_free(bank);
 	peer_free(other);

@@ -303,6 +303,8 @@ const struct chain_facts *zoo_look(struct zoo *z, const struct show *s)
 		.asks = s->asks ? s->asks : ASK_LEAF | ASK_PUBLIC_CHAIN,
 		.ca = own,
 		.ca_length = write_own(s->own, own),
+		.tlsa = s->tlsa,
+		.tlsa_count = s->tlsa_count,
 	};
 	struct odd o;
 

@@ -6,6 +6,7 @@
 /* Certificates of every kind that a peer may show, made on the spot. */
 
 #include "facts.h"
+#include "requirement.h"
 #include "tls_world.h"
 
 #include <gnutls/gnutls.h>
@@ -76,6 +77,8 @@ struct show {
 	unsigned length;
 	const struct animal *own; /* the peer's own CA, or NULL */
 	unsigned asks;
+	const struct tlsa *tlsa;
+	unsigned tlsa_count;
 	int64_t now;
 	struct tls_client *client; /* NULL: the zoo's */
 };

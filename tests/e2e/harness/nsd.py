@@ -9,7 +9,9 @@ secure, insecure, bogus or expired. Needs the packages nsd and ldnsutils.
 import re
 import shutil
 import socket
+import struct
 import subprocess
+import threading
 import time
 
 from .net import free_port, isolated, until
@@ -131,6 +133,70 @@ remote-control:
         self._process.terminate()
         self._process.wait(15)
         self._output.close()
+
+
+class Meddler:
+    """
+    Stands before a SignedWorld, by UDP, and hands everything on but what it is told to spoil:
+    "servfail", or "silent". `resolver` is for [policy] of sealpost.conf.
+    """
+
+    def __init__(self, world):
+        self.world, self.asked = world, []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((world.host, free_port() if isolated() else 0))
+        self._socket.settimeout(0.1)
+        self.resolver = f"{world.host}@{self._socket.getsockname()[1]}"
+        self._spoiled = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+
+    def spoil(self, name, type_, how):
+        self._spoiled[name, type_] = how
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self):
+        while not self._ended.is_set():
+            try:
+                octets, client = self._socket.recvfrom(65535)
+            except TimeoutError:
+                continue
+            name, type_ = _question(octets)
+            self.asked.append((name, type_))
+            how = self._spoiled.get((name, type_))
+            if how == "servfail":
+                self._socket.sendto(octets[:2] + b"\x80\x02" + octets[4:6] + bytes(6)
+                                    + octets[12:12 + len(name) + 6], client)
+            elif how is None:
+                answer = self._ask(octets)
+                if answer:
+                    self._socket.sendto(answer, client)
+
+    def _ask(self, octets):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.sendto(octets, (self.world.host, self.world.port))
+            try:
+                return s.recv(65535)
+            except TimeoutError:
+                return None
+
+
+def _question(octets):
+    """(name, number of the type) of a query."""
+    labels, at = [], 12
+    while octets[at]:
+        labels.append(octets[at + 1:at + 1 + octets[at]].decode("ascii").lower())
+        at += 1 + octets[at]
+    return ".".join(labels), struct.unpack(">H", octets[at + 1:at + 3])[0]
 
 
 def break_signatures(file, type_):
