@@ -117,11 +117,12 @@ static bool make_client(struct probe *probe, char reason[TLS_REASON])
 	return probe->client;
 }
 
-/* Strangers' octets are not for root to read. */
+/* Strangers' octets are not for root to read; what the service may, we need not. */
 static bool drop_privileges(const struct probe *probe, char *reason, size_t size)
 {
-	return privileges_drop(probe->config, reason, size) &&
-	       privileges_none(reason, size);
+	if (geteuid() == 0 && !privileges_drop(probe->config, reason, size))
+		return false;
+	return privileges_none(reason, size);
 }
 
 /* ---- the walk ---- */
@@ -187,7 +188,7 @@ static void walk(struct probe *probe)
 			probe->chosen = (int)n;
 		more = route_failed(r, host->code, host->reason, host->said);
 	}
-	probe_progress(probe, NULL);
+	probe->late = more;
 	if (probe->chosen < 0)
 		keep_refusal(probe, route_refusal(r));
 }

@@ -63,6 +63,7 @@ struct probe {
 	bool user;     /* USER@ stood before it */
 	bool terminal; /* somebody watches */
 	bool implicit; /* TLS comes first */
+	bool late;     /* there was no time for all of the hosts */
 	double deadline;
 	struct peer *peer;
 	struct route route;
@@ -84,7 +85,7 @@ bool probe_host(struct probe *probe, struct probe_host *host);
 /* Sets `result`, the last line, from what was found. */
 void probe_conclude(struct probe *probe);
 
-/* Why nothing may have been reached, or "". */
+/* Why there may be less than one hopes for, or "". */
 const char *probe_hint(const struct probe *probe);
 
 const char *probe_stage_name(enum probe_stage stage);

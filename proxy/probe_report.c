@@ -187,6 +187,8 @@ void probe_conclude(struct probe *probe)
 const char *probe_hint(const struct probe *probe)
 {
 	bool any = false;
+	if (probe->late)
+		return "the time was over before every address was tried";
 	for (unsigned i = 0; i < probe->host_count; i++) {
 		const struct probe_host *host = &probe->hosts[i];
 		if (host->stage > PROBE_CONNECT)
