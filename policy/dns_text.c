@@ -46,34 +46,19 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	tell(timer->data, "the DNS does not answer", NULL);
 }
 
-/* NULL: there is an answer. */
-static const char *failure(
-	int code, int security, const char *why, struct dns_packet *packet, bool readable)
-{
-	if (security == BOGUS)
-		return why ? why : "DNSSEC validation failed";
-	if (code == DNS_NOERROR) {
-		if (!readable)
-			return "the answer cannot be read";
-		code = (int)packet->code;
-	}
-	if (code == DNS_NOERROR || code == DNS_NXDOMAIN)
-		return NULL;
-	return code == DNS_SERVFAIL ? "no name server gives an answer (SERVFAIL)"
-				    : "its name servers answer with an error";
-}
-
 static void on_result(void *data, int code, void *octets, int length, int security,
 	char *why, int limited)
 {
 	struct dns_text *text = data;
-	struct dns_packet packet = { .code = (unsigned)code };
+	struct dns_result result = { .code = code,
+		.octets = octets,
+		.length = octets && length > 0 ? (size_t)length : 0,
+		.security = security,
+		.why = why };
 	(void)limited;
 	text->answered = true;
-	bool readable = code == DNS_NOERROR && octets && length > 0 &&
-			dns_packet_open(&packet, octets, (size_t)length);
-	const char *fault = failure(code, security, why, &packet, readable);
-	tell(text, fault, fault ? NULL : &packet);
+	const char *fault = dns_failure(&result);
+	tell(text, fault, fault ? NULL : &result.packet);
 	if (!text->beginning)
 		free_text(text);
 }

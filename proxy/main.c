@@ -7,11 +7,13 @@
 #include "check.h"
 #include "demo.h"
 #include "policylink.h"
+#include "probe.h"
 #include "serve.h"
 #include "status.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +25,7 @@
 #define DEFAULT_CONFIG SYSCONFDIR "/sealpost/sealpost.conf"
 #define DEFAULT_LISTEN "127.0.0.1:2525"
 
-/* Each command has one option, and -h. */
+/* Each command has one option, and -h; probe has --json as well. */
 struct setting {
 	char letter;
 	const char *name;
@@ -36,7 +38,7 @@ static const struct setting config_setting = { 'c', "config", "[-c FILE]",
 static const struct setting listen_setting = { 'l', "listen", "[-l ADDRESS]",
 	"-l, --listen=ADDRESS", DEFAULT_LISTEN };
 
-/* Some take arguments: those have run_on(). */
+/* Some take arguments: those have run_on(), or run_probe() for one. */
 struct command {
 	const char *name;
 	const struct setting *setting;
@@ -44,6 +46,7 @@ struct command {
 	int (*run)(const char *setting);
 	const char *arguments;
 	int (*run_on)(const char *setting, char *const *arguments, unsigned count);
+	int (*run_probe)(const char *setting, const char *argument, bool json);
 };
 
 static const struct command commands[] = {
@@ -60,6 +63,11 @@ static const struct command commands[] = {
 		.summary = "what is demanded of a domain, and why",
 		.arguments = " DOMAIN...",
 		.run_on = ask_run },
+	{ .name = "probe",
+		.setting = &config_setting,
+		.summary = "go there, and say whether mail would flow",
+		.arguments = " [--json] DOMAIN|USER@DOMAIN|HOST:PORT",
+		.run_probe = probe_run },
 	{ .name = "demo",
 		.setting = &listen_setting,
 		.summary = "show the main job, beside peers of its own",
@@ -70,6 +78,8 @@ static const struct command commands[] = {
 static const char policy_process[] = "policy-process";
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+enum { JSON = 256 }; /* an option without a letter */
 
 /* Help that could not be written was not given. */
 static int printed(void)
@@ -92,7 +102,9 @@ static int print_help(void)
 		const struct command *command = &commands[i];
 		int column = printf("    sealpost %s %s%s", command->name,
 			command->setting->usage, arguments_of(command));
-		printf("%*s%s\n", column < 41 ? 41 - column : 2, "", command->summary);
+		if (column >= 41)
+			column = printf("\n") - 1;
+		printf("%*s%s\n", 41 - column, "", command->summary);
 	}
 	printf("    sealpost --version | --help\n\n"
 	       "FILE is " DEFAULT_CONFIG " by default,\n"
@@ -107,10 +119,12 @@ static int print_command_help(const struct command *command)
 
 	printf("usage: sealpost %s %s%s\n\n"
 	       "%s\n\n"
-	       "    %-20s  default: %s\n"
-	       "    %-20s  show this help\n",
+	       "    %-20s  default: %s\n",
 		command->name, setting->usage, arguments_of(command), command->summary,
-		setting->help, setting->fallback, "-h, --help");
+		setting->help, setting->fallback);
+	if (command->run_probe != NULL)
+		printf("    %-20s  say it in JSON\n", "--json");
+	printf("    %-20s  show this help\n", "-h, --help");
 	return printed();
 }
 
@@ -139,6 +153,23 @@ static int wrong_option(char **argv, int returned)
 	return used_wrongly(letter, why);
 }
 
+/* What stands behind the options. */
+static int run_with(const struct command *command, const char *setting, bool json,
+	char *const *arguments, unsigned count)
+{
+	if (command->arguments == NULL && count > 0)
+		return used_wrongly(arguments[0], "too many arguments");
+	if (command->arguments == NULL)
+		return command->run(setting);
+	if (count == 0)
+		return used_wrongly(command->name, "its argument is missing");
+	if (command->run_probe == NULL)
+		return command->run_on(setting, arguments, count);
+	if (count > 1)
+		return used_wrongly(arguments[1], "too many arguments");
+	return command->run_probe(setting, arguments[0], json);
+}
+
 /* argv begins with the command's name. */
 static int run(const struct command *command, int argc, char **argv)
 {
@@ -146,27 +177,27 @@ static int run(const struct command *command, int argc, char **argv)
 	const struct option options[] = {
 		{ setting->name, required_argument, NULL, setting->letter },
 		{ "help", no_argument, NULL, 'h' },
+		{ command->run_probe ? "json" : NULL, no_argument, NULL, JSON },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char letters[] = { '+', ':', setting->letter, ':', 'h', '\0' };
 	const char *value = setting->fallback;
+	bool json = false;
 
 	optind = 0; /* a new argv */
 	for (int option;
 		(option = getopt_long(argc, argv, letters, options, NULL)) != -1;) {
 		if (option == 'h')
 			return print_command_help(command);
+		if (option == JSON) {
+			json = true;
+			continue;
+		}
 		if (option != setting->letter)
 			return wrong_option(argv, option);
 		value = optarg;
 	}
-	if (command->arguments == NULL && optind < argc)
-		return used_wrongly(argv[optind], "too many arguments");
-	if (command->arguments == NULL)
-		return command->run(value);
-	if (optind == argc)
-		return used_wrongly(command->name, "its argument is missing");
-	return command->run_on(value, argv + optind, (unsigned)(argc - optind));
+	return run_with(command, value, json, argv + optind, (unsigned)(argc - optind));
 }
 
 /* Where one of the standard streams is closed, the next file or socket would be it. */

@@ -218,12 +218,16 @@ def test_a_server_that_closed_while_idle(gateway, internet, intercept):
 
 
 @pytest.mark.parametrize("lie", [names.SERVFAIL, names.REFUSED, names.GARBAGE])
-@pytest.mark.parametrize("level,taken", [("may", True), ("encrypt", True), ("secure", True),
-                                         ("verify", False)])
-def test_a_name_server_that_lies(gateway, internet, intercept, lie, level, taken):
-    """The backend has found a server by itself: DNS matters where that must be an MX host."""
+@pytest.mark.parametrize("level", ["may", "encrypt", "secure", "verify"])
+@pytest.mark.parametrize("dane", ["yes", "no"])
+def test_a_name_server_that_lies(gateway, internet, intercept, lie, level, dane):
+    """
+    The backend has found a server by itself. DNS matters where that must be an MX host, and
+    where it must tell whether there is DANE (RFC 7672 §2.1.1).
+    """
+    taken = dane == "no" and level != "verify"
     server = hosted(gateway, internet, "peer.example")
-    internet.policies.put("peer.example", f"tls = {level}")
+    internet.policies.put("peer.example", f"tls = {level}\ndane = {dane}")
     internet.dns.misbehave("peer.example", lie)
     intercept()
     seen = gateway.deliver(gateway.HOSTS[0][0], "u@peer.example")

@@ -49,16 +49,22 @@ static void put_header(
 	put16(w, 1);
 }
 
-static void put_record(
+static void put_body(
 	struct writer *w, unsigned type, unsigned ttl, const void *data, size_t length)
 {
-	put16(w, 0xc00c);
 	put16(w, type);
 	put16(w, 1);
 	put16(w, ttl >> 16);
 	put16(w, ttl & 0xffff);
 	put16(w, (unsigned)length);
 	put(w, data, length);
+}
+
+static void put_record(
+	struct writer *w, unsigned type, unsigned ttl, const void *data, size_t length)
+{
+	put16(w, 0xc00c);
+	put_body(w, type, ttl, data, length);
 }
 
 /* Reads from a copy of its very length, so that a sanitizer sees each octet beyond. */
@@ -274,6 +280,78 @@ static void test_addresses(void **state)
 	assert_false(read_address(DNS_AAAA, "\377\2345678901234567", 16, &a));
 }
 
+/* ---- aliases ---- */
+
+/* "a.lab" is an alias of "b.lab". */
+static void put_alias(struct writer *w, char owner, char target)
+{
+	const char from[] = { 1, owner, '\xc0', 14 }, to[] = { 1, target, '\xc0', 14 };
+	put(w, from, sizeof(from));
+	put_body(w, DNS_CNAME, 300, to, sizeof(to));
+}
+
+static bool expands(const struct writer *w, const char *expected)
+{
+	char name[REQUIREMENT_NAME] = "d.lab";
+	struct dns_packet packet;
+	uint8_t *copy;
+	assert_true(open_packet(&packet, w, &copy));
+	bool is_alias = dns_packet_expand(&packet, name);
+	assert_string_equal(name, is_alias ? expected : "d.lab");
+	free(copy);
+	return is_alias;
+}
+
+/* In any order, and among others. */
+static void test_aliases(void **state)
+{
+	struct writer w;
+	(void)state;
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_record(&w, DNS_A, 300, "\300\0\2\1", 4);
+	assert_false(expands(&w, ""));
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_record(&w, DNS_CNAME, 300, "\1A\3Far\0", 7);
+	assert_true(expands(&w, "a.far"));
+	put_header(&w, DNS_NOERROR, 5, 0);
+	put_alias(&w, 'b', 'c');
+	put_alias(&w, 'x', 'y');
+	put_alias(&w, 'a', 'b');
+	put_alias(&w, 'D', 'a');
+	put(&w, "\1c\300\16", 4);
+	put_body(&w, DNS_A, 300, "\300\0\2\1", 4);
+	assert_true(expands(&w, "c.lab"));
+	/* not of the answer */
+	put_header(&w, DNS_NOERROR, 0, 1);
+	put_alias(&w, 'd', 'a');
+	assert_false(expands(&w, ""));
+}
+
+static void test_aliases_that_are_none(void **state)
+{
+	struct writer w;
+	(void)state;
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_alias(&w, 'd', 'd');
+	assert_false(expands(&w, ""));
+	put_header(&w, DNS_NOERROR, 2, 0);
+	put_alias(&w, 'd', 'a');
+	put_alias(&w, 'a', 'd');
+	assert_false(expands(&w, ""));
+	/* the last one leads to what is no host */
+	put_header(&w, DNS_NOERROR, 2, 0);
+	put_alias(&w, 'd', 'a');
+	put(&w, "\1a\300\16", 4);
+	put_body(&w, DNS_CNAME, 300, "\3b c\300\16", 6);
+	assert_false(expands(&w, ""));
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_record(&w, DNS_CNAME, 300, "\1a\300", 3);
+	assert_false(expands(&w, ""));
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_record(&w, DNS_CNAME, 300, "", 1);
+	assert_false(expands(&w, ""));
+}
+
 static void test_literals(void **state)
 {
 	struct peer_address a;
@@ -414,6 +492,8 @@ int main(void)
 		cmocka_unit_test(test_mx_null),
 		cmocka_unit_test(test_mx_long_names),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_aliases),
+		cmocka_unit_test(test_aliases_that_are_none),
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hosts),

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* Where mail for a domain would go, walked as the daemon does, but to the last host. */
+
+#include "probe.h"
+
+#include "domain.h"
+#include "policylink.h"
+#include "privileges.h"
+#include "probe_private.h"
+#include "service.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void probe_progress(const struct probe *probe, const char *doing)
+{
+	if (probe->terminal && doing)
+		fprintf(stderr, "\r\033[K%.78s", doing);
+	else if (probe->terminal)
+		fputs("\r\033[K", stderr);
+}
+
+static int cannot(const struct probe *probe, const char *why)
+{
+	probe_progress(probe, NULL);
+	fprintf(stderr, "sealpost: cannot probe: %s\n", why);
+	return STATUS_CANNOT;
+}
+
+/* ---- the target ---- */
+
+/* Takes ":PORT" off the end of `host`; 0: there is none. */
+static in_port_t take_port(char *host)
+{
+	char *colon = strrchr(host, ':');
+	struct span digits = { colon ? colon + 1 : "", colon ? strlen(colon + 1) : 0 };
+	uint64_t port;
+	if (digits.length == 0 || !span_number(digits, &port) || port == 0 ||
+		port > UINT16_MAX)
+		return 0;
+	*colon = '\0';
+	return (in_port_t)port;
+}
+
+/* "192.0.2.1" and "[2001:db8::1]" as domains are written: "[192.0.2.1]", "[IPv6:…]". */
+static void make_literal(char host[PROBE_TARGET])
+{
+	struct address address;
+	char text[ADDRESS_TEXT];
+	if (!address_parse(&address, host, 0))
+		return;
+	snprintf(host, PROBE_TARGET, "[%s%s]", address.family == AF_INET6 ? "IPv6:" : "",
+		address_host(&address, text));
+}
+
+/* False: it is neither DOMAIN nor USER@DOMAIN nor HOST:PORT. */
+static bool read_target(struct probe *probe, const char *target)
+{
+	char host[PROBE_TARGET];
+	const char *at = strrchr(target, '@');
+	if (target[0] == '\0' || strlen(target) >= sizeof(probe->target))
+		return false;
+	strcpy(probe->target, target);
+	strcpy(host, at ? at + 1 : target);
+	probe->user = at;
+	in_port_t port = at || host[strlen(host) - 1] == ']' ? 0 : take_port(host);
+	if (port != 0)
+		make_literal(host);
+	route_init(&probe->route, port ? ROUTE_KIND_RELAY : ROUTE_KIND_SMARTHOST,
+		port ? port : SMTP_PORT);
+	probe->implicit = port == PROBE_SUBMISSIONS;
+	struct span domain = { host, strlen(host) };
+	if (host[0] != '[' && strchr(host, ':'))
+		return false; /* a port that is none, or one behind USER@DOMAIN */
+	return domain_normalise(domain, probe->domain) && probe->domain[0] != '\0';
+}
+
+/* ---- what is needed ---- */
+
+/* NULL with a reason. */
+static struct peer *ask(const struct probe *probe, char *reason, size_t size)
+{
+	struct settings settings;
+	if (!policylink_settings(probe->config, &settings)) {
+		snprintf(reason, size, "a setting of [policy] is too long");
+		return NULL;
+	}
+	probe_progress(probe, "asking the DNS");
+	bool host = probe->route.kind == ROUTE_KIND_RELAY;
+	return policy_answer(&settings, host ? DIRECTION_HOST : DIRECTION_OUTBOUND,
+		probe->domain, reason, size);
+}
+
+/* With the one certificate of ours that the peer is to see, where it is to see one. */
+static bool make_client(struct probe *probe, char reason[TLS_REASON])
+{
+	const struct config *config = probe->config;
+	struct tls_identity identities[CONFIG_IDENTITY_MAX];
+	unsigned count = 0;
+	for (unsigned i = 0; i < config->identity_count; i++)
+		if (strcmp(config->identities[i].name, probe->peer->demand.identity) == 0)
+			identities[count++] =
+				(struct tls_identity){ config->identities[i].name,
+					config->identities[i].pair };
+	const struct tls_client_options options = {
+		.ca = config->policy.ca,
+		.identities = identities,
+		.identity_count = count,
+	};
+	probe->client = tls_client_new(&options, reason);
+	return probe->client;
+}
+
+/* Strangers' octets are not for root to read; what the service may, we need not. */
+static bool drop_privileges(const struct probe *probe, char *reason, size_t size)
+{
+	if (geteuid() == 0 && !privileges_drop(probe->config, reason, size))
+		return false;
+	return privileges_none(reason, size);
+}
+
+/* ---- the walk ---- */
+
+/* A host that the route has left out, with what there is against it. */
+static void pass_over(struct probe *probe, int candidate)
+{
+	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
+	struct probe_host *host = &probe->hosts[probe->host_count++];
+	const struct candidate *c = &probe->peer->candidates[candidate];
+	host->candidate = candidate;
+	host->stage = PROBE_PASSED_OVER;
+	host->encryption = (uint8_t)judge_encryption(probe->peer, c);
+	enum verdict verdict = judge(probe->peer, c, &clear, host->reason);
+	host->verdict = (uint8_t)verdict;
+	snprintf(host->code, sizeof(host->code), "%s", verdict_code(verdict));
+}
+
+static bool is_planned(const struct route *r, int candidate)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->tries[i].candidate == candidate)
+			return true;
+	return false;
+}
+
+/* True: mail could be sent there. */
+static bool try_one(struct probe *probe)
+{
+	struct route *r = &probe->route;
+	struct probe_host *host = &probe->hosts[probe->host_count++];
+	host->candidate = r->tries[r->at].candidate;
+	host->address = route_address(r);
+	host->encryption = (uint8_t)route_encryption(r);
+	host->verdict = ROUTE_NOT_JUDGED;
+	snprintf(host->server_name, sizeof(host->server_name), "%s", route_sni(r));
+	return probe_host(probe, host);
+}
+
+static void keep_refusal(struct probe *probe, const char *refusal)
+{
+	snprintf(probe->refusal, sizeof(probe->refusal), "%s", refusal);
+}
+
+static bool is_late(const struct probe *probe)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec >= probe->deadline;
+}
+
+static void walk(struct probe *probe)
+{
+	struct route *r = &probe->route;
+	bool more = route_plan(r, probe->peer, (uint32_t)time(NULL));
+	for (int i = 0; i < probe->peer->candidate_count; i++)
+		if (!is_planned(r, i))
+			pass_over(probe, i);
+	while (more && !is_late(probe)) {
+		unsigned n = probe->host_count;
+		const struct probe_host *host = &probe->hosts[n];
+		if (try_one(probe) && probe->chosen < 0)
+			probe->chosen = (int)n;
+		more = route_failed(r, host->code, host->reason, host->said);
+	}
+	probe->late = more;
+	if (probe->chosen < 0)
+		keep_refusal(probe, route_refusal(r));
+}
+
+/* ---- the whole ---- */
+
+static int report(struct probe *probe, bool json)
+{
+	probe_conclude(probe);
+	if (json)
+		probe_write_json(stdout, probe);
+	else
+		probe_write_text(stdout, probe);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "sealpost: cannot write to standard output\n");
+		return STATUS_CANNOT;
+	}
+	return probe->chosen < 0 ? STATUS_NO : STATUS_FINE;
+}
+
+static int go(struct probe *probe, bool json)
+{
+	char reason[TLS_REASON];
+	struct timespec begun;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	probe->deadline = (double)begun.tv_sec + PROBE_SECONDS;
+	probe->hosts = calloc(PROBE_HOSTS, sizeof(*probe->hosts));
+	if (!probe->hosts)
+		return cannot(probe, "out of memory");
+	probe->peer = ask(probe, reason, sizeof(reason));
+	if (!probe->peer || !make_client(probe, reason) ||
+		!drop_privileges(probe, reason, sizeof(reason)))
+		return cannot(probe, reason);
+	const char *refusal = route_refuses(&probe->route, probe->peer);
+	if (refusal)
+		keep_refusal(probe, refusal);
+	else
+		walk(probe);
+	probe_progress(probe, NULL);
+	return report(probe, json);
+}
+
+int probe_run(const char *config_path, const char *target, bool json)
+{
+	struct probe probe = { .chosen = -1, .terminal = isatty(STDERR_FILENO) };
+	if (!read_target(&probe, target)) {
+		fprintf(stderr, "sealpost: cannot probe: the target is none of DOMAIN, "
+				"USER@DOMAIN, HOST:PORT\n");
+		return STATUS_USAGE;
+	}
+	struct config *config = config_read(config_path, stderr);
+	if (!config)
+		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
+	probe.config = config;
+	int status = go(&probe, json);
+	tls_client_free(probe.client);
+	peer_free(probe.peer);
+	free(probe.hosts);
+	config_free(config);
+	return status;
+}
