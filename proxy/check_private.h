@@ -36,7 +36,8 @@ void check_outbound(struct verifier *v);
 void check_policy(struct verifier *v);
 void check_identities(struct verifier *v);
 
-/* Prints what the machine needs for replies to addresses that are not its own. */
+/* Prints what the configuration needs beside Sealpost: capabilities, routes, nft rules.
+ */
 void check_advise(const struct config *config);
 
 #endif

@@ -475,7 +475,7 @@ const char *route_refusal(struct route *r)
 	char host[ROUTE_HOST] = "", text[sizeof(r->reply)];
 	const struct peer *peer = r->peer;
 	/* An address that failed under its own name did not fail under another's. */
-	if (r->kind == ROUTE_KIND_INTERCEPT && r->at > 0)
+	if (r->kind == ROUTE_KIND_INTERCEPT && r->at > 0 && !r->may_pass)
 		return r->reply;
 	if (r->count > 0)
 		route_host(r, host);

@@ -63,6 +63,7 @@ void service_inbound(struct service *service, const struct config *config,
 
 /* ---- outbound ---- */
 
+/* Base64: libc has none, and what GnuTLS has is for tls* alone. */
 static const char base64[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

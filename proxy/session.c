@@ -84,6 +84,16 @@ static double patience(const struct session *s, enum dialogue_wait wait)
 	}
 }
 
+/* Whether a recipient is on its way: its leg, or the replies to it and its MAIL. */
+static bool on_its_way(const struct session *s)
+{
+	const struct dialogue *d = &s->stream.dialogue;
+	if (!s->errand || !d->service->synthesised)
+		return false;
+	return dialogue_preparing(d) || (d->mail && s->waiting == DIALOGUE_WAIT_REPLY &&
+						buf_length(&s->stream.held) == 0);
+}
+
 /* A deadline moves only when something was achieved, never because an octet came. */
 static void set_deadline(struct session *s)
 {
@@ -99,7 +109,7 @@ static void set_deadline(struct session *s)
 	s->seen_octets = s->stream.octets;
 	s->deadline = worker_clock() + patience(s, waiting);
 	/* All the work that one recipient makes has one budget. */
-	if (s->errand && dialogue_preparing(d) && s->errand->deadline < s->deadline)
+	if (on_its_way(s) && s->errand->deadline < s->deadline)
 		s->deadline = s->errand->deadline;
 }
 

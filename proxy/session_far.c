@@ -15,17 +15,20 @@
 
 /* ---- the end ---- */
 
-static void tell_lost(struct session *s, const char *reason)
+/* `detail` is the log's. A host that was tried for a recipient has its line later. */
+static void lose(
+	struct session *s, const char *what, const char *detail, const char *reason)
 {
 	struct dialogue_io io = stream_io(&s->stream, NULL);
+	if (!dialogue_preparing(&s->stream.dialogue))
+		session_log_failure(s, what, detail);
 	session_warn_of_duplicate(s);
 	session_obey(s, dialogue_far_lost(&s->stream.dialogue, reason, &io));
 }
 
 void session_far_lost(struct session *s, const char *what, const char *reason)
 {
-	session_log_failure(s, what, reason);
-	tell_lost(s, reason);
+	lose(s, what, reason, reason);
 }
 
 void session_far_close(struct session *s)
@@ -238,9 +241,8 @@ bool session_far_shake(struct session *s)
 		session_obey(s, dialogue_far_tls(&s->stream.dialogue, &io));
 		return true;
 	default:
-		session_log_failure(
-			s, "TLS handshake with the server failed", leg_reason(&s->far));
-		tell_lost(s, shake_reason(s));
+		lose(s, "TLS handshake with the server failed", leg_reason(&s->far),
+			shake_reason(s));
 		return true;
 	}
 }

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness import destination as far
 from harness import dns as names
 from harness.internet import send, transaction
 from harness.net import until
@@ -180,6 +181,23 @@ def test_a_policy_process_that_is_stuck(internet, smarthost):
     until(lambda: send(d.address, "b@peer.example").accepted, "mail goes out again", 20)
     assert d.policy_process != pid
     d.logged(lambda r: "has not answered for 2 s" in r["message"])
+
+
+@pytest.mark.parametrize("phase", ["mail", "rcpt"])
+def test_the_budget_holds_for_the_last_reply(internet, client, phase):
+    """And for no longer: a host that is asked later has its time."""
+    internet.peer("first.example")
+    internet.peer("peer.example", script={phase: far.STALL})
+    c, _ = client(limits={"rcpt-budget": "2s"})
+    began = time.monotonic()
+    assert transaction(c, "b@peer.example").last.startswith("451 4.4.2 ")
+    assert 1.9 < time.monotonic() - began < 4
+    c.command("MAIL FROM:<alice@backend.example>", 250)
+    c.command("RCPT TO:<a@first.example>", 250)
+    time.sleep(2.5)
+    c.command("DATA", 354)
+    c.send(b".\r\n")
+    c.reply(250)
 
 
 def test_one_budget_for_a_recipient(internet, client):

@@ -299,6 +299,16 @@ static void test_no_bounce_for_what_may_pass(void **state)
 	assert_true(route_failed(&r, "4.7.4", "the server does not offer STARTTLS", ""));
 	assert_false(route_failed(&r, "4.7.4", "the server refuses STARTTLS", ""));
 	assert_begins(route_refusal(&r), "550 5.7.4 ");
+	/* Nor does one under the second name of an intercepted host. */
+	route_init(&r, ROUTE_KIND_INTERCEPT, 25);
+	peer->demand.level = LEVEL_VERIFY;
+	assert_true(route_plan(&r, peer, 1));
+	struct facts facts = tls_facts(NULL);
+	assert_int_equal(route_judge(&r, &facts), VERDICT_NO_CERTIFICATE);
+	r.verdict = VERDICT_NAME;
+	assert_true(route_failed(&r, "4.7.5", "another name", ""));
+	assert_false(route_failed(&r, "4.7.5", "TLS handshake: Connection reset", ""));
+	assert_begins(route_refusal(&r), "421 4.7.5 ");
 	/* Nor is it the domain's fault what this release cannot do. */
 	peer->demand.level = LEVEL_DANE_ONLY;
 	assert_begins(route_refuses(&r, peer), "451 4.3.5 ");
