@@ -72,7 +72,7 @@ static bool open_sts(struct explanation *e)
 	const struct sts_options options = {
 		.ca = e->settings->ca,
 		.cache = e->settings->cache,
-		.wait = e->settings->timeout,
+		.wait = e->settings->timeout / 2.,
 		.say = on_sts_says,
 	};
 	if (!e->sts)

@@ -292,7 +292,7 @@ static bool begin_sts(struct service *service)
 		.ca = settings->ca,
 		.cache = settings->cache,
 		.writes = true,
-		.wait = settings->timeout,
+		.wait = settings->timeout / 2., /* the worker counts as well */
 		.say = on_sts_says,
 		.context = service,
 	};

@@ -26,7 +26,8 @@
 #include <time.h>
 
 enum {
-	SWEEP = 60, /* seconds between looks for what expires */
+	SWEEP = 60,	   /* seconds between looks for what expires */
+	TEXT_SECONDS = 30, /* for the record, whoever waits */
 	LIFETIME_LEAST = 5,
 	LIFETIME_MOST = 3600,
 	LIFETIME_PENDING = 10,
@@ -39,7 +40,7 @@ struct sts_agent {
 	struct sts_cache *cache;
 	struct sts_fetcher *fetcher;
 	char no_fetcher[256]; /* why there is none */
-	unsigned wait;
+	double wait;	      /* seconds */
 	void (*say)(bool warning, const char *text, void *context);
 	void *context;
 	ev_timer sweep;
@@ -148,7 +149,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	if (query->job) {
 		char text[REQUIREMENT_TEXT];
 		compose(text,
-			"the MTA-STS policy of %s has not come within %u s, and is "
+			"the MTA-STS policy of %s has not come within %g s, and is "
 			"waited for",
 			query->job->domain, query->agent->wait);
 		answer_from_cache(query, query->job->domain, text, LIFETIME_PENDING);
@@ -442,7 +443,7 @@ static void ask(struct job *job)
 	char name[sizeof("_mta-sts.") + REQUIREMENT_NAME];
 	snprintf(name, sizeof(name), "_mta-sts.%s", job->domain);
 	struct dns_text *text =
-		dns_text_find(job->agent->dns, name, job->agent->wait, on_text, job);
+		dns_text_find(job->agent->dns, name, TEXT_SECONDS, on_text, job);
 	if (text) /* or the job may have ended */
 		job->text = text;
 }
@@ -535,7 +536,7 @@ struct sts_agent *sts_agent_new(
 	agent->dns = dns;
 	agent->say = options->say;
 	agent->context = options->context;
-	agent->wait = within(options->wait, 1, STS_WAIT);
+	agent->wait = options->wait < STS_WAIT ? options->wait : STS_WAIT;
 	agent->queue_end = &agent->queue;
 	agent->cache =
 		sts_cache_new(options->cache, options->writes, now(), on_warning, agent);

@@ -26,7 +26,7 @@ struct sts_options {
 	const char *ca;	   /* "system" or a PEM file */
 	const char *cache; /* a directory, "" for none */
 	bool writes;	   /* it is ours to write to */
-	unsigned wait;	   /* seconds, STS_WAIT at most */
+	double wait;	   /* seconds, STS_WAIT at most */
 	/* A line for people; where it is no warning it is for information. */
 	void (*say)(bool warning, const char *text, void *context);
 	void *context;

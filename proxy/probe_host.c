@@ -140,8 +140,7 @@ static bool hear(struct talk *t)
 		enum leg_status status = leg_fill(&t->leg, &t->in, ENOUGH);
 		if (status == LEG_EOF || status == LEG_FAILED)
 			return fail(t, "4.4.2", "%s", leg_reason(&t->leg));
-		/* Octets that drip in do not put the end of the step off. */
-		if (status == LEG_AGAIN ? !wait_for(t, POLLIN) : now() > t->until)
+		if (status == LEG_AGAIN && !wait_for(t, POLLIN))
 			return fail(t, "4.4.2", "no answer in time");
 	}
 	if (found != SMTP_REPLY_OK)

@@ -252,6 +252,22 @@ def test_one_host_of_two(command):
     assert "to one host" in said["result"][0]
 
 
+@pytest.mark.parametrize("name,type_", [("mx.ee.lab", A), ("mx.ee.lab", AAAA),
+                                        ("_25._tcp.mx.ee.lab", TLSA)])
+def test_one_host_of_two_in_time(built, tmp_path, world, meddler, name, type_):
+    """Whoever is silent about one host does not take the other one along."""
+    command = Command(built, tmp_path, meddler.resolver, world.anchor, timeout="2s")
+    meddler.spoil(name, type_, "silent")
+    said = command.explained("both.lab", FINE)
+    assert said["hosts"][0].startswith("10 mx.ee.lab")
+    assert said["hosts"][0].endswith("  not used (dns)")
+    assert of_host(said, "mx.ee.lab") == ["cannot be known, so that it is not used"]
+    assert said["hosts"][1] == "20 mx.none.lab 192.0.2.1"
+    assert of_host(said, "mx.none.lab") == ["none"]
+    assert "did not answer within 2 s about the hosts of both.lab" in said["but"][0]
+    assert "to one host" in said["result"][0]
+
+
 def test_a_host_without_addresses_is_not_forgotten(command):
     """Else what is intercepted on its way there would go as to a host without DANE."""
     said = command.explained("onelost.lab", FINE)

@@ -77,6 +77,7 @@ static void send_settings(struct world *world, const char *anchor)
 	snprintf(settings->trust_anchor, sizeof(settings->trust_anchor), "%s", anchor);
 	settings->owner = getuid();
 	settings->timeout = 1;
+	settings->dane = true;
 	send_packet(world, world->packet,
 		message_write_settings(world->packet, sizeof(world->packet), settings));
 	free(settings);
@@ -306,6 +307,16 @@ static void test_no_dns_at_all(void **state)
 	world_free(world);
 }
 
+static void test_no_anchor(void **state)
+{
+	struct world *world = world_new();
+	(void)state;
+	send_settings(world, "");
+	assert_log(world, "no trust anchor for the root");
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+}
+
 static void test_ends(void **state)
 {
 	(void)state;
@@ -355,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_what_is_no_question),
 		cmocka_unit_test(test_no_dns_at_all),
+		cmocka_unit_test(test_no_anchor),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_nobody_reads),
 	};

@@ -56,6 +56,8 @@ class PolicyHost:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
+        if self.closing.is_set():
+            return
         self.closing.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -138,9 +140,14 @@ class PolicyWorld:
 
     def host(self, domain, answer, certificate="good", address=None, name=None):
         """A policy host for a domain whose record says id=1. `certificate`: a kind of Zoo's."""
-        address = address or self.address()
-        host = PolicyHost(address, self.zoo.pair(name or f"mta-sts.{domain}", certificate), answer)
-        self._hosts.append(host)
-        self.dns.a(f"mta-sts.{domain}", address, ttl=1)
+        pair = self.zoo.pair(name or f"mta-sts.{domain}", certificate)
+        host = self.host_of_many([domain], pair, answer, address)
         self.announce(domain)
+        return host
+
+    def host_of_many(self, domains, pair, answer, address=None):
+        host = PolicyHost(address or self.address(), pair, answer)
+        self._hosts.append(host)
+        for domain in domains:
+            self.dns.a(f"mta-sts.{domain}", host.address, ttl=1)
         return host

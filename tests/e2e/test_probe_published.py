@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""
+`sealpost probe` where the domain publishes TLSA records or an MTA-STS policy. posttls-finger of
+Postfix, where it can judge the same destination, says the same.
+"""
+
+import contextlib
+import hashlib
+import json
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from test_probe import FINE, NO, Probe, probe, secure  # noqa: F401
+
+from harness import nsd, real, sts
+from harness.destination import Destination
+from harness.internet import policy_section
+
+pytestmark = pytest.mark.namespaces
+
+# What each domain's one host shows, and its TLSA record; what becomes of mail under `may`.
+DOMAINS = {
+    "ee": ("good", "3 1 1 {leaf}", "dane"),
+    "eeodd": ("self-signed-wrong-name", "3 1 1 {leaf}", "dane"),
+    "eeexpired": ("expired", "3 1 1 {leaf}", "dane"),
+    "eeother": ("good", "3 1 1 {other}", None),
+    "ta": ("good", "2 1 1 {issuer}", "dane"),
+    "taname": ("wrong-name", "2 1 1 {issuer}", None),
+    "taexpired": ("expired", "2 1 1 {issuer}", None),
+    "two": ("good", "3 1 1 {other}|3 1 1 {leaf}", "dane"),
+    "none": ("good", "", ""),
+    "plain": ("good", "3 1 1 {other}", ""),
+}
+
+
+def spki(key):
+    der = key.public_bytes(serialization.Encoding.DER,
+                           serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory, zoo):
+    why = nsd.missing()
+    if why:
+        pytest.skip(why)
+    issuer = spki(zoo.authorities["good"].certificate.public_key())
+    zones = {}
+    with contextlib.ExitStack() as stack:
+        servers = {}
+        for n, (name, (kind, record, _)) in enumerate(DOMAINS.items(), 100):
+            address, host = f"198.51.100.{n}", f"mx.{name}.lab"
+            pair = zoo.pair(host, kind)
+            servers[name] = stack.enter_context(Destination((address, 25), pair, host))
+            words = {"leaf": spki(pair.leaf().public_key()), "issuer": issuer, "other": "ab" * 32}
+            records = "\n".join(f"_25._tcp.mx TLSA {r.format(**words)}"
+                                for r in record.split("|") if r)
+            zones[f"{name}.lab"] = (nsd.INSECURE if name == "plain" else nsd.SECURE,
+                                    f"@ MX 10 mx\nmx A {address}\n{records}")
+        world = stack.enter_context(nsd.SignedWorld(tmp_path_factory.mktemp("signed"), zones))
+        world.servers = servers
+        yield world
+        for server in servers.values():
+            assert not server.store.messages
+            server.saw_nothing_in_clear()
+
+
+@pytest.fixture
+def dane_probe(built, tmp_path, internet, signed):
+    internet.policies.put("default", "tls = may")
+    policy = policy_section(internet) | {"resolver": signed.resolver, "trust-anchor": signed.anchor,
+                                         "mta-sts": "no"}
+    return Probe(built, tmp_path, policy)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_dane(dane_probe, name):
+    _, record, vouches = DOMAINS[name]
+    said = dane_probe.found(f"{name}.lab", NO if vouches is None else FINE)
+    [host] = said["hosts"]
+    if vouches is None:
+        assert (host["stage"], host["verdict"], host["code"]) == ("policy", "dane", "4.7.5")
+    else:
+        assert host["verified_by"] == vouches
+    expected = "usable" if record and name != "plain" else "absent"
+    assert host["dane"] == expected and len(host["tlsa"]) == (
+        len(record.split("|")) if expected == "usable" else 0)
+    matched = [r for r in host["tlsa"] if r["matched"]]
+    assert len(matched) == (1 if vouches else 0) or name.startswith("ta")
+
+
+def test_what_is_said_of_records(dane_probe):
+    text, last = dane_probe.told("two.lab", FINE)
+    assert re.search(r"^    tlsa        3 1 1 [0-9a-f]{64}  matched$", text, re.M)
+    assert f"    tlsa        3 1 1 {'ab' * 32}\n" in text
+    assert "certificate verified (dane), via mx.two.lab[" in last
+
+
+# -- what Postfix says
+
+class Resolver:
+    """
+    At 127.0.0.1:53, where Postfix looks: hands on what the signed world answers, and says that it
+    was validated where the zone is signed and sound.
+    """
+
+    def __init__(self, world, insecure):
+        self.world, self.insecure = world, insecure
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 53))
+        self.socket.settimeout(0.1)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        self.socket.close()
+
+    def serve(self):
+        while not self.ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                octets, client = self.socket.recvfrom(65535)
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    s.settimeout(5)
+                    s.sendto(octets, (self.world.host, self.world.port))
+                    answer = bytearray(s.recv(65535))
+                answer[3] |= 0x80                               # RA
+                if not any(z.encode() in octets.lower() for z in self.insecure):
+                    answer[3] |= 0x20                           # AD
+                self.socket.sendto(answer, client)
+
+
+@pytest.fixture(scope="module")
+def finger(world, signed, zoo, tmp_path_factory):
+    """finger(level, domain): whether posttls-finger verifies the host."""
+    folder = tmp_path_factory.mktemp("finger")
+    (folder / "etc").mkdir()
+    (folder / "etc" / "resolv.conf").write_text("nameserver 127.0.0.1\noptions edns0 trust-ad\n")
+
+    def ask(level, domain):
+        done = subprocess.run(
+            [real.SCRIPT, "enter", "postfix", str(folder), "posttls-finger", "-c", "-L", "summary",
+             "-o", "inet_protocols=ipv4", "-F", zoo.ca, "-l", level, domain],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        said = done.stdout + done.stderr
+        [state] = re.findall(r": (\w+) TLS connection established to", said) or [said]
+        return state
+
+    with Resolver(signed, insecure=["plain"]):
+        yield ask
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", [n for n, d in DOMAINS.items() if d[2] != ""])
+def test_postfix_says_the_same_of_dane(finger, dane_probe, name):
+    vouches = DOMAINS[name][2]
+    # Without TLSA records it turns to another level, and is of no help.
+    [host] = dane_probe.found(f"{name}.lab", NO if vouches is None else FINE)["hosts"]
+    assert (finger("dane", f"{name}.lab") == "Verified") == (host["verified_by"] == "dane")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["none", "plain", "eeodd", "eeexpired", "taname"])
+def test_postfix_says_the_same_of_secure(finger, dane_probe, internet, name):
+    secure(internet, f"{name}.lab", "secure", "dane = no")
+    done = dane_probe.run("--json", f"{name}.lab")
+    [host] = json.loads(done.stdout)["hosts"]
+    assert (finger("secure", f"{name}.lab") == "Verified") == (host["verified_by"] == "secure")
+
+
+# -- MTA-STS
+
+@pytest.fixture
+def policies(internet, zoo):
+    why = sts.prepare()
+    if why:
+        pytest.skip(why)
+    with sts.PolicyWorld(internet.dns, zoo) as w:
+        yield w
+
+
+@pytest.mark.parametrize("mode,listed,kind,status", [
+    ("enforce", "mx1.d.lab", "good", FINE), ("enforce", "*.d.lab", "good", FINE),
+    ("enforce", "mx1.d.lab", "expired", NO), ("enforce", "mx1.d.lab", None, NO),
+    ("enforce", "mx1.other.lab", "good", NO), ("testing", "mx1.other.lab", "good", FINE),
+    ("testing", "mx1.d.lab", "expired", FINE), ("none", "mx1.other.lab", "good", FINE)])
+def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa: F811
+    internet.peer("d.lab", kind)
+    policies.host("d.lab", sts.response(sts.policy(mode, listed)))
+    said = probe.found("d.lab", status)
+    [host] = said["hosts"]
+    if mode == "enforce":
+        assert host["verified_by"] == ("mta-sts" if status == FINE else "")
+        assert (host["verdict"] == "pass") == (status == FINE)
+        assert host["mta_sts_testing"] == ""
+    if mode != "none":
+        assert (said["mta_sts"]["mode"], said["mta_sts"]["mx"]) == (mode, [listed])
+        assert host["mta_sts_lists"] == (listed != "mx1.other.lab")
+        assert said["mta_sts"]["fetched"] < said["mta_sts"]["expires"]
+        text, last = probe.told("d.lab", status)
+        assert f"    mta-sts     {mode}, id " in text and f" mx {listed}\n" in text
+        assert ("verified (mta-sts)" in last) == (host["verified_by"] == "mta-sts")
+    if mode == "testing":
+        assert host["mta_sts_testing"] and "would refuse it, were it in force: " in text

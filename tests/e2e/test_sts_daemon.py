@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""MTA-STS as the daemon has it: what is fetched, kept and done, and what it costs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from harness import certs as authorities
+from harness import sts
+from harness.internet import send
+from harness.net import until
+from harness.peer import Client
+from harness.sts import PolicyWorld, policy, response
+
+pytestmark = pytest.mark.namespaces
+
+RIGHT = policy("enforce", "mx1.d.lab")
+WRONG = policy("enforce", "mx1.elsewhere.lab")  # so that one sees that it is there
+
+
+@pytest.fixture
+def world(internet, zoo):
+    why = sts.prepare()
+    if why:
+        pytest.skip(why)
+    with PolicyWorld(internet.dns, zoo) as w:
+        yield w
+
+
+@pytest.fixture
+def cache(internet):
+    folder = internet.folder / "cache"
+    folder.mkdir(mode=0o700)
+    shutil.chown(folder, "nobody")
+    return folder
+
+
+@pytest.fixture
+def serve(smarthost, internet, zoo, cache):
+    """A daemon with that cache; what it trusts can be read by who is not root."""
+    ca = shutil.copy(zoo.ca, internet.folder)
+
+    def start(policy=None, **options):
+        return smarthost(policy={"cache": cache, "ca": ca, **(policy or {})}, **options)
+    return start
+
+
+def says(words):
+    return lambda record: words in record["message"]
+
+
+def fetched(daemon, domain="d.lab"):
+    return daemon.logged(says(f"the MTA-STS policy of {domain}: mode"))
+
+
+def refused(seen):
+    return not seen.accepted and seen.last.startswith(("451", "421"))
+
+
+def test_it_is_kept_and_outlives_everything(serve, internet, world, cache):
+    internet.peer("d.lab")
+    host = world.host("d.lab", response(WRONG))
+    daemon = serve()
+    assert refused(send(daemon.address, "bob@d.lab"))
+    fetched(daemon)
+    kept = cache / "mta-sts" / "d.lab"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "mx: mx1.elsewhere.lab\n" in kept.read_text()
+    daemon.stop()
+    host.close()
+    internet.dns.remove("_mta-sts.d.lab")
+    internet.dns.remove("mta-sts.d.lab")
+    daemon = serve()
+    assert refused(send(daemon.address, "bob@d.lab"))
+    os.kill(daemon.policy_process, signal.SIGKILL)
+    until(lambda: refused(send(daemon.address, "bob@d.lab")), "still the same")
+    assert len(host.requests) == 1
+
+
+def test_a_good_one_lets_mail_through(serve, internet, world):
+    server = internet.peer("d.lab")
+    world.host("d.lab", response(RIGHT))
+    assert send(serve().address, "bob@d.lab").accepted
+    assert len(server.store.messages) == 1
+
+
+@pytest.mark.parametrize("keys", [{"mta-sts": "no"}, {}])
+def test_without(serve, internet, world, keys):
+    internet.peer("d.lab")
+    host = world.host("d.lab", response(WRONG))
+    assert send(serve(policy=keys).address, "bob@d.lab").accepted == bool(keys)
+    assert bool(host.requests) != bool(keys)
+
+
+def test_one_fetch_for_all_who_ask(serve, internet, world):
+    internet.peer("d.lab")
+    hold = threading.Event()
+
+    def late(host, tls):
+        hold.wait(30)
+        tls.sendall(response(RIGHT))
+    host = world.host("d.lab", late)
+    daemon, seen = serve(), []
+    threads = [threading.Thread(target=lambda: seen.append(send(daemon.address, "bob@d.lab")))
+               for _ in range(12)]
+    for t in threads:
+        t.start()
+    host.wait_asked()
+    hold.set()
+    for t in threads:
+        t.join()
+    assert [s.accepted for s in seen] == [True] * 12
+    assert host.connections == 1
+
+
+def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, world):
+    internet.peer("d.lab")
+    hold = threading.Event()
+
+    def late(host, tls):
+        hold.wait(60)
+        tls.sendall(response(WRONG))
+    host = world.host("d.lab", late)
+    daemon = serve(limits={"policy-timeout": "1s"})
+    before = time.monotonic()
+    assert send(daemon.address, "bob@d.lab").accepted
+    assert time.monotonic() - before < 5
+    hold.set()
+    fetched(daemon)
+    until(lambda: refused(send(daemon.address, "bob@d.lab")), "it is heard", 30)
+    assert host.connections == 1
+
+
+def test_a_failed_fetch_is_not_repeated_at_once(serve, internet, world):
+    internet.peer("d.lab")
+    host = world.host("d.lab", response("", "404 Not Found"))
+    daemon = serve()
+    assert send(daemon.address, "bob@d.lab").accepted
+    daemon.logged(says("the MTA-STS policy of d.lab cannot be had: HTTP 404; mail goes as if"))
+    daemon.process.send_signal(signal.SIGHUP)
+    for _ in range(5):
+        assert send(daemon.address, "bob@d.lab").accepted
+    assert host.connections == 1
+
+
+def test_a_full_disk(serve, internet, world, cache):
+    for n in (1, 2):
+        internet.peer(f"d{n}.lab")
+        world.host(f"d{n}.lab", response(WRONG))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700,uid="
+                    f"{cache.stat().st_uid}", "tmpfs", cache], check=True)
+    try:
+        daemon = serve()
+        with open(cache / "ballast", "wb", buffering=0) as f, pytest.raises(OSError):
+            while True:
+                f.write(b"x" * 4096)
+        for _ in range(2):
+            assert refused(send(daemon.address, "bob@d1.lab"))
+            assert refused(send(daemon.address, "bob@d2.lab"))
+        daemon.logged(says("memory alone"))
+        assert sum("memory alone" in r["message"] for r in daemon.records()) == 1
+        (cache / "ballast").unlink()
+        daemon.healthy()
+        daemon.stop()
+    finally:
+        subprocess.run(["umount", "-l", cache], check=True)
+
+
+def many(zoo, count):
+    """Domains, and one pair for the policy hosts of them all."""
+    domains = [f"d{n}.many.lab" for n in range(count)]
+    sans = x509.SubjectAlternativeName([x509.DNSName(f"mta-sts.{d}") for d in domains])
+    key, issuer = authorities.new_key(), zoo.authorities["good"]
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "many")])
+    leaf = authorities.sign(name, key, issuer, (-1, 30), None, [(sans, False)])
+    for file, octets in (("many.pem", leaf.public_bytes(serialization.Encoding.PEM)
+                          + issuer.pem()),
+                         ("many.key", key.private_bytes(serialization.Encoding.PEM,
+                                                        serialization.PrivateFormat.PKCS8,
+                                                        serialization.NoEncryption()))):
+        (zoo.folder / file).write_bytes(octets)
+    return domains, authorities.Pair(str(zoo.folder / "many.pem"), str(zoo.folder / "many.key"))
+
+
+def ask_all(daemon, domains, at_once):
+    """A RCPT for each, so many sessions at a time."""
+    left, lock = list(domains), threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not left:
+                    return
+                domain = left.pop()
+            with Client(daemon.address) as c:
+                c.reply(220)
+                c.hello("backend.example")
+                c.command("MAIL FROM:<a@b.example>", 250)
+                c.command(f"RCPT TO:<bob@{domain}>")
+    threads = [threading.Thread(target=work) for _ in range(at_once)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+
+@pytest.mark.heavy
+def test_a_thousand_domains_at_once(serve, internet, world, zoo, cache):
+    domains, pair = many(zoo, 1000)
+    host = world.host_of_many(domains, pair, response(policy("testing", "mx.many.lab")))
+    for domain in domains:
+        internet.dns.null_mx(domain)  # a RCPT ends there
+        world.announce(domain, ttl=300)
+    daemon = serve(limits={"policy-timeout": "60s"})
+    ask_all(daemon, domains[:100], 50)
+    before = daemon.rss()
+    ask_all(daemon, domains, 100)
+    until(lambda: len(list((cache / "mta-sts").iterdir())) == 1000, "all are kept", 60)
+    host.close()
+    assert sorted(h for _, h in host.requests) == sorted(f"mta-sts.{d}" for d in domains)
+    assert host.most <= 50
+    print(f"{(daemon.rss() - before) >> 20} MiB more, {host.most} connections at most")
+    assert daemon.rss() - before < (64 << 20) + 4 * daemon.slack
+    daemon.healthy()
+
+
+@pytest.mark.heavy
+def test_killed_while_it_writes(serve, internet, world, zoo, cache, built):
+    domains, pair = many(zoo, 120)
+    host = world.host_of_many(domains, pair, response(policy("enforce", "mx.many.lab")))
+    for domain in domains:
+        internet.dns.null_mx(domain)
+        world.announce(domain, ttl=300)
+    daemon = serve()
+    done = threading.Event()
+
+    def murder():
+        kept = cache / "mta-sts"
+        while not done.is_set() and (not kept.exists() or len(os.listdir(kept)) < 10):
+            time.sleep(0.001)
+        os.kill(daemon.policy_process, signal.SIGKILL)
+    killer = threading.Thread(target=murder)
+    killer.start()
+    ask_all(daemon, domains, 20)
+    done.set()
+    killer.join()
+    until(lambda: daemon.policy_process, "it was started again")
+    ask_all(daemon, domains[:1], 1)
+    daemon.stop()
+    host.close()
+    said = subprocess.run([built, "policy", "-c", daemon.config, *domains], capture_output=True,
+                          text=True, timeout=60)
+    assert "passed over" not in said.stderr, said.stderr
+    whole = [f for f in (cache / "mta-sts").iterdir() if not f.name.startswith(".")]
+    assert said.stdout.count("holds until") == len(whole) >= 10
