@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-	LOOKUPS_MOST = 4096,
+	LOOKUPS_MOST = 16384, /* a thousand domains of several hosts at once */
 	LIFETIME_LEAST = 5,
 	LIFETIME_MOST = 3600,
 };

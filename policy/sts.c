@@ -57,6 +57,7 @@ struct job {
 	char id[STS_ID]; /* of the policy that is to be had */
 	bool placed;	 /* it holds a place */
 	bool refreshes;	 /* what is in the cache has not been called old */
+	bool late;	 /* somebody has lost patience: nobody else waits for it */
 	uint32_t lifetime;
 	struct dns_text *text;
 	struct peer *peer; /* the policy host; while it is looked up */
@@ -142,17 +143,23 @@ static void answer_from_cache(
 	answer(query, lifetime);
 }
 
+/* It goes on without the query. */
+static void answer_late(struct sts_query *query, const struct job *job)
+{
+	char text[REQUIREMENT_TEXT];
+	compose(text, "%s%s %s not come within %g s",
+		job->text ? "the TXT records of _mta-sts." : "the MTA-STS policy of ",
+		job->domain, job->text ? "have" : "has", query->agent->wait);
+	answer_from_cache(query, job->domain, text, LIFETIME_PENDING);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct sts_query *query = timer->data;
 	(void)loop, (void)events;
 	if (query->job) {
-		char text[REQUIREMENT_TEXT];
-		compose(text,
-			"the MTA-STS policy of %s has not come within %g s, and is "
-			"waited for",
-			query->job->domain, query->agent->wait);
-		answer_from_cache(query, query->job->domain, text, LIFETIME_PENDING);
+		query->job->late = true;
+		answer_late(query, query->job);
 		return;
 	}
 	query->done(&query->sts, query->lifetime, query->context);
@@ -465,8 +472,10 @@ static void attend(struct sts_query *query, const char *domain)
 	struct sts_agent *agent = query->agent;
 	struct job *job = find_job(agent, domain);
 	if (job) {
-		if (job->refreshes &&
-			sts_cache_find(agent->cache, domain, now(), &query->sts))
+		if (job->late)
+			answer_late(query, job);
+		else if (job->refreshes &&
+			 sts_cache_find(agent->cache, domain, now(), &query->sts))
 			answer(query, LIFETIME_PENDING);
 		else
 			join(query, job);

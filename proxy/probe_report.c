@@ -286,7 +286,7 @@ static void write_tlsa(
 			tlsa->matching, data, tlsa->length > 32 ? "..." : "",
 			probe_matched(host, i) ? "  matched" : "");
 	}
-	if (c->tlsa_count == 0 && c->dane != DANE_UNAVAILABLE)
+	if (c->tlsa_count == 0 && c->dane != DANE_UNAVAILABLE && c->name[0] != '\0')
 		line(out, "tlsa", "%s", probe_dane_name(c->dane));
 	if (host->facts.chain && host->facts.chain->dane_reason[0] != '\0')
 		line(out, "", "%s", host->facts.chain->dane_reason);

@@ -30,7 +30,7 @@ ZONES = {
     "none": (nsd.SECURE, hosts()),
     "bogus": (nsd.BOGUS, hosts(ONE), "TLSA"),
     "expired": (nsd.EXPIRED, hosts(ONE)),
-    "forged": (nsd.BOGUS, hosts(ONE), "A"),
+    "forged": (nsd.BOGUS, hosts(ONE, "mx AAAA 2001:db8::6"), "A"),
     "denied": (nsd.BOGUS, hosts("mx AAAA 2001:db8::1"), "NSEC"),
     "brief": (nsd.SECURE, hosts(f"_25._tcp.mx 20 TLSA 3 1 1 {SHA256}")),
     "servfail": (nsd.SECURE, hosts(ONE)),

@@ -221,6 +221,15 @@ def test_a_host_that_is_not_believed(probe, internet):
     assert evil.wires == []
 
 
+def test_no_host_is_believed(probe, internet):
+    evil = internet.host("mx.evil.example")
+    internet.domain("firm.example", evil)
+    secure(internet, "firm.example", "encrypt", "mx = *.firm.example")
+    said = probe.found("firm.example", NO)
+    assert [h["stage"] for h in said["hosts"]] == ["passed-over"] and evil.wires == []
+    assert "451 4.7.0 firm.example" in said["result"] and said["hint"] == ""
+
+
 def test_a_dead_host(probe, internet):
     internet.domain("dead.example", internet.dead("mx1.dead.example"))
     text, last = probe.told("dead.example", NO)

@@ -303,8 +303,8 @@ static void test_no_bounce_for_what_may_pass(void **state)
 	route_init(&r, ROUTE_KIND_INTERCEPT, 25);
 	peer->demand.level = LEVEL_VERIFY;
 	assert_true(route_plan(&r, peer, 1));
-	struct facts facts = tls_facts(NULL);
-	assert_int_equal(route_judge(&r, &facts), VERDICT_NO_CERTIFICATE);
+	struct facts facts = over_tls(NULL);
+	assert_int_equal(judge_leg(&r, &facts), VERDICT_NO_CERTIFICATE);
 	r.verdict = VERDICT_NAME;
 	assert_true(route_failed(&r, "4.7.5", "another name", ""));
 	assert_false(route_failed(&r, "4.7.5", "TLS handshake: Connection reset", ""));

@@ -391,9 +391,15 @@ static void test_reason(void **state)
 	const struct chain_facts *f = look(z, &r, CHAIN(&leaf, &z->lapsed));
 	assert_int_equal(f->dane, DANE_MATCH_NONE);
 	assert_memory_equal(f->dane_reason, "\"the CA\" expired on 20", 22);
-	add(&r, &leaf, EE, 1, 1);
-	f = look(z, &r, CHAIN(&leaf, &z->lapsed));
-	assert_int_equal(f->dane, DANE_MATCH_EE);
+	zoo_free(&leaf);
+	zoo_breed(&leaf, &z->middle, &(struct species){ .cn = "leaf" });
+	r.count = 0;
+	add(&r, &z->stranger, TA, 0, 1);
+	f = look(z, &r, CHAIN(&leaf, &z->middle, &z->stranger));
+	assert_string_not_equal(f->dane_reason, "");
+	add(&r, &z->middle, TA, 0, 1);
+	f = look(z, &r, CHAIN(&leaf, &z->middle, &z->stranger));
+	assert_int_equal(f->dane, DANE_MATCH_TA);
 	assert_string_equal(f->dane_reason, "");
 	zoo_free(&leaf);
 }

@@ -29,6 +29,10 @@ def program():
     return None
 
 
+def sanitized():
+    return b"__asan_init" in pathlib.Path(program()).read_bytes()
+
+
 def parse(line):
     """A log line as a dict of its pairs; what is no pair stands under 'message'."""
     pairs = {}
@@ -179,8 +183,7 @@ class Sealpost:
     @property
     def slack(self):
         """Octets that a sanitizer may add to what a test allows: it keeps what was freed."""
-        sanitized = b"__asan_init" in pathlib.Path(program()).read_bytes()
-        return 24 << 20 if sanitized else 0
+        return 24 << 20 if sanitized() else 0
 
     def rss(self):
         """Octets of resident memory, all processes together."""
