@@ -189,7 +189,10 @@ static void walk(struct probe *probe)
 		more = route_failed(r, host->code, host->reason, host->said);
 	}
 	probe->late = more;
-	if (probe->chosen < 0)
+	/* The route stands at a host already that was not tried. */
+	if (probe->chosen < 0 && probe->late)
+		keep_refusal(probe, "451 4.4.1 No host took it before the time was over");
+	else if (probe->chosen < 0)
 		keep_refusal(probe, route_refusal(r));
 }
 

@@ -253,6 +253,7 @@ static void plan_intercept(struct route *r, const uint8_t *order, unsigned count
 static void take_up(struct route *r)
 {
 	r->address = route_address(r);
+	r->rule = r->tries[r->at].candidate;
 	snprintf(r->host, sizeof(r->host), "%s", route_name(r));
 }
 

@@ -95,6 +95,7 @@ static void test_interception_keeps_to_the_rule_of_the_address(void **state)
 	assert_int_equal(r.count, 1);
 	assert_try(&r, "mx1.bank.example", 10);
 	assert_int_equal(route_encryption(&r), ENCRYPTION_MUST);
+	assert_int_equal(r.rule, 0);
 	assert_int_equal(judge_leg(&r, &clear), VERDICT_NO_TLS);
 	route_plan(&r, peer, 1);
 	assert_int_equal(judge_leg(&r, &none), VERDICT_DANE);
