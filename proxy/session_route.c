@@ -82,7 +82,8 @@ static void set_peer(struct session *s, struct peer *peer)
 		peer_release(peer);
 		return;
 	}
-	session_log_leg(s);
+	if (s->service->outbound && r->peer && strcmp(r->peer->domain, peer->domain) != 0)
+		session_log_leg(s);
 	peer_release(r->peer);
 	r->peer = peer;
 	r->count = 0; /* the tries were the old one's, and so was the rule */

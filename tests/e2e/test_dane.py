@@ -4,22 +4,19 @@
 """Mail to domains with TLSA records (RFC 7672), through the daemon, in a signed world."""
 
 import contextlib
-import hashlib
 import shutil
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from harness import nsd
 from harness.destination import Destination
 from harness.internet import send
 from harness.net import until
+from harness.tlsa import NOBODY, words
 
 pytestmark = pytest.mark.namespaces
 
 SECURE, BOGUS = nsd.SECURE, nsd.BOGUS
-NOBODY = "3 1 1 " + "ab" * 32
 
 # domain: what its one host shows (None: no STARTTLS); its TLSA records; what becomes of mail
 # under `may`: what the log says of DANE and of the verdict, or the reply.
@@ -41,25 +38,6 @@ DOMAINS = {
     "none": ("self-signed", "", None),
     "clear": (None, "", None),
 }
-
-
-def hexed(key, digest=None):
-    der = (key.public_key() if hasattr(key, "public_key") else key).public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return digest(der).hexdigest() if digest else der.hex()
-
-
-def words(zoo, pair):
-    """What a record may say of this pair, and of those who signed it."""
-    root = x509.load_pem_x509_certificate(open(zoo.ca, "rb").read())
-    found = {"issuer": hexed(zoo.authorities["good"].certificate, hashlib.sha256),
-             "root": root.public_bytes(serialization.Encoding.DER).hex(), "rootkey": hexed(root)}
-    if pair:
-        leaf = pair.leaf()
-        der = leaf.public_bytes(serialization.Encoding.DER)
-        found |= {"leaf": hexed(leaf, hashlib.sha256), "leaf512": hexed(leaf, hashlib.sha512),
-                  "whole": hashlib.sha256(der).hexdigest()}
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +76,7 @@ def serve(smarthost, signed, internet):
 
 
 def leg(daemon, domain):
-    return daemon.logged(
-        lambda r: "leg ready" in r["message"] and r["domain"] == f"{domain}.lab", seconds=10)
+    return daemon.session_end(domain=f"{domain}.lab")
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
