@@ -377,9 +377,9 @@ static void on_probed(enum dns_validation validation, void *context)
 	const char *resolver = service->settings.resolver;
 	if (validation == DNS_DOES_NOT)
 		say(service, LOG_ERROR,
-			"the root's keys do not validate through resolver = %s: signed "
-			"domains will be answered 451; use resolver = recursive, or a "
-			"resolver that hands on DNSSEC",
+			"the root's keys do not validate through resolver = %s: mail to "
+			"every domain will be answered 451; use resolver = recursive, or "
+			"a resolver that hands on DNSSEC",
 			resolver);
 	else if (validation == DNS_NO_ANCHOR && service->settings.dane)
 		say(service, LOG_WARNING,
