@@ -137,7 +137,7 @@ static void note_security(
 	char name[REQUIREMENT_NAME];
 	memcpy(name, candidate_of(query, host)->name, sizeof(name));
 	bool alias = dns_packet_expand(&result->packet, name);
-	h->alias |= alias;
+	h->alias |= dns_packet_is_alias(&result->packet, candidate_of(query, host)->name);
 	h->secure |= result->security == SECURE;
 	if (alias && result->security == SECURE)
 		memcpy(h->expanded, name, sizeof(name));

@@ -177,6 +177,12 @@ static bool is_alias(
 	return false;
 }
 
+bool dns_packet_is_alias(const struct dns_packet *packet, const char *name)
+{
+	char target[REQUIREMENT_NAME];
+	return is_alias(*packet, name, target);
+}
+
 bool dns_packet_expand(const struct dns_packet *packet, char name[REQUIREMENT_NAME])
 {
 	char names[2][REQUIREMENT_NAME];

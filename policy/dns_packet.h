@@ -58,6 +58,9 @@ enum dns_mx dns_packet_mx(const struct dns_packet *packet,
 	const struct dns_record *record, uint16_t *preference,
 	char name[REQUIREMENT_NAME]);
 
+/* Whether `name` is an alias at all, wherever it leads: also where that is no host. */
+bool dns_packet_is_alias(const struct dns_packet *packet, const char *name);
+
 /*
  * Makes of `name` what the aliases of the answer make of it. False: there are none for
  * it, or they lead in a circle, or to what is no name of a host; it is as it was then.

@@ -302,6 +302,17 @@ static bool expands(const struct writer *w, const char *expected)
 	return is_alias;
 }
 
+/* It is an alias wherever it leads, and however far. */
+static bool is_alias(const struct writer *w)
+{
+	struct dns_packet packet;
+	uint8_t *copy;
+	assert_true(open_packet(&packet, w, &copy));
+	bool alias = dns_packet_is_alias(&packet, "d.lab");
+	free(copy);
+	return alias;
+}
+
 /* In any order, and among others. */
 static void test_aliases(void **state)
 {
@@ -310,6 +321,7 @@ static void test_aliases(void **state)
 	put_header(&w, DNS_NOERROR, 1, 0);
 	put_record(&w, DNS_A, 300, "\300\0\2\1", 4);
 	assert_false(expands(&w, ""));
+	assert_false(is_alias(&w));
 	put_header(&w, DNS_NOERROR, 1, 0);
 	put_record(&w, DNS_CNAME, 300, "\1A\3Far\0", 7);
 	assert_true(expands(&w, "a.far"));
@@ -343,6 +355,7 @@ static void test_aliases_that_are_none(void **state)
 	put_alias(&w, 'd', 'a');
 	put(&w, "\1a\300\16", 4);
 	put_body(&w, DNS_CNAME, 300, "\3b c\300\16", 6);
+	assert_true(is_alias(&w)); /* and so its TLSA records are looked for */
 	assert_false(expands(&w, ""));
 	put_header(&w, DNS_NOERROR, 1, 0);
 	put_record(&w, DNS_CNAME, 300, "\1a\300", 3);
