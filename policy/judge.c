@@ -309,8 +309,10 @@ static enum verdict demand_dns(const struct matter *matter)
 	default: break;
 	}
 	/* A host that is not listed fails by what is published for those that are. */
-	return matter->candidate || peer->candidate_count == 0 ? VERDICT_DNS
-							       : VERDICT_DANE;
+	bool unknown = matter->candidate || peer->candidate_count == 0;
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		unknown |= peer->candidates[i].dane == DANE_FAILED;
+	return unknown ? VERDICT_DNS : VERDICT_DANE;
 }
 
 bool judge_sts_lists(const struct peer *peer, const struct candidate *candidate)
@@ -340,9 +342,23 @@ static enum verdict hold_to_sts(const struct matter *matter)
 									    : VERDICT_STS;
 }
 
+/*
+ * Whoever forges which hosts there are brings one with TLSA records of his own: that a
+ * host has some spares it the rest of the policy, but not to be one that it names.
+ */
+static bool is_smuggled(const struct peer *peer, const struct candidate *candidate)
+{
+	return peer->direction == DIRECTION_OUTBOUND && peer->demand.mta_sts &&
+	       !peer->secure_mx && judge_dane_state(peer, candidate) == DANE_USABLE &&
+	       !judge_sts_lists(peer, candidate);
+}
+
 static enum verdict demand_sts(const struct matter *matter)
 {
-	enum sts_mode mode = judge_sts_mode(matter->peer, matter->candidate);
+	const struct peer *peer = matter->peer;
+	if (peer->sts.mode == STS_ENFORCE && is_smuggled(peer, matter->candidate))
+		return VERDICT_STS;
+	enum sts_mode mode = judge_sts_mode(peer, matter->candidate);
 	return mode == STS_ENFORCE ? hold_to_sts(matter) : VERDICT_PASS;
 }
 
@@ -470,7 +486,9 @@ enum verdict judge_sts_testing(const struct peer *peer, const struct candidate *
 {
 	const struct matter matter = { peer, candidate, facts, true };
 	enum verdict verdict = VERDICT_PASS;
-	if (judge_sts_mode(peer, candidate) == STS_TESTING)
+	if (peer->sts.mode == STS_TESTING && is_smuggled(peer, candidate))
+		verdict = VERDICT_STS;
+	else if (judge_sts_mode(peer, candidate) == STS_TESTING)
 		verdict = hold_to_sts(&matter);
 	judge_explain(&matter, verdict, reason);
 	return verdict;

@@ -270,7 +270,11 @@ bool route_plan(struct route *r, struct peer *peer, uint32_t random)
 	uint8_t order[REQUIREMENT_CANDIDATES];
 	r->peer = peer;
 	r->count = r->at = 0;
+	/* What DNS does not tell now it may tell soon. */
 	r->may_pass = false;
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		r->may_pass |=
+			judge_dane_state(peer, &peer->candidates[i]) == DANE_FAILED;
 	forget_verdict(r);
 	r->text[0] = r->host[0] = r->status[0] = '\0';
 	r->address = r->destination;
@@ -467,6 +471,9 @@ static bool is_final(const struct route *r)
 	case VERDICT_STS:
 	case ROUTE_NOT_JUDGED: return false;
 	case VERDICT_NO_TLS: return level != LEVEL_NONE && level != LEVEL_MAY;
+	/* Below the file's own demand it is what the domain publishes. */
+	case VERDICT_DANE: return level == LEVEL_DANE || level == LEVEL_DANE_ONLY;
+	case VERDICT_PROTOCOL: return r->peer->demand.protocols != PROTOCOLS_LEGACY;
 	default: return true;
 	}
 }

@@ -78,6 +78,61 @@ static void test_a_host_without_its_records_is_not_called(void **state)
 	peer_free(peer);
 }
 
+/* Unsigned MX records may be anybody's, and so may the TLSA records of who stands there.
+ */
+static void test_a_forged_host_does_not_escape_the_policy(void **state)
+{
+	struct route r;
+	struct peer *peer = peer_new("bank.example", LEVEL_MAY);
+	(void)state;
+	add_host(peer, "mx.evil.example", 10, 66, 1);
+	set_dane(&peer->candidates[0], DANE_USABLE, "mx.evil.example");
+	peer->sts.mode = STS_ENFORCE;
+	peer->sts.mx_count = 1;
+	strcpy(peer->sts.mx[0], "*.bank.example");
+	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
+	assert_false(route_plan(&r, peer, 1));
+	assert_int_equal(r.verdict, VERDICT_STS);
+	/* Who is named has DANE in place of the rest, and signed records are nobody
+	 * else's. */
+	strcpy(peer->sts.mx[0], "*.evil.example");
+	assert_true(route_plan(&r, peer, 1));
+	strcpy(peer->sts.mx[0], "*.bank.example");
+	peer->secure_mx = true;
+	assert_true(route_plan(&r, peer, 1));
+	peer_free(peer);
+}
+
+/* The file's demand was met, or might be by the host that DNS hides: nothing is final. */
+static void test_no_bounce_for_what_is_published(void **state)
+{
+	struct route r;
+	struct chain_facts chain;
+	struct facts none = dane_facts(&chain, DANE_MATCH_NONE);
+	struct peer *peer = peer_new("bank.example", LEVEL_ENCRYPT);
+	(void)state;
+	peer->demand.bounce = true;
+	add_host(peer, "mx1.bank.example", 10, 10, 1);
+	set_dane(&peer->candidates[0], DANE_USABLE, "mx1.bank.example");
+	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
+	assert_true(route_plan(&r, peer, 1));
+	assert_int_equal(judge_leg(&r, &none), VERDICT_DANE);
+	assert_false(route_failed(&r, "4.7.5", r.text, ""));
+	assert_begins(route_refusal(&r), "451 4.7.5 ");
+	peer->demand.level = LEVEL_DANE;
+	assert_true(route_plan(&r, peer, 1));
+	assert_int_equal(judge_leg(&r, &none), VERDICT_DANE);
+	assert_false(route_failed(&r, "4.7.5", r.text, ""));
+	assert_begins(route_refusal(&r), "550 5.7.5 ");
+	add_host(peer, "mx0.bank.example", 5, 5, 0);
+	set_dane(&peer->candidates[1], DANE_FAILED, "");
+	assert_true(route_plan(&r, peer, 1));
+	assert_int_equal(judge_leg(&r, &none), VERDICT_DANE);
+	assert_false(route_failed(&r, "4.7.5", r.text, ""));
+	assert_begins(route_refusal(&r), "451 4.7.5 ");
+	peer_free(peer);
+}
+
 /* An address of the host with DANE is served by its rule alone. */
 static void test_interception_keeps_to_the_rule_of_the_address(void **state)
 {
@@ -180,6 +235,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dane_names_the_base),
 		cmocka_unit_test(test_a_host_without_its_records_is_not_called),
+		cmocka_unit_test(test_a_forged_host_does_not_escape_the_policy),
+		cmocka_unit_test(test_no_bounce_for_what_is_published),
 		cmocka_unit_test(test_interception_keeps_to_the_rule_of_the_address),
 		cmocka_unit_test(test_interception_of_an_unlisted_address),
 		cmocka_unit_test(test_sts_is_never_final),
