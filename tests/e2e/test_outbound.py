@@ -14,7 +14,7 @@ from harness import dns as names
 from harness import nsd, peer
 from harness.destination import Destination
 from harness.internet import MESSAGE, send, transaction
-from harness.net import free_port
+from harness.net import free_port, until
 
 pytestmark = pytest.mark.namespaces
 
@@ -320,7 +320,7 @@ def test_a_leg_lost_while_idle_is_opened_anew(internet, smarthost):
     with begun(d) as c:
         assert transaction(c, "bob@peer.example").accepted
         mx.wires[0].finish()
-        mx.wires[0].rest()
+        until(lambda: mx.wires[0].ended, "the idle leg is closed")  # its own thread reads it
         d.settle()
         assert transaction(c, "bob@peer.example").accepted
         c.quit()
