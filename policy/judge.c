@@ -42,6 +42,24 @@ const char *verdict_code(enum verdict verdict)
 	return verdicts[verdict].code;
 }
 
+static const char *const chains[] = {
+	[CHAIN_NOT_ASKED] = "not-asked",
+	[CHAIN_VALID] = "valid",
+	[CHAIN_UNTRUSTED] = "untrusted",
+	[CHAIN_EXPIRED] = "expired",
+	[CHAIN_NOT_YET_VALID] = "not-yet-valid",
+	[CHAIN_WEAK] = "weak",
+	[CHAIN_PURPOSE] = "purpose",
+	[CHAIN_CONSTRAINED] = "constrained",
+	[CHAIN_BROKEN] = "broken",
+};
+static_assert(sizeof(chains) / sizeof(*chains) == CHAIN_VERDICTS, "a name each");
+
+const char *chain_verdict_name(enum chain_verdict verdict)
+{
+	return chains[verdict];
+}
+
 /* ---- names ---- */
 
 /* "*." and two labels at least: "*.com" would cover half the world. */

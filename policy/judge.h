@@ -74,6 +74,9 @@ enum verdict {
 const char *verdict_name(enum verdict verdict);
 const char *verdict_code(enum verdict verdict);
 
+/* For the log and `sealpost probe`: "untrusted". */
+const char *chain_verdict_name(enum chain_verdict verdict);
+
 /*
  * `reason` (REQUIREMENT_TEXT octets) says in plain words why it is no pass, names what
  * was seen and what was demanded, and is "" for a pass. `facts` of a leg in clear has

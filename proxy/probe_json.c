@@ -147,8 +147,8 @@ static void tls(struct json *j, const struct probe_host *host)
 	begin(j, '{');
 	pair(j, "version", host->facts.version);
 	pair(j, "cipher", host->facts.cipher);
-	pair(j, "public_chain", probe_chain_name(chain->public_chain));
-	pair(j, "own_chain", probe_chain_name(chain->own_chain));
+	pair(j, "public_chain", chain_verdict_name(chain->public_chain));
+	pair(j, "own_chain", chain_verdict_name(chain->own_chain));
 	pair(j, "detail", chain->reason);
 	names(j, chain);
 	truth(j, "common_name", chain->common_name);

@@ -38,24 +38,6 @@ const char *probe_stage_name(enum probe_stage stage)
 	return stages[stage];
 }
 
-static const char *const chains[] = {
-	[CHAIN_NOT_ASKED] = "not-asked",
-	[CHAIN_VALID] = "valid",
-	[CHAIN_UNTRUSTED] = "untrusted",
-	[CHAIN_EXPIRED] = "expired",
-	[CHAIN_NOT_YET_VALID] = "not-yet-valid",
-	[CHAIN_WEAK] = "weak",
-	[CHAIN_PURPOSE] = "purpose",
-	[CHAIN_CONSTRAINED] = "constrained",
-	[CHAIN_BROKEN] = "broken",
-};
-static_assert(sizeof(chains) / sizeof(*chains) == CHAIN_VERDICTS, "a name each");
-
-const char *probe_chain_name(enum chain_verdict verdict)
-{
-	return chains[verdict];
-}
-
 const char *probe_dane_name(enum dane_state state)
 {
 	static const char *const states[] = {
@@ -268,9 +250,9 @@ static void write_chain(FILE *out, const struct chain_facts *chain)
 	}
 	if (chain->own_chain != CHAIN_NOT_ASKED)
 		line(out, "chain", "%s, to the ca of its policy file",
-			probe_chain_name(chain->own_chain));
+			chain_verdict_name(chain->own_chain));
 	line(out, "chain", "%s, to the public CAs%s%s%s",
-		probe_chain_name(chain->public_chain), chain->reason[0] ? " (" : "",
+		chain_verdict_name(chain->public_chain), chain->reason[0] ? " (" : "",
 		chain->reason, chain->reason[0] ? ")" : "");
 }
 

@@ -45,20 +45,6 @@ static const char *path_text(const char *path, bool known, char *text, size_t si
 	return text;
 }
 
-static const char *const chain_names[] = {
-	[CHAIN_NOT_ASKED] = "not-asked",
-	[CHAIN_VALID] = "valid",
-	[CHAIN_UNTRUSTED] = "untrusted",
-	[CHAIN_EXPIRED] = "expired",
-	[CHAIN_NOT_YET_VALID] = "not-yet-valid",
-	[CHAIN_WEAK] = "weak",
-	[CHAIN_PURPOSE] = "purpose",
-	[CHAIN_CONSTRAINED] = "constrained",
-	[CHAIN_BROKEN] = "broken",
-};
-static_assert(
-	sizeof(chain_names) / sizeof(*chain_names) == CHAIN_VERDICTS, "a name each");
-
 enum { ROUTE_FIELDS = 7 };
 
 /* What the host's TLSA records made of its certificate; NULL where it has none. */
@@ -102,7 +88,7 @@ static void route_fields(const struct session *s, struct log_field fields[ROUTE_
 	const struct route *r = s->errand ? &s->errand->route : NULL;
 	const struct peer *peer = r ? r->peer : NULL;
 	bool out = s->service->outbound;
-	const char *chain = peer && out ? chain_names[r->chain] : NULL;
+	const char *chain = peer && out ? chain_verdict_name(r->chain) : NULL;
 	const struct candidate *c = peer ? route_candidate(peer, r->rule) : NULL;
 	const struct log_field all[ROUTE_FIELDS] = {
 		{ "domain", peer ? peer->domain : NULL },
