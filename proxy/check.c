@@ -8,6 +8,7 @@
 #include "config.h"
 #include "policylink.h"
 #include "service.h"
+#include "smtp.h"
 #include "status.h"
 #include "tls.h"
 
@@ -23,7 +24,6 @@
 #include <unistd.h>
 
 enum {
-	SMTP_PORT = 25,
 	COMMAND_TIMEOUT = 5 * 60, /* RFC 5321 §4.5.3.2: MAIL, RCPT */
 };
 

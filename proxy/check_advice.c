@@ -10,8 +10,7 @@
 #include "check_private.h"
 
 #include "address.h"
-
-enum { SMTP_PORT = 25 };
+#include "smtp.h"
 
 /* What some service or other needs. */
 struct needs {

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMTP_PORT = 25 };
-
 static bool port_read(const char *value, uint64_t *port)
 {
 	return span_number((struct span){ value, strlen(value) }, port);

@@ -4,11 +4,11 @@
 /* What only the whole file shows: keys that are missing or contradict each other. */
 
 #include "config_schema.h"
+#include "smtp.h"
 
 #include <string.h>
 
 enum {
-	SMTP_PORT = 25,
 	SMTPS_PORT = 465,
 	FAMILIES = 2,
 };

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "facts.h"
 #include "route.h"
+#include "smtp.h"
 #include "tls.h"
 
 #include <stdio.h>
@@ -89,7 +90,6 @@ void probe_conclude(struct probe *probe);
 const char *probe_hint(const struct probe *probe);
 
 const char *probe_stage_name(enum probe_stage stage);
-const char *probe_chain_name(enum chain_verdict verdict);
 const char *probe_dane_name(enum dane_state state);
 const char *probe_sts_name(enum sts_mode mode);
 const char *probe_status_name(enum peer_status status);

@@ -102,7 +102,7 @@ const char *route_refuses(struct route *r, const struct peer *peer)
 		return NULL;
 	r->verdict = (uint8_t)verdict;
 	const char *status = verdict_code(verdict);
-	/* What a later release can do is not what the peer lacks. */
+	/* What we were told not to ask for (dane = no) is not what the peer lacks. */
 	if (peer->demand.bounce && verdict != VERDICT_NOT_AVAILABLE)
 		return bounce(r, status, reason);
 	return refuse(r, "451", status, reason);
@@ -495,11 +495,11 @@ const char *route_refusal(struct route *r)
 	return refuse(r, later(r), status, text);
 }
 
-const char *route_silent(struct route *r, const char *domain, size_t length)
+const char *route_silent(struct route *r, const char *domain)
 {
 	char text[DETAIL + 64];
-	snprintf(text, sizeof(text), "%.*s: no answer about its hosts and policy in time",
-		(int)(length < DETAIL ? length : DETAIL), domain);
+	snprintf(text, sizeof(text),
+		"%.200s: no answer about its hosts and policy in time", domain);
 	return refuse(r, "451", "4.4.3", text);
 }
 

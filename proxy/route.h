@@ -28,7 +28,6 @@ enum {
 	ROUTE_TRIES_EACH = 4,	     /* addresses of one host */
 	ROUTE_TRIES_INTERCEPT = 2,   /* names for one address: the first, and one more */
 	ROUTE_RULES = REQUIREMENT_CANDIDATES + 1,
-	SMTP_PORT = 25,
 	ROUTE_REPLY = 512, /* octets of a reply line, its NUL included */
 	ROUTE_HOST = REQUIREMENT_NAME + ADDRESS_TEXT + 4,
 };
@@ -126,7 +125,7 @@ bool route_failed(
 const char *route_refusal(struct route *r);
 
 /* Nobody has told in time what this domain demands: "451 4.4.3 …". */
-const char *route_silent(struct route *r, const char *domain, size_t length);
+const char *route_silent(struct route *r, const char *domain);
 
 /* Inbound: what the sender's domain demands, and this client does not give. */
 const char *route_refuses_sender(struct route *r, const struct peer *peer,

@@ -345,7 +345,7 @@ void session_ask_late(struct session *s)
 	struct errand *e = s->errand;
 	session_ask_no_more(s);
 	if (s->waiting == DIALOGUE_WAIT_POLICY)
-		refuse(s, "", route_silent(&e->route, e->asked, strlen(e->asked)));
+		refuse(s, "", route_silent(&e->route, e->asked));
 	else
 		session_far_lost(
 			s, "cannot use the relay", "no answer about its address");

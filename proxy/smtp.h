@@ -20,6 +20,10 @@ struct span {
 	size_t length;
 };
 
+enum {
+	SMTP_PORT = 25,
+};
+
 /* ---- lines ---- */
 
 enum smtp_line_status {
