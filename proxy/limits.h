@@ -7,28 +7,48 @@
  * What the Internet may take of us at one time: connections in all and by address,
  * handshakes under way and by second. Counters only; who is refused and how is the
  * caller's business. Pure: libc alone.
+ *
+ * All workers count together, in memory that they share: each has a slot that it alone
+ * writes and all read, so that there is no lock that a dead worker could hold, and what
+ * it had counted goes with its slot. A client is counted before it is refused, so that
+ * two workers cannot both let the last one in.
  */
 
 #include "address.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct limits_most {
 	unsigned connections, connections_per_address; /* 0: no limit */
 	unsigned handshakes, handshakes_per_second;
 };
 
-struct limits;
+struct limits_shared; /* in shared memory, zeroed at first */
 
-/* NULL without memory. */
-struct limits *limits_new(const struct limits_most *most);
-void limits_free(struct limits *limits);
+/* Octets of it for `slots` workers that have `connections` at most together. */
+size_t limits_size(unsigned slots, unsigned connections);
+
+/* To be called once, by whoever made the memory. */
+void limits_share(struct limits_shared *shared, unsigned slots, unsigned connections);
+
+/* A worker has died: what it had counted is over. */
+void limits_forget(struct limits_shared *shared, unsigned slot);
+
+/* The connections of all workers. */
+unsigned limits_connections(const struct limits_shared *shared);
+
+/* As one worker sees it. Plain data; `most` may change at any time. */
+struct limits {
+	struct limits_shared *shared;
+	unsigned slot;
+	struct limits_most most;
+};
 
 enum limits_verdict {
 	LIMITS_FINE, /* counted */
 	LIMITS_TOO_MANY,
 	LIMITS_TOO_MANY_FROM_ADDRESS,
-	LIMITS_NO_MEMORY,
 };
 
 /* A connection, before anything is known of it; give it back by limits_disconnect(). */
@@ -42,11 +62,12 @@ void limits_disconnect(struct limits *limits);
 enum limits_verdict limits_enter(struct limits *limits, const struct address *client);
 void limits_leave(struct limits *limits, const struct address *client);
 
-/* Whether one more handshake would be too many at `now` (seconds, any steady clock). */
-bool limits_handshakes_full(struct limits *limits, double now);
-void limits_handshake_begin(struct limits *limits);
+/*
+ * Whether one more handshake would be too many at `now` (seconds, any steady clock that
+ * all workers share).
+ */
+bool limits_handshakes_full(const struct limits *limits, double now);
+void limits_handshake_begin(struct limits *limits, double now);
 void limits_handshake_end(struct limits *limits);
-
-unsigned limits_connections(const struct limits *limits);
 
 #endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_CONTROL_H
+#define SEALPOST_CONTROL_H
+
+/*
+ * The control socket: a UNIX socket on which the supervisor tells whoever may connect
+ * (user and group of the service, and root) how things stand. One caller's silence never
+ * holds anything up: callers are few, bounded in time, and served without blocking.
+ */
+
+#include "overview.h"
+
+#include <ev.h>
+#include <stdbool.h>
+
+struct control;
+
+/*
+ * Listens on `path` (mode 0660; a socket that nobody serves any more is replaced, any
+ * other file is not). `fill` gives the overview when somebody asks. NULL with a reason.
+ */
+struct control *control_open(struct ev_loop *loop, const char *path,
+	void (*fill)(struct overview *overview, void *context), void *context,
+	char *reason, size_t size);
+void control_close(struct control *control); /* removes the socket; NULL is allowed */
+
+/* `sealpost status`: an exit status. */
+int control_run(const char *config_path, bool json);
+
+#endif
