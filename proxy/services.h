@@ -5,9 +5,25 @@
 
 /* From a section of the configuration to what a session is told to do: data alone. */
 
-#include "worker.h"
+#include "config.h"
+#include "dialogue.h"
+#include "tls.h"
 
 #include <stdbool.h>
+
+/* One [inbound] or [outbound] section, ready to serve. */
+struct service {
+	struct setup *setup; /* that it is of; not held by it */
+	const char *name;
+	const struct config_inbound *inbound;	/* one of the two; */
+	const struct config_outbound *outbound; /* the other is NULL */
+	const struct address *listen;
+	unsigned listen_count;
+	struct dialogue_service dialogue;
+	struct tls_server *server; /* towards clients, or NULL; shared, not owned */
+	char *credentials;	   /* what `dialogue.credentials` points into, or NULL */
+	struct dialogue_credentials login;
+};
 
 enum {
 	SERVICE_REASON = 512, /* octets of a reason, its NUL included */

@@ -10,6 +10,7 @@
 #include "dialogue.h"
 #include "fallback.h"
 #include "limits.h"
+#include "services.h"
 #include "tls.h"
 
 #include <ev.h>
@@ -19,19 +20,6 @@
 
 struct session;
 struct policylink;
-
-/* One [inbound] or [outbound] section, ready to serve. */
-struct service {
-	const char *name;
-	const struct config_inbound *inbound;	/* one of the two; */
-	const struct config_outbound *outbound; /* the other is NULL */
-	const struct address *listen;
-	unsigned listen_count;
-	struct dialogue_service dialogue;
-	struct tls_server *server; /* towards clients, or NULL; shared, not owned */
-	char *credentials;	   /* what `dialogue.credentials` points into, or NULL */
-	struct dialogue_credentials login;
-};
 
 struct worker {
 	struct ev_loop *loop;
