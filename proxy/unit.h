@@ -27,7 +27,8 @@ struct unit_socket {
  * environment's variables are gone then. What is no listening TCP socket is closed, and
  * `reason` (of `size` octets) says so; else it is "".
  */
-unsigned unit_sockets(struct unit_socket sockets[UNIT_SOCKETS], char *reason, size_t size);
+unsigned unit_sockets(
+	struct unit_socket sockets[UNIT_SOCKETS], char *reason, size_t size);
 
 /* Seconds within which systemd wants to hear unit_alive(), 0: it does not ask. */
 double unit_watchdog(void);
