@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-	BUNDLE_REASON = 512, /* octets of a reason, its NUL included */
+	BUNDLE_REASON = 512,	    /* octets of a reason, its NUL included */
 	BUNDLE_FILE_MAX = 16 << 20, /* octets of one file */
 	BUNDLE_ENTRIES = 256,
 };
@@ -40,13 +40,22 @@ void bundle_free(struct bundle *bundle); /* NULL is allowed */
 struct bundle_octets {
 	const uint8_t *at;
 	size_t length;
+	bool exposed; /* a file that others can read, or change as its group can */
 };
 
 /*
- * The octets of the file `path`, read at the first time it is asked for; relative paths
- * are as good as ever. False with a reason, "path: cannot be read: …".
+ * The octets of the file `path`, a regular one, read at the first time it is asked for;
+ * relative paths are as good as ever. False with errno and a reason, "path: cannot be
+ * read: …".
  */
 bool bundle_read(struct bundle *bundle, const char *path, struct bundle_octets *octets,
+	char reason[BUNDLE_REASON]);
+
+/*
+ * The same, but read now, and what is read is no file thereafter, only what `name` stands
+ * for: what becomes of the file does not matter any more.
+ */
+bool bundle_read_as(struct bundle *bundle, const char *name, const char *path,
 	char reason[BUNDLE_REASON]);
 
 /*
@@ -54,6 +63,9 @@ bool bundle_read(struct bundle *bundle, const char *path, struct bundle_octets *
  * in the place of what was there. False without memory.
  */
 bool bundle_put(struct bundle *bundle, const char *name, const void *at, size_t length);
+
+/* Puts in all that `from` has and that is no file. False without memory. */
+bool bundle_carry(struct bundle *bundle, const struct bundle *from);
 
 /* Whether `name` or path is in it already. */
 bool bundle_find(
@@ -63,9 +75,11 @@ bool bundle_find(
 int bundle_pack(const struct bundle *bundle);
 
 /*
- * What the files look like now (inode, size, time): another number when one of them,
- * `except` not counted, was touched, has come or gone. No file is read.
+ * What the files look like now (inode, size, time of change): another number when one of
+ * them was touched, has come or gone. No file is read. The second: what they looked like
+ * when they were read.
  */
-uint64_t bundle_stamp(const struct bundle *bundle, const char *except);
+uint64_t bundle_stamp(const struct bundle *bundle);
+uint64_t bundle_stamp_read(const struct bundle *bundle);
 
 #endif
