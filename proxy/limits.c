@@ -1,142 +1,292 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * A slot's clients are a hash table with linear probing in which nothing ever moves, for
+ * others read it at any time. Its only writer reuses entries that have no connection, and
+ * empties those that end a chain; so a client is always found where it was put.
+ *
+ * Why a limit is not passed: each worker first adds to its own slot and then reads all
+ * others', in an order that all agree on (C11's sequential consistency). Of two who add
+ * at the same time, the later one sees the earlier.
+ */
+
 #include "limits.h"
 
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
-	BUCKETS = 4096, /* chains stay short for any sane number of connections */
+	LINE = 64,    /* octets of a cache line: slots do not slow each other down */
+	FEWEST = 256, /* entries of a table */
+	WINDOW = 128, /* entries where a client may stand: no search is longer */
+	TRIES = 1000,
+	SECOND = 1000000000, /* in nanoseconds */
 };
 
-struct client {
-	struct client *next;
-	uint8_t key[9]; /* family, and as many octets of the address as count */
-	unsigned connections;
+struct entry {
+	_Atomic uint64_t key; /* 0: a chain ends here */
+	_Atomic uint32_t connections;
 };
 
-struct limits {
-	struct limits_most most;
-	unsigned connections, handshakes;
-	/* A token bucket: handshakes that may begin now, and when it was last filled. */
-	double tokens, refilled;
-	uint64_t seed; /* so that nobody can choose addresses that share a chain */
-	struct client *buckets[BUCKETS];
+struct slot {
+	_Alignas(LINE) _Atomic uint32_t connections;
+	_Atomic uint32_t handshakes;
+	struct entry clients[];
 };
 
-struct limits *limits_new(const struct limits_most *most)
+struct limits_shared {
+	_Alignas(LINE) uint64_t seed; /* so that nobody can choose addresses that meet */
+	/* Nanoseconds at which handshakes at no more than their rate would have ended. */
+	_Atomic uint64_t paced;
+};
+
+static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
+	"a lock would be no good in memory that processes share");
+static_assert((int)FEWEST > (int)WINDOW, "a search meets no entry twice");
+
+/* ---- how the memory is divided ---- */
+
+/* A power of two, and twice what is needed, so that chains are short. */
+static size_t table_size(unsigned connections)
 {
-	struct limits *limits = calloc(1, sizeof(*limits));
-	if (!limits)
-		return NULL;
-	limits->most = *most;
-	limits->tokens = most->handshakes_per_second;
-	limits->seed = (uint64_t)(uintptr_t)limits * 0x9e3779b97f4a7c15u;
-	return limits;
+	size_t n = FEWEST;
+	while (n < 2 * (size_t)connections)
+		n *= 2;
+	return n;
 }
 
-void limits_free(struct limits *limits)
+static size_t slot_size(unsigned connections)
 {
-	for (unsigned i = 0; limits && i < BUCKETS; i++)
-		for (struct client *c = limits->buckets[i], *next; c; c = next) {
-			next = c->next;
-			free(c);
-		}
-	free(limits);
+	return sizeof(struct slot) + table_size(connections) * sizeof(struct entry);
+}
+
+size_t limits_size(unsigned slots, unsigned connections)
+{
+	return sizeof(struct limits_shared) + slots * slot_size(connections);
+}
+
+static struct slot *slot_of(const struct limits_board *board, unsigned number)
+{
+	char *first = (char *)(board->shared + 1);
+	return (struct slot *)(void *)(first + number * slot_size(board->connections));
+}
+
+void limits_share(const struct limits_board *board)
+{
+	board->shared->seed = (uint64_t)(uintptr_t)board->shared;
+}
+
+void limits_forget(const struct limits_board *board, unsigned slot)
+{
+	struct slot *dead = slot_of(board, slot);
+	size_t n = table_size(board->connections);
+	atomic_store(&dead->connections, 0);
+	atomic_store(&dead->handshakes, 0);
+	/* Pages that nothing was ever written to stay unwritten. */
+	for (size_t i = 0; i < n; i++) {
+		if (atomic_load(&dead->clients[i].connections) != 0)
+			atomic_store(&dead->clients[i].connections, 0);
+		if (atomic_load(&dead->clients[i].key) != 0)
+			atomic_store(&dead->clients[i].key, 0);
+	}
+}
+
+/* ---- connections ---- */
+
+static uint64_t all_connections(const struct limits_board *board)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < board->slots; i++)
+		sum += atomic_load(&slot_of(board, i)->connections);
+	return sum;
+}
+
+unsigned limits_connections(const struct limits_board *board)
+{
+	return (unsigned)all_connections(board);
+}
+
+static struct slot *own(const struct limits *limits)
+{
+	return slot_of(&limits->board, limits->slot);
 }
 
 enum limits_verdict limits_connect(struct limits *limits)
 {
-	if (limits->most.connections != 0 &&
-		limits->connections >= limits->most.connections)
-		return LIMITS_TOO_MANY;
-	limits->connections++;
-	return LIMITS_FINE;
+	atomic_fetch_add(&own(limits)->connections, 1);
+	unsigned most = limits->most.connections;
+	if (most == 0 || all_connections(&limits->board) <= most)
+		return LIMITS_FINE;
+	limits_disconnect(limits);
+	return LIMITS_TOO_MANY;
 }
 
 void limits_disconnect(struct limits *limits)
 {
-	limits->connections--;
+	atomic_fetch_sub(&own(limits)->connections, 1);
 }
 
-unsigned limits_connections(const struct limits *limits)
+/* ---- by address ---- */
+
+/*
+ * The /64 of an IPv6 client. No client's is within ff00::/8, which is multicast: there
+ * are IPv4 addresses, and ::/64, whose own number is what ends a chain.
+ */
+static uint64_t client_key(const struct address *client)
 {
-	return limits->connections;
+	const uint64_t multicast = UINT64_C(0xff) << 56;
+	size_t n = client->family == AF_INET6 ? 8 : 4;
+	uint64_t number = 0;
+	for (size_t i = 0; i < n; i++)
+		number = number << 8 | client->octets[i];
+	if (n == 4)
+		return multicast | number;
+	return number != 0 ? number : multicast | UINT64_C(1) << 32;
 }
 
-static void client_key(const struct address *address, uint8_t key[9])
+/* MurmurHash3's finalizer: each bit of the key and the seed moves each bit of it. */
+static uint64_t hash(uint64_t key, uint64_t seed)
 {
-	memset(key, 0, 9);
-	key[0] = address->family == AF_INET6 ? 6 : 4;
-	memcpy(key + 1, address->octets, address->family == AF_INET6 ? 8 : 4);
+	uint64_t h = key ^ seed;
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
+	return h ^ h >> 33;
 }
 
-/* The link that points to the client, or to the NULL where it would be added. */
-static struct client **client_find(struct limits *limits, const uint8_t key[9])
+/*
+ * Where the client stands in a slot, or NULL. `vacant`, where it is not NULL, becomes the
+ * first entry that its slot's worker may put it in, or NULL.
+ */
+static struct entry *client_find(const struct limits_board *board, unsigned number,
+	uint64_t key, struct entry **vacant)
 {
-	uint64_t hash = limits->seed;
-	for (unsigned i = 0; i < 9; i++)
-		hash = (hash ^ key[i]) * 0x100000001b3u;
-	hash ^= hash >> 32;
-	struct client **link = &limits->buckets[hash % BUCKETS];
-	while (*link && memcmp((*link)->key, key, 9) != 0)
-		link = &(*link)->next;
-	return link;
+	struct slot *slot = slot_of(board, number);
+	size_t mask = table_size(board->connections) - 1;
+	size_t home = (size_t)hash(key, board->shared->seed);
+	if (vacant)
+		*vacant = NULL;
+	for (size_t i = 0; i < WINDOW; i++) {
+		struct entry *e = &slot->clients[(home + i) & mask];
+		uint64_t there = atomic_load(&e->key);
+		if (there == key)
+			return e;
+		if (vacant && !*vacant && atomic_load(&e->connections) == 0)
+			*vacant = e;
+		if (there == 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* The client's connections of all workers. */
+static uint64_t client_connections(const struct limits_board *board, uint64_t key)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < board->slots; i++) {
+		const struct entry *e = client_find(board, i, key, NULL);
+		sum += e ? atomic_load(&e->connections) : 0;
+	}
+	return sum;
+}
+
+/* The entry has lost its last connection: what now ends a chain is emptied. */
+static void client_gone(const struct limits *limits, const struct entry *gone)
+{
+	struct entry *clients = own(limits)->clients;
+	size_t mask = table_size(limits->board.connections) - 1;
+	size_t at = (size_t)(gone - clients);
+	if (atomic_load(&clients[(at + 1) & mask].key) != 0)
+		return;
+	for (size_t i = 0; i < mask; i++, at--) {
+		struct entry *e = &clients[at & mask];
+		if (atomic_load(&e->key) == 0 || atomic_load(&e->connections) != 0)
+			return;
+		atomic_store(&e->key, 0);
+	}
 }
 
 enum limits_verdict limits_enter(struct limits *limits, const struct address *client)
 {
-	uint8_t key[9];
-	client_key(client, key);
-	struct client **link = client_find(limits, key);
-	unsigned most = limits->most.connections_per_address;
-	if (*link && most != 0 && (*link)->connections >= most)
-		return LIMITS_TOO_MANY_FROM_ADDRESS;
-	if (!*link) {
-		*link = calloc(1, sizeof(**link));
-		if (!*link)
-			return LIMITS_NO_MEMORY;
-		memcpy((*link)->key, key, 9);
+	uint64_t key = client_key(client);
+	struct entry *vacant;
+	struct entry *e = client_find(&limits->board, limits->slot, key, &vacant);
+	if (!e && !vacant)
+		return LIMITS_TOO_MANY;
+	if (!e) {
+		e = vacant;
+		atomic_store(&e->key, key);
 	}
-	(*link)->connections++;
-	return LIMITS_FINE;
+	atomic_fetch_add(&e->connections, 1);
+	unsigned most = limits->most.connections_per_address;
+	if (most == 0 || client_connections(&limits->board, key) <= most)
+		return LIMITS_FINE;
+	limits_leave(limits, client);
+	return LIMITS_TOO_MANY_FROM_ADDRESS;
 }
 
 void limits_leave(struct limits *limits, const struct address *client)
 {
-	uint8_t key[9];
-	client_key(client, key);
-	struct client **link = client_find(limits, key);
-	struct client *c = *link;
-	if (!c || --c->connections > 0)
+	struct entry *e =
+		client_find(&limits->board, limits->slot, client_key(client), NULL);
+	if (!e || atomic_load(&e->connections) == 0)
 		return;
-	*link = c->next;
-	free(c);
+	if (atomic_fetch_sub(&e->connections, 1) == 1)
+		client_gone(limits, e);
 }
 
-bool limits_handshakes_full(struct limits *limits, double now)
+/* ---- handshakes ---- */
+
+/*
+ * The generic cell rate algorithm: each handshake moves `paced` on by the time that one
+ * may take, and the next may begin while it is less than a second ahead. No worker in
+ * its senses moves it on by more than two.
+ */
+static uint64_t paced_at(uint64_t paced, uint64_t now)
 {
-	double rate = limits->most.handshakes_per_second;
-	if (limits->most.handshakes != 0 && limits->handshakes >= limits->most.handshakes)
+	if (paced < now || paced > now + UINT64_C(3) * SECOND)
+		return now;
+	return paced < now + SECOND ? paced : now + SECOND;
+}
+
+static uint64_t nanoseconds(double seconds)
+{
+	return seconds > 0 ? (uint64_t)(seconds * SECOND) : 0;
+}
+
+bool limits_handshakes_full(const struct limits *limits, double now)
+{
+	const struct limits_board *board = &limits->board;
+	const struct limits_most *most = &limits->most;
+	uint64_t sum = 0;
+	for (unsigned i = 0; most->handshakes != 0 && i < board->slots; i++)
+		sum += atomic_load(&slot_of(board, i)->handshakes);
+	if (most->handshakes != 0 && sum >= most->handshakes)
 		return true;
-	if (rate <= 0)
+	if (most->handshakes_per_second == 0)
 		return false;
-	if (now > limits->refilled) {
-		limits->tokens += (now - limits->refilled) * rate;
-		limits->tokens = limits->tokens > rate ? rate : limits->tokens;
-		limits->refilled = now;
-	}
-	return limits->tokens < 1;
+	uint64_t at = nanoseconds(now);
+	uint64_t paced = paced_at(atomic_load(&board->shared->paced), at);
+	return paced + SECOND / most->handshakes_per_second > at + SECOND;
 }
 
-void limits_handshake_begin(struct limits *limits)
+void limits_handshake_begin(struct limits *limits, double now)
 {
-	limits->handshakes++;
-	limits->tokens -= 1;
+	_Atomic uint64_t *paced = &limits->board.shared->paced;
+	unsigned rate = limits->most.handshakes_per_second;
+	atomic_fetch_add(&own(limits)->handshakes, 1);
+	if (rate == 0)
+		return;
+	/* Others may begin one at the same time, but nobody keeps us here for ever. */
+	uint64_t then = atomic_load(paced);
+	for (unsigned i = 0; i < TRIES; i++)
+		if (atomic_compare_exchange_weak(paced, &then,
+			    paced_at(then, nanoseconds(now)) + SECOND / rate))
+			break;
 }
 
 void limits_handshake_end(struct limits *limits)
 {
-	limits->handshakes--;
+	atomic_fetch_sub(&own(limits)->handshakes, 1);
 }
