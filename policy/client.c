@@ -18,9 +18,8 @@
 #include <unistd.h>
 
 enum {
-	KEPT = 1024,  /* answers */
-	ASKED = 4096, /* questions under way */
-	LOGS = 16,
+	KEPT = 1024,	/* answers */
+	ASKED = 4096,	/* questions under way */
 	BUCKETS = 1024, /* of each table */
 	ROUND = 64,	/* packets that are read in a row */
 };
@@ -60,8 +59,6 @@ struct policy_client {
 	struct ring unsent; /* topics, in the order of their questions */
 	unsigned asked_count, kept_count;
 	struct ring topics[BUCKETS], ids[BUCKETS], waiters[BUCKETS];
-	struct message_log logs[LOGS];
-	unsigned log_first, log_count;
 	uint8_t packet[MESSAGE_MAX];
 };
 
@@ -472,28 +469,18 @@ static bool take_state(struct policy_client *client, size_t length)
 	return true;
 }
 
-static bool take_log(struct policy_client *client, size_t length)
-{
-	unsigned last = (client->log_first + client->log_count) % LOGS;
-	if (!message_read_log(client->packet, length, &client->logs[last]))
-		return false;
-	client->log_count++;
-	return true;
-}
-
 static bool take(struct policy_client *client, size_t length, double now)
 {
 	switch (message_type(client->packet, length)) {
 	case MESSAGE_ANSWER: return take_answer(client, length, now);
 	case MESSAGE_STATE: return take_state(client, length);
-	case MESSAGE_LOG: return take_log(client, length);
 	default: return false;
 	}
 }
 
 bool policy_client_receive(struct policy_client *client, double now)
 {
-	for (unsigned i = 0; i < ROUND && client->log_count < LOGS; i++) {
+	for (unsigned i = 0; i < ROUND; i++) {
 		ssize_t length = recv(client->fd, client->packet, sizeof(client->packet),
 			MSG_DONTWAIT | MSG_TRUNC);
 		if (length < 0)
@@ -508,14 +495,4 @@ bool policy_client_receive(struct policy_client *client, double now)
 struct policy_state policy_client_state(const struct policy_client *client)
 {
 	return client->state;
-}
-
-bool policy_client_log(struct policy_client *client, struct message_log *log)
-{
-	if (client->log_count == 0)
-		return false;
-	*log = client->logs[client->log_first];
-	client->log_first = (client->log_first + 1) % LOGS;
-	client->log_count--;
-	return true;
 }

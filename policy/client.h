@@ -43,17 +43,15 @@ double policy_client_waits(const struct policy_client *client, double now);
 /* The waiter is gone: its answer is dropped when it comes. */
 void policy_client_cancel(struct policy_client *client, const void *waiter);
 
-/* Reads what has come; take all answers and lines for the log thereafter, or it reads no
- * more. False: the process is gone, or talks nonsense: attach anew. */
+/* Reads what has come; take all answers thereafter. False: the process is gone, or talks
+ * nonsense: attach anew. */
 bool policy_client_receive(struct policy_client *client, double now);
 
 /* The next answer that is due, or NULL. */
 struct peer *policy_client_next(struct policy_client *client, void **waiter);
 
-/* What the process said of itself last (before it has said anything: ask at MAIL), and a
- * line for the log (false: none is left). */
+/* What the process said of itself last; before it has said anything: ask at MAIL. */
 struct policy_state policy_client_state(const struct policy_client *client);
-bool policy_client_log(struct policy_client *client, struct message_log *log);
 
 /* Answers are shared: nobody changes them. A peer that was made elsewhere is held once.
  */

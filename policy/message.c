@@ -337,6 +337,8 @@ static void code_state(struct wire *wire, struct policy_state *state)
 	code64(wire, &state->generation);
 	code_bool(wire, &state->inbound_demands);
 	code_bool(wire, &state->client_certificates);
+	code32(wire, &state->files);
+	code32(wire, &state->broken);
 }
 
 static void code_log(struct wire *wire, struct message_log *log)
@@ -406,12 +408,6 @@ bool message_read_question(const uint8_t *at, size_t length, struct question *qu
 	return read_whole(&wire);
 }
 
-size_t message_write_reload(uint8_t *to, size_t size)
-{
-	struct wire wire = writer(to, size, MESSAGE_RELOAD);
-	return written(&wire);
-}
-
 size_t message_write_answer(
 	uint8_t *to, size_t size, uint32_t id, const struct peer *peer)
 {
@@ -462,5 +458,17 @@ bool message_read_log(const uint8_t *at, size_t length, struct message_log *log)
 	struct wire wire = reader(at, length, MESSAGE_LOG);
 	memset(log, 0, sizeof(*log));
 	code_log(&wire, log);
+	return read_whole(&wire);
+}
+
+size_t message_write_plain(uint8_t *to, size_t size, enum message_type type)
+{
+	struct wire wire = writer(to, size, type);
+	return written(&wire);
+}
+
+bool message_read_plain(const uint8_t *at, size_t length, enum message_type type)
+{
+	struct wire wire = reader(at, length, type);
 	return read_whole(&wire);
 }

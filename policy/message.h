@@ -4,9 +4,10 @@
 #define SEALPOST_MESSAGE_H
 
 /*
- * What passes between a worker and the policy process: one message a packet
- * (SOCK_SEQPACKET). Pure. Each side takes the other's octets as hostile: a worker talks
- * to the Internet.
+ * What passes between the policy process and those whom it serves: one message a packet
+ * (SOCK_SEQPACKET), some with a descriptor (parcel.h). Pure. It has one socket to the
+ * supervisor and one to each worker. Each side takes the other's octets as hostile: a
+ * worker talks to the Internet, and the policy process reads what the DNS says.
  */
 
 #include "requirement.h"
@@ -16,19 +17,31 @@
 #include <stdint.h>
 
 enum {
-	MESSAGE_MAX = 160 * 1024, /* octets of any message */
-	MESSAGE_QUESTION_MAX = 512,
+	MESSAGE_MAX = 160 * 1024,      /* octets of any message */
+	MESSAGE_QUESTION_MAX = 512,    /* of a question, or a message without contents */
+	MESSAGE_SUPERVISOR_MAX = 2048, /* of any message to the supervisor */
 	MESSAGE_PATH = 4096,
 	MESSAGE_STUBS = 16,
 };
 
+/* Those marked so have no contents: message_write_plain(). */
 enum message_type {
-	MESSAGE_SETTINGS = 1, /* to the policy process, once, first */
+	/* from the supervisor; fd of the first: what MESSAGE_FILES brought, or none */
+	MESSAGE_SETTINGS = 1, /* once, first */
+	/* from a worker, which says nothing else */
 	MESSAGE_QUESTION,
-	MESSAGE_RELOAD, /* read the policy files again */
-	MESSAGE_ANSWER, /* to the worker */
-	MESSAGE_STATE,	/* to the worker, first and after each change */
-	MESSAGE_LOG,	/* to the worker, who has the log */
+	/* from the supervisor */
+	MESSAGE_RELOAD, /* plain: read the policy files again */
+	/* from the policy process */
+	MESSAGE_ANSWER, /* to the worker who asked */
+	MESSAGE_STATE,	/* to the supervisor and each worker, first and after changes */
+	MESSAGE_LOG,	/* to the supervisor, who has the log */
+	MESSAGE_FILES,	/* plain, to the supervisor; fd: the last good version of each
+			   policy file, sealed, for the policy process after this one */
+	MESSAGE_PONG,	/* plain, to the supervisor */
+	/* from the supervisor */
+	MESSAGE_READER, /* plain; fd: the socket of one more worker */
+	MESSAGE_PING,	/* plain */
 	MESSAGE_TYPES
 };
 
@@ -60,6 +73,8 @@ struct policy_state {
 	uint64_t generation;
 	bool inbound_demands;	  /* ask at MAIL */
 	bool client_certificates; /* ask clients for theirs */
+	uint32_t files;		  /* policy files in force */
+	uint32_t broken; /* that are not as they stand there: others, or none, are */
 };
 
 struct message_log {
@@ -70,11 +85,11 @@ struct message_log {
 /* Writers: octets written to `to` of `size`, or 0 where it does not fit. */
 size_t message_write_settings(uint8_t *to, size_t size, const struct settings *settings);
 size_t message_write_question(uint8_t *to, size_t size, const struct question *question);
-size_t message_write_reload(uint8_t *to, size_t size);
 size_t message_write_answer(
 	uint8_t *to, size_t size, uint32_t id, const struct peer *peer);
 size_t message_write_state(uint8_t *to, size_t size, const struct policy_state *state);
 size_t message_write_log(uint8_t *to, size_t size, const struct message_log *log);
+size_t message_write_plain(uint8_t *to, size_t size, enum message_type type);
 
 /* Of a packet; 0 for none of them. */
 enum message_type message_type(const uint8_t *at, size_t length);
@@ -86,5 +101,6 @@ bool message_read_question(const uint8_t *at, size_t length, struct question *qu
 struct peer *message_read_answer(const uint8_t *at, size_t length, uint32_t *id);
 bool message_read_state(const uint8_t *at, size_t length, struct policy_state *state);
 bool message_read_log(const uint8_t *at, size_t length, struct message_log *log);
+bool message_read_plain(const uint8_t *at, size_t length, enum message_type type);
 
 #endif

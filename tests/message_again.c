@@ -45,15 +45,27 @@ static size_t log_again(const uint8_t *at, size_t length, uint8_t *to, size_t si
 	return message_write_log(to, size, &log);
 }
 
+static size_t plain_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
+{
+	enum message_type type = message_type(at, length);
+	if (!message_read_plain(at, length, type))
+		return 0;
+	return message_write_plain(to, size, type);
+}
+
 size_t message_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 {
 	switch (message_type(at, length)) {
 	case MESSAGE_SETTINGS: return settings_again(at, length, to, size);
 	case MESSAGE_QUESTION: return question_again(at, length, to, size);
-	case MESSAGE_RELOAD: return length == 1 ? message_write_reload(to, size) : 0;
 	case MESSAGE_ANSWER: return answer_again(at, length, to, size);
 	case MESSAGE_STATE: return state_again(at, length, to, size);
 	case MESSAGE_LOG: return log_again(at, length, to, size);
+	case MESSAGE_RELOAD:
+	case MESSAGE_FILES:
+	case MESSAGE_PONG:
+	case MESSAGE_READER:
+	case MESSAGE_PING: return plain_again(at, length, to, size);
 	default: return 0;
 	}
 }

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { KEPT = 1024, ASKED = 4096, LOGS = 16, GENERATION = 7 };
+enum { KEPT = 1024, ASKED = 4096, GENERATION = 7 };
 
 struct world {
 	struct policy_client *client;

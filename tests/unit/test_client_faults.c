@@ -115,7 +115,7 @@ static void test_unknown_message(void **state)
 {
 	struct world *w = *state;
 
-	send_packet(w, message_write_reload(packet, sizeof(packet)));
+	send_packet(w, message_write_plain(packet, sizeof(packet), MESSAGE_RELOAD));
 	assert_false(policy_client_receive(w->client, 1));
 }
 
@@ -163,41 +163,11 @@ static void test_too_long_a_packet(void **state)
 	static uint8_t large[MESSAGE_MAX + 1];
 	int size = 2 * (int)sizeof(large);
 
-	large[0] = MESSAGE_LOG;
+	large[0] = MESSAGE_STATE;
 	assert_int_equal(
 		setsockopt(w->process, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	assert_int_equal(send(w->process, large, sizeof(large), 0), sizeof(large));
 	assert_false(policy_client_receive(w->client, 1));
-}
-
-/* ---- lines for the log ---- */
-
-static void test_log(void **state)
-{
-	struct world *w = *state;
-	struct message_log log;
-
-	for (unsigned i = 0; i < LOGS + 2; i++) {
-		struct message_log line = { .level = 1 };
-
-		snprintf(line.text, sizeof(line.text), "line %u", i);
-		send_packet(w, message_write_log(packet, sizeof(packet), &line));
-	}
-	/* It reads no more than there is room for, and goes on when there is. */
-	receive(w, 1);
-	for (unsigned i = 0; i < LOGS + 2; i++) {
-		char wanted[32];
-
-		if (i == LOGS) {
-			assert_false(policy_client_log(w->client, &log));
-			receive(w, 1);
-		}
-		snprintf(wanted, sizeof(wanted), "line %u", i);
-		assert_true(policy_client_log(w->client, &log));
-		assert_int_equal(log.level, 1);
-		assert_string_equal(log.text, wanted);
-	}
-	assert_false(policy_client_log(w->client, &log));
 }
 
 int main(void)
@@ -212,7 +182,6 @@ int main(void)
 		WITH_PROCESS(test_answer_to_nobody),
 		WITH_PROCESS(test_answer_about_another),
 		WITH_PROCESS(test_too_long_a_packet),
-		WITH_PROCESS(test_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

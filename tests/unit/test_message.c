@@ -173,7 +173,7 @@ static const struct question sample_question = {
 	.id = 0xdeadbeef, .direction = DIRECTION_INBOUND, .domain = "[IPv6:2001:db8::1]"
 };
 static const struct policy_state sample_state = {
-	.generation = 77, .inbound_demands = true, .client_certificates = false
+	.generation = 77, .inbound_demands = true, .files = 3000, .broken = 70000
 };
 static const struct message_log sample_log = { .level = 2, .text = "so it is" };
 
@@ -183,7 +183,7 @@ static size_t sample(unsigned i)
 	switch (i) {
 	case 0: return message_write_settings(packet, MESSAGE_MAX, sample_settings());
 	case 1: return message_write_question(packet, MESSAGE_MAX, &sample_question);
-	case 2: return message_write_reload(packet, MESSAGE_MAX);
+	case 2: return message_write_plain(packet, MESSAGE_MAX, MESSAGE_RELOAD);
 	case 3: return message_write_answer(packet, MESSAGE_MAX, 5, sample_peer());
 	case 4: return message_write_state(packet, MESSAGE_MAX, &sample_state);
 	case 5: return message_write_log(packet, MESSAGE_MAX, &sample_log);
@@ -320,6 +320,8 @@ static void test_state(void **state)
 	assert_int_equal(is.generation, 77);
 	assert_true(is.inbound_demands);
 	assert_false(is.client_certificates);
+	assert_int_equal(is.files, 3000);
+	assert_int_equal(is.broken, 70000);
 }
 
 static void test_log(void **state)
@@ -331,6 +333,31 @@ static void test_log(void **state)
 	assert_true(message_read_log(packet, length, &is));
 	assert_int_equal(is.level, 3);
 	assert_string_equal(is.text, "two??lines, and ?[1m");
+}
+
+/* What the supervisor makes room for. */
+static void test_largest_log(void **state)
+{
+	struct message_log was;
+
+	(void)state;
+	memset(&was, 'a', sizeof(was));
+	was.level = 3;
+	assert_int_equal(message_write_log(packet, MESSAGE_SUPERVISOR_MAX, &was), 0);
+	was.text[sizeof(was.text) - 1] = '\0';
+	assert_true(message_write_log(packet, MESSAGE_SUPERVISOR_MAX, &was) > 0);
+}
+
+static void test_plain(void **state)
+{
+	size_t length = message_write_plain(packet, MESSAGE_QUESTION_MAX, MESSAGE_PING);
+
+	(void)state;
+	assert_true(length > 0);
+	assert_true(message_read_plain(packet, length, MESSAGE_PING));
+	assert_false(message_read_plain(packet, length, MESSAGE_PONG));
+	assert_false(message_read_plain(packet, length + 1, MESSAGE_PING));
+	assert_false(message_read_plain(packet, 0, MESSAGE_PING));
 }
 
 /* ---- what is refused ---- */
@@ -535,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_smallest_answer),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_largest_log),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_trailing),
 		cmocka_unit_test(test_altered),
