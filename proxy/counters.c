@@ -8,11 +8,11 @@
 const char *const counter_names[] = {
 	[COUNTER_OPEN] = "open",
 	[COUNTER_SESSIONS] = "sessions",
-	[COUNTER_TURNED_AWAY] = "turned-away",
-	[COUNTER_NEAR_TLS] = "near-tls",
+	[COUNTER_TURNED_AWAY] = "turned_away",
+	[COUNTER_NEAR_TLS] = "near_tls",
 	[COUNTER_MESSAGES] = "messages",
-	[COUNTER_MESSAGES_TLS] = "messages-tls",
-	[COUNTER_MESSAGES_VERIFIED] = "messages-verified",
+	[COUNTER_MESSAGES_TLS] = "messages_tls",
+	[COUNTER_MESSAGES_VERIFIED] = "messages_verified",
 	[COUNTER_OCTETS] = "octets",
 	[COUNTER_REFUSED] = "refused",
 };

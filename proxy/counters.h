@@ -27,7 +27,7 @@ enum counter {
 	COUNTERS
 };
 
-/* Lower case with dashes, as `status` shows them. */
+/* Lower case with underscores, as `status --json` has them. */
 extern const char *const counter_names[COUNTERS];
 
 struct counters_shared; /* in shared memory, zeroed at first */

@@ -20,6 +20,7 @@ enum {
 	OVERVIEW_PROCESSES = 66, /* the supervisor, the policy process, workers */
 	OVERVIEW_CERTIFICATES = 32,
 	OVERVIEW_TEXT = 600,
+	OVERVIEW_NAMES = 512,
 };
 
 enum overview_role { ROLE_SUPERVISOR, ROLE_WORKER, ROLE_POLICY };
@@ -39,8 +40,8 @@ struct overview_service {
 
 struct overview_certificate {
 	const char *file;
-	char names[256]; /* "mail.example.com, …" */
-	time_t expires;
+	char names[OVERVIEW_NAMES]; /* a blank between */
+	time_t expires;		    /* 0: it cannot be read */
 };
 
 struct overview {
@@ -65,10 +66,16 @@ struct overview {
 	unsigned process_count;
 };
 
+/*
+ * Whether nothing needs anybody's attention: no configuration was refused, no policy file
+ * is broken, no certificate is about to expire, all processes are there.
+ */
+bool overview_fine(const struct overview *overview);
+
 void overview_print(const struct overview *overview, FILE *to);
 void overview_json(const struct overview *overview, FILE *to);
 
-/* One line with the live counts, for the unit's status. */
+/* One line with the live counts, for the unit's status; cut where there is no room. */
 void overview_line(const struct overview *overview, char *to, size_t size);
 
 #endif

@@ -110,7 +110,7 @@ static void test_names(void **state)
 	(void)state;
 	for (unsigned i = 0; i < COUNTERS; i++) {
 		assert_non_null(counter_names[i]);
-		assert_int_equal(strspn(counter_names[i], "abcdefghijklmnopqrstuvwxyz-"),
+		assert_int_equal(strspn(counter_names[i], "abcdefghijklmnopqrstuvwxyz_"),
 			strlen(counter_names[i]));
 		for (unsigned k = 0; k < i; k++)
 			assert_string_not_equal(counter_names[i], counter_names[k]);
