@@ -5,19 +5,19 @@
 
 /* A listening socket of a service: accepts, counts, and hands clients to sessions. */
 
+#include "services.h"
 #include "worker.h"
 
 struct listener;
 
 /*
- * Binds and listens on `address` (IPv6 sockets take IPv6 only: each family is listed by
- * itself). NULL with a reason of at most `size` octets. The service must outlive it.
- * Accepts nothing until listener_start().
+ * Takes `fd` over, which all workers share. Accepts nothing until listener_serve(). NULL
+ * without memory.
  */
-struct listener *listener_open(const struct service *service,
-	const struct address *address, char *reason, size_t size);
+struct listener *listener_new(struct worker *worker, int fd);
 
-void listener_start(struct listener *listener, struct worker *worker);
+/* From now on who connects is served so. */
+void listener_serve(struct listener *listener, const struct service *service);
 
 /* Stops accepting, closes and frees. NULL is allowed. */
 void listener_close(struct listener *listener);

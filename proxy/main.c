@@ -5,17 +5,20 @@
 
 #include "ask.h"
 #include "check.h"
+#include "child.h"
 #include "demo.h"
-#include "policylink.h"
+#include "policyprocess.h"
 #include "probe.h"
 #include "serve.h"
 #include "status.h"
+#include "worker.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef SYSCONFDIR
@@ -75,7 +78,15 @@ static const struct command commands[] = {
 };
 
 /* What sealpost itself starts is no command: it is in no help. */
-static const char policy_process[] = "policy-process";
+static const struct process {
+	const char *name;
+	int (*run)(void);
+} processes[] = {
+	{ "worker-process", worker_process },
+	{ "policy-process", policyprocess_run },
+};
+
+enum { PROCESS_COUNT = sizeof(processes) / sizeof(processes[0]) };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -212,6 +223,21 @@ static void have_streams(void)
 		close(fd);
 }
 
+/* Only whoever has the other end of its descriptor can tell it anything. */
+static int run_process(const struct process *process)
+{
+	int type;
+	socklen_t length = sizeof(type);
+
+	if (getsockopt(CHILD_DESCRIPTOR, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+		type == SOCK_SEQPACKET)
+		return process->run();
+	fprintf(stderr,
+		"sealpost: cannot run %s by hand: sealpost serve starts it\n",
+		process->name);
+	return STATUS_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -230,8 +256,10 @@ int main(int argc, char **argv)
 	}
 	if (optind >= argc)
 		return used_wrongly("the command line", "no command given");
-	if (strcmp(argv[optind], policy_process) == 0)
-		return policylink_process();
+	for (int i = 0; i < PROCESS_COUNT; i++) {
+		if (strcmp(processes[i].name, argv[optind]) == 0)
+			return run_process(&processes[i]);
+	}
 	for (int i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(commands[i].name, argv[optind]) == 0)
 			return run(&commands[i], argc - optind, argv + optind);

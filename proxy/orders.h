@@ -5,9 +5,9 @@
 
 /*
  * What passes between the supervisor and a worker: one order or one piece of news a
- * packet of a SOCK_SEQPACKET pair, some with a descriptor. A worker is told everything so,
- * its listening sockets too: it inherits nothing but its end of the pair. What a worker
- * says is taken as hostile: it talks to the Internet.
+ * packet of a SOCK_SEQPACKET pair, some with a descriptor. A worker is told everything
+ * so, its listening sockets too: it inherits nothing but its end of the pair. What a
+ * worker says is taken as hostile: it talks to the Internet.
  */
 
 #include <stdbool.h>
@@ -16,9 +16,11 @@
 
 enum order_type {
 	/* to a worker */
-	ORDER_BOARD = 1, /* fd: the shared memory; number: the worker's slot */
+	ORDER_BOARD = 1, /* fd: the shared memory; number: the worker's slot; text: how
+			    many slots there are, and connections at most */
 	ORDER_LISTEN,	 /* fd: a listening socket; text: its service's name */
-	ORDER_SETUP,	 /* fd: a packed bundle; number: its generation */
+	ORDER_SETUP,	 /* fd: a packed bundle; number: its generation; text: not empty
+			    where there is a policy process */
 	ORDER_POLICY,	 /* fd: to the policy process, in the place of the one before */
 	ORDER_STOP,	 /* sessions end with their transactions */
 	ORDER_ABORT,	 /* ... and now at once */
@@ -27,6 +29,7 @@ enum order_type {
 	NEWS_TAKEN,   /* number: the generation of the setup now in force */
 	NEWS_REFUSED, /* number: of one that could not be taken up; text: why */
 	NEWS_PONG,
+	NEWS_NO_POLICY, /* the policy process has hung up on it */
 	ORDER_TYPES
 };
 
@@ -38,8 +41,9 @@ struct order {
 	char text[ORDER_TEXT];
 };
 
-/* `fd`: passed along, -1 for none; stays the caller's. False with errno. */
-bool order_send(int to, const struct order *order, int fd);
+/* `text` may be NULL. `fd`: passed along, -1 for none; stays the caller's. False with
+ * errno: it did not go. */
+bool order_send(int to, enum order_type type, uint32_t number, const char *text, int fd);
 
 enum order_status { ORDER_TAKEN, ORDER_NONE, ORDER_HUNG_UP, ORDER_NONSENSE };
 

@@ -47,18 +47,30 @@ static void needed_by(const struct config *config, struct needed *needed)
 		needed->list[needed->count++] = CAP_NET_RAW;
 }
 
+static bool set(cap_t caps, cap_flag_t flag, const struct needed *needed)
+{
+	return needed->count == 0 ||
+	       cap_set_flag(caps, flag, needed->count, needed->list, CAP_SET) == 0;
+}
+
+static bool hand_on(const struct needed *needed)
+{
+	for (int i = 0; i < needed->count; i++)
+		if (cap_set_ambient(needed->list[i], CAP_SET) != 0)
+			return false;
+	return true;
+}
+
 /* Exactly what is needed, of what we have. */
-static bool keep_needed(const struct needed *needed, char *reason, size_t size)
+static bool keep_needed(
+	const struct needed *needed, bool to_hand_on, char *reason, size_t size)
 {
 	cap_t caps = cap_init();
-	bool done = caps != NULL;
+	bool done = caps != NULL && set(caps, CAP_PERMITTED, needed) &&
+		    set(caps, CAP_EFFECTIVE, needed) &&
+		    (!to_hand_on || set(caps, CAP_INHERITABLE, needed)) &&
+		    cap_set_proc(caps) == 0 && (!to_hand_on || hand_on(needed));
 
-	if (done && needed->count > 0)
-		done = cap_set_flag(caps, CAP_PERMITTED, needed->count, needed->list,
-			       CAP_SET) == 0 &&
-		       cap_set_flag(caps, CAP_EFFECTIVE, needed->count, needed->list,
-			       CAP_SET) == 0;
-	done = done && cap_set_proc(caps) == 0;
 	if (!done && errno == EPERM && needed->key != NULL)
 		snprintf(reason, size,
 			"%s needs CAP_NET_RAW, which this process does not have: start "
@@ -99,20 +111,21 @@ static bool become(const char *name, char *reason, size_t size)
 	return true;
 }
 
-static bool keep_only(const struct needed *needed, char *reason, size_t size)
+static bool keep_only(
+	const struct needed *needed, bool to_hand_on, char *reason, size_t size)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0)
 		return cannot("cannot give up new privileges", reason, size);
 	if (cap_reset_ambient() != 0)
 		return cannot("cannot clear ambient capabilities", reason, size);
-	if (!keep_needed(needed, reason, size))
+	if (!keep_needed(needed, to_hand_on, reason, size))
 		return false;
 	if (prctl(PR_SET_DUMPABLE, 0L) != 0)
 		return cannot("cannot forbid core dumps", reason, size);
 	return true;
 }
 
-bool privileges_drop(const struct config *config, char *reason, size_t size)
+static bool drop(const struct config *config, bool to_hand_on, char *reason, size_t size)
 {
 	struct needed needed;
 
@@ -124,14 +137,24 @@ bool privileges_drop(const struct config *config, char *reason, size_t size)
 		if (!become(config->user, reason, size))
 			return false;
 	}
-	return keep_only(&needed, reason, size);
+	return keep_only(&needed, to_hand_on, reason, size);
+}
+
+bool privileges_drop(const struct config *config, char *reason, size_t size)
+{
+	return drop(config, false, reason, size);
+}
+
+bool privileges_drop_to_hand_on(const struct config *config, char *reason, size_t size)
+{
+	return drop(config, true, reason, size);
 }
 
 bool privileges_none(char *reason, size_t size)
 {
 	const struct needed nothing = { .count = 0 };
 
-	return keep_only(&nothing, reason, size);
+	return keep_only(&nothing, false, reason, size);
 }
 
 void privileges_end_with(pid_t parent)

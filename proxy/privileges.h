@@ -20,6 +20,12 @@
 bool privileges_drop(const struct config *config, char *reason, size_t size);
 
 /*
+ * The same for the supervisor, whose children get what they need by being executed: what
+ * the configuration needs is theirs from then on (ambient), and they drop the rest.
+ */
+bool privileges_drop_to_hand_on(const struct config *config, char *reason, size_t size);
+
+/*
  * For a process that needs nothing: no capability, now or later, neither traced nor
  * dumped. False with a reason.
  */

@@ -68,7 +68,7 @@ static int far_events(const struct session *s)
  */
 static double patience(const struct session *s, enum dialogue_wait wait)
 {
-	const struct config_limits *limits = &s->worker->config->limits;
+	const struct config_limits *limits = &session_config(s)->limits;
 	switch (wait) {
 	case DIALOGUE_WAIT_COMMAND: return limits->command_timeout;
 	case DIALOGUE_WAIT_BODY: return limits->block_timeout;
@@ -115,7 +115,7 @@ static void set_deadline(struct session *s)
 
 static double next_deadline(const struct session *s)
 {
-	double most = s->started + s->worker->config->limits.session_time;
+	double most = s->started + session_config(s)->limits.session_time;
 	if (s->phase != PHASE_TALK || dialogue_awaits_verdict(&s->stream.dialogue))
 		return s->deadline;
 	return s->deadline < most ? s->deadline : most;
@@ -162,13 +162,14 @@ static void free_session(struct session *s)
 	leg_close(&s->far);
 	stream_release(&s->stream);
 	if (s->handshaking)
-		limits_handshake_end(worker->limits);
+		limits_handshake_end(&worker->limits);
 	if (s->entered)
-		limits_leave(worker->limits, &s->client);
-	limits_disconnect(worker->limits);
+		limits_leave(&worker->limits, &s->client);
+	limits_disconnect(&worker->limits);
 	if (s->next)
 		s->next->previous = s->previous;
 	*(s->previous ? &s->previous->next : &worker->sessions) = s->next;
+	setup_release(s->service->setup);
 	free(s);
 	if (worker->stopping && !worker->sessions)
 		worker->drained(worker);
@@ -211,8 +212,8 @@ static void linger(struct session *s)
 static bool run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
-	stream->tls_busy =
-		!s->near.tls && limits_handshakes_full(s->worker->limits, worker_clock());
+	stream->tls_busy = !s->near.tls &&
+			   limits_handshakes_full(&s->worker->limits, worker_clock());
 	stream->ask_sender = s->service->inbound && s->worker->policy &&
 			     policylink_state(s->worker->policy).inbound_demands;
 	struct trace trace = session_trace(s);
@@ -360,12 +361,14 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	struct session *s = calloc(1, sizeof(*s));
 	if (!s) {
 		close(fd);
-		limits_disconnect(worker->limits);
+		limits_disconnect(&worker->limits);
 		return;
 	}
 	s->worker = worker;
 	s->service = service;
-	s->id = worker->next_id++;
+	setup_hold(service->setup);
+	s->id = worker->next_id;
+	worker->next_id += WORKER_MAX;
 	s->started = worker_clock();
 	s->client = *client;
 	stream_init(&s->stream, &worker->pool, &service->dialogue);
@@ -380,7 +383,7 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	if (s->next)
 		s->next->previous = s;
 	worker->sessions = s;
-	s->deadline = s->started + worker->config->limits.tls_timeout;
+	s->deadline = s->started + session_config(s)->limits.tls_timeout;
 	if (speaks_for_others(s)) {
 		s->phase = PHASE_HEADER;
 	} else {

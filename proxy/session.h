@@ -11,6 +11,7 @@
  */
 
 #include "requirement.h"
+#include "services.h"
 #include "worker.h"
 
 /*

@@ -119,32 +119,20 @@ static void connect_failed(struct session *s, const char *reason)
 	session_far_lost(s, what, reason);
 }
 
-static bool listens_there(
-	const struct address *listen, unsigned count, const struct address *address)
-{
-	for (unsigned i = 0; i < count; i++) {
-		bool any = address_is_wildcard(&listen[i]) &&
-			   listen[i].family == address->family &&
-			   origin_check(address, true) == ORIGIN_OURSELVES;
-		if (listen[i].port == address->port &&
-			(any || address_same_host(&listen[i], address)))
-			return true;
-	}
-	return false;
-}
-
 /* RFC 5321 §5.1: mail for a host that is this one would come back, and go again. */
 static bool would_loop(const struct session *s, const struct address *address)
 {
-	const struct config *config = s->worker->config;
-	bool loops = false;
-	for (unsigned i = 0; i < config->inbound_count; i++)
-		loops |= listens_there(config->inbound[i].listen,
-			config->inbound[i].listen_count, address);
-	for (unsigned i = 0; i < config->outbound_count; i++)
-		loops |= listens_there(config->outbound[i].listen,
-			config->outbound[i].listen_count, address);
-	return loops;
+	const struct worker *worker = s->worker;
+	for (unsigned i = 0; i < worker->listening_count; i++) {
+		const struct address *listening = &worker->listening[i];
+		bool any = address_is_wildcard(listening) &&
+			   listening->family == address->family &&
+			   origin_check(address, true) == ORIGIN_OURSELVES;
+		if (listening->port == address->port &&
+			(any || address_same_host(listening, address)))
+			return true;
+	}
+	return false;
 }
 
 void session_far_open(struct session *s)
@@ -200,7 +188,7 @@ void session_connect_late(struct session *s)
 
 bool session_far_start_tls(struct session *s)
 {
-	struct tls_client *client = s->worker->client;
+	struct tls_client *client = s->service->setup->client;
 	struct tls_target target = { .protocols = TLS_PROTOCOLS_1_2 };
 	if (s->service->outbound)
 		target = session_route_target(s);

@@ -40,16 +40,16 @@ void session_late(struct session *s)
 static void count_handshake(struct session *s, bool under_way)
 {
 	if (under_way && !s->handshaking)
-		limits_handshake_begin(s->worker->limits);
+		limits_handshake_begin(&s->worker->limits, worker_clock());
 	if (!under_way && s->handshaking)
-		limits_handshake_end(s->worker->limits);
+		limits_handshake_end(&s->worker->limits);
 	s->handshaking = under_way;
 }
 
 /* What near was told in clear is on its way: from here on it speaks TLS. */
 static bool begin_near_tls(struct session *s)
 {
-	struct limits *limits = s->worker->limits;
+	struct limits *limits = &s->worker->limits;
 	s->start_near_tls = false;
 	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
 	if (s->service->dialogue.near_tls == DIALOGUE_NEAR_IMPLICIT &&
@@ -131,12 +131,8 @@ static const char *turned_away(struct session *s)
 	 */
 	if (s->service->outbound)
 		return session_route_begin(s);
-	enum limits_verdict verdict = limits_enter(s->worker->limits, &s->client);
-	s->entered = verdict == LIMITS_FINE;
-	if (s->entered)
-		return NULL;
-	return verdict == LIMITS_NO_MEMORY ? "Out of memory"
-					   : "Too many connections from your address";
+	s->entered = limits_enter(&s->worker->limits, &s->client) == LIMITS_FINE;
+	return s->entered ? NULL : "Too many connections from your address";
 }
 
 void session_begin(struct session *s)

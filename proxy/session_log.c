@@ -14,7 +14,7 @@ struct trace session_trace(const struct session *s)
 {
 	bool tls = s->near.tls && !s->near_shaking;
 	return (struct trace){
-		.hostname = s->worker->config->hostname,
+		.hostname = session_config(s)->hostname,
 		.client = &s->client,
 		.server = &s->server,
 		.id = s->id,

@@ -13,6 +13,7 @@
 #include "leg.h"
 #include "route.h"
 #include "session.h"
+#include "setup.h"
 #include "stream.h"
 
 #include <assert.h>
@@ -67,6 +68,12 @@ struct session {
 };
 static_assert(
 	sizeof(struct session) <= 1024, "idle, it costs its TLS state and little else");
+
+/* What it began with, whatever is in force now. */
+static inline const struct config *session_config(const struct session *s)
+{
+	return s->service->setup->config;
+}
 
 /* ---- session_legs.c ---- */
 

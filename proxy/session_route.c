@@ -133,7 +133,7 @@ static struct facts leg_facts(struct session *s, struct leg *leg, const struct p
 	};
 	tls_facts(leg->tls, &facts);
 	if (asks != 0)
-		facts.chain = tls_chain(leg->tls, s->worker->client, &question,
+		facts.chain = tls_chain(leg->tls, s->service->setup->client, &question,
 			(int64_t)ev_now(s->worker->loop));
 	return facts;
 }
@@ -364,7 +364,7 @@ void session_ask(struct session *s)
 		tell(s, DIALOGUE_POLICY_REFUSED, "501 5.1.3 The domain cannot be read");
 		return;
 	}
-	e->deadline = worker_clock() + s->worker->config->limits.rcpt_budget;
+	e->deadline = worker_clock() + session_config(s)->limits.rcpt_budget;
 	if (out && strcmp(e->asked, e->refused) == 0 &&
 		worker_clock() < e->refused_until) {
 		tell(s, DIALOGUE_POLICY_REFUSED, e->route.reply);

@@ -3,38 +3,50 @@
 #ifndef SEALPOST_WORKER_H
 #define SEALPOST_WORKER_H
 
-/* What all sessions of a process share: loop, buffers, limits, services. */
+/*
+ * A process that talks to the Internet, and what all its sessions share. It is told
+ * everything by the supervisor (orders.h), and opens no path.
+ */
 
 #include "buf.h"
 #include "config.h"
-#include "dialogue.h"
+#include "counters.h"
 #include "fallback.h"
 #include "limits.h"
-#include "services.h"
-#include "tls.h"
 
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
-struct session;
 struct policylink;
+struct session;
+struct setup;
+
+enum {
+	WORKER_MAX = 64, /* processes */
+	WORKER_LISTENERS = (CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX) * CONFIG_LISTEN_MAX,
+};
 
 struct worker {
 	struct ev_loop *loop;
-	const struct config *config;
+	struct setup *setup; /* in force; sessions hold the one that they began with */
 	struct buf_pool pool;
-	struct limits *limits;
-	struct tls_client *client; /* towards servers; also knows the public CAs */
-	struct policylink *policy; /* NULL where no service asks */
+	struct limits limits;		  /* as all workers count them */
+	struct counters_shared *counters; /* likewise, by limits.slot */
+	struct policylink *policy;	  /* NULL where no service asks */
 	struct fallback fallback;
-	uint32_t random;	  /* of no secret worth: which of equal hosts is first */
+	uint32_t random; /* of no secret worth: which of equal hosts is first */
+	/* Where all workers listen: mail for there would come back. */
+	struct address listening[WORKER_LISTENERS];
+	unsigned listening_count;
 	struct session *sessions; /* all of them, newest first */
 	uint64_t next_id;
-	bool stopping; /* SIGTERM came: sessions end with their transactions */
+	bool stopping; /* sessions end with their transactions */
 	/* Called when it is stopping and the last session has ended. */
 	void (*drained)(struct worker *worker);
+	/* The policy process has hung up. */
+	void (*policy_lost)(struct worker *worker);
 };
 
 /*
@@ -47,5 +59,8 @@ static inline double worker_clock(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
+/* What main() runs where the process was started as `sealpost worker-process`. */
+int worker_process(void);
 
 #endif

@@ -63,8 +63,10 @@ class Sealpost:
             keys.update({"backends": "127.0.0.0/8"})
         keys.update((inbound if outbound is None else outbound) or {})
         main = {"hostname": "proxy.example", "user": "nobody", "log": "stderr",
-                "log-level": "debug"}
+                "log-level": "debug", "workers": "1",
+                "control": folder / f"control-{self.port}"}
         main.update(server or {})
+        self._tells = main["log"] == "stderr" and main["log-level"] in ("debug", "info")
         text = section("server", main)
         text += "[tls]\n"
         for certificate, key in pairs if pairs is not None else [certs.ecdsa, certs.rsa]:
@@ -109,6 +111,9 @@ class Sealpost:
         return self
 
     def _ready(self):
+        """Whoever connects is served: workers run, and the log says so if it says such things."""
+        if self._tells:
+            return any(parse(line)["message"].endswith(": ready") for line in self.lines)
         if self.network:
             probe = subprocess.run(["ip", "netns", "exec", self.network, "ss", "-Hltn",
                                     f"sport = :{self.port}"], capture_output=True, check=True)
@@ -160,14 +165,23 @@ class Sealpost:
                     found += [int(p) for p in (task / "children").read_text().split()]
         return found
 
+    def children(self, role):
+        """Process ids of those who were started so."""
+        found = []
+        for pid in self.pids[1:]:
+            with contextlib.suppress(OSError):
+                if role.encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
+    @property
+    def workers(self):
+        return self.children("worker-process")
+
     @property
     def policy_process(self):
         """Its process id, or None while there is none."""
-        for pid in self.pids[1:]:
-            with contextlib.suppress(OSError):
-                if b"policy-process" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return pid
-        return None
+        return next(iter(self.children("policy-process")), None)
 
     @contextlib.contextmanager
     def policy_process_stopped(self):
@@ -210,10 +224,11 @@ class Sealpost:
         Until the daemon sleeps. What was sent over loopback has woken it before the sender came
         back from the kernel: so what was sent before this call has been dealt with.
         """
-        def asleep():
-            stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        def asleep(pid):
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
             return stat.rsplit(")", 1)[1].split()[0] in "SZ"
-        until(asleep, "the daemon sleeps")
+        until(lambda: all(asleep(pid) for pid in [self.process.pid, *self.workers]),
+              "the daemon sleeps")
 
     # -- the log
 

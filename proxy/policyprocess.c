@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/* What the policy process is given, and what it does before it serves. */
+#include "policyprocess.h"
 
-#include "policylink.h"
-
+#include "child.h"
 #include "privileges.h"
 #include "service.h"
 #include "status.h"
@@ -14,12 +13,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { REASON = 256 };
 
 /* ---- settings ---- */
+
+bool policyprocess_needed(const struct config *config)
+{
+	return config->outbound_count > 0 || access(config->policy.directory, F_OK) == 0;
+}
 
 static bool copy(char *to, size_t size, const char *from)
 {
@@ -46,7 +49,7 @@ static const char *directory_of(const char *path, unsigned line)
 	return missing ? "" : path;
 }
 
-bool policylink_settings(const struct config *config, struct settings *settings)
+bool policyprocess_settings(const struct config *config, struct settings *settings)
 {
 	const struct config_policy *policy = &config->policy;
 	memset(settings, 0, sizeof(*settings));
@@ -75,22 +78,9 @@ bool policylink_settings(const struct config *config, struct settings *settings)
 
 /* ---- inside the process ---- */
 
-static bool is_our_end(int fd)
-{
-	int type;
-	socklen_t length = sizeof(type);
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-	       type == SOCK_SEQPACKET;
-}
-
-int policylink_process(void)
+int policyprocess_run(void)
 {
 	char reason[REASON];
-	if (!is_our_end(POLICYLINK_DESCRIPTOR)) {
-		fprintf(stderr, "sealpost: cannot run policy-process by hand: "
-				"sealpost serve starts it\n");
-		return STATUS_USAGE;
-	}
 	/* They mean the whole service, which needs us until its last session has ended:
 	 * then it hangs up. */
 	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
@@ -100,5 +90,5 @@ int policylink_process(void)
 		fprintf(stderr, "sealpost: cannot run the policy process: %s\n", reason);
 		return STATUS_CANNOT;
 	}
-	return policy_service_run(POLICYLINK_DESCRIPTOR);
+	return policy_service_run(CHILD_DESCRIPTOR);
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_SOCKETS_H
+#define SEALPOST_SOCKETS_H
+
+/* The listening sockets: bound once, or taken from systemd, and shared by all workers. */
+
+#include "config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct listening {
+	int fd;
+	const char *service; /* the section's name; the configuration's */
+	struct address address;
+};
+
+enum {
+	SOCKETS_MAX = (CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX) * CONFIG_LISTEN_MAX,
+	SOCKETS_REASON = 512,
+};
+
+struct sockets {
+	struct listening list[SOCKETS_MAX];
+	unsigned count;
+};
+
+/*
+ * What systemd has passed under a section's name is that section's; each address of its
+ * `listen` that is not among these is bound. IPv6 sockets take IPv6 only: each family is
+ * listed by itself. False with a reason; what was opened is in `sockets` all the same.
+ */
+bool sockets_open(struct sockets *sockets, const struct config *config,
+	char reason[SOCKETS_REASON]);
+void sockets_close(struct sockets *sockets);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* How things stand, for `sealpost status` and the unit's status line. */
+
+#include "supervisor_private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void add_process(struct overview *o, enum overview_role role,
+	const struct child *child, uint64_t sessions)
+{
+	if (o->process_count == OVERVIEW_PROCESSES)
+		return;
+	o->processes[o->process_count++] = (struct overview_process){
+		.role = role,
+		.pid = child->pid,
+		.since = child->since,
+		.restarts = child->restarts,
+		.sessions = sessions,
+	};
+}
+
+static void add_service(const struct supervisor *s, struct overview *o, const char *name,
+	const char *kind)
+{
+	unsigned i = o->service_count++;
+	struct overview_service *service = &o->services[i];
+	service->name = name;
+	service->kind = kind;
+	for (unsigned c = 0; c < COUNTERS; c++)
+		service->counts[c] = counters_read(s->board.counters, i, (enum counter)c);
+}
+
+/* In the order in which setup has them. */
+static void add_services(const struct supervisor *s, struct overview *o)
+{
+	const struct config *config = s->config;
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		add_service(s, o, config->inbound[i].name, "inbound");
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		add_service(s, o, config->outbound[i].name,
+			config_route_names[config->outbound[i].route]);
+}
+
+static void add_certificate(
+	const struct supervisor *s, struct overview *o, const struct tls_pair *pair)
+{
+	struct overview_certificate *c = &o->certificates[o->certificate_count];
+	char reason[TLS_REASON];
+	struct tls_about about;
+	if (o->certificate_count == OVERVIEW_CERTIFICATES ||
+		!tls_pair_about(s->bundle, pair, &about, reason))
+		return;
+	c->file = pair->certificate;
+	c->expires = about.until;
+	snprintf(c->names, sizeof(c->names), "%s", about.names);
+	o->certificate_count++;
+}
+
+void supervisor_overview(struct overview *o, void *supervisor)
+{
+	const struct supervisor *s = supervisor;
+	const struct child ourselves = { .pid = getpid(), .since = s->since };
+	memset(o, 0, sizeof(*o));
+	o->version = PACKAGE_VERSION;
+	o->config = s->config->path;
+	o->now = time(NULL);
+	o->since = s->since;
+	o->stopping = s->stopping;
+	o->generation = s->generation;
+	o->taken = s->taken_up;
+	memcpy(o->fault, s->fault, sizeof(o->fault));
+	o->connections = limits_connections(&s->board.limits);
+	o->connections_most = s->config->limits.connections;
+	add_services(s, o);
+	for (unsigned i = 0; i < s->config->pair_count; i++)
+		add_certificate(s, o, &s->config->pairs[i]);
+	for (unsigned i = 0; i < s->config->identity_count; i++)
+		add_certificate(s, o, &s->config->identities[i].pair);
+	o->policy = s->policy.kind;
+	o->policy_generation = s->state.generation;
+	o->policy_files = s->state.files;
+	o->policy_broken = s->state.broken;
+	add_process(o, ROLE_SUPERVISOR, &ourselves, 0);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		add_process(o, ROLE_WORKER, &s->workers[i],
+			counters_open(s->board.counters, i));
+	if (s->policy.kind)
+		add_process(o, ROLE_POLICY, &s->policy, 0);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* The policy process: its settings, its files' last good versions, its readers. */
+
+#include "parcel.h"
+#include "policyprocess.h"
+#include "supervisor_private.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	PACKET = sizeof(struct settings) + 1024,
+	ROUND = 32,
+};
+
+static bool cannot(const char *what, char *reason, size_t size)
+{
+	snprintf(reason, size, "cannot start the policy process: %s: %s", what,
+		strerror(errno));
+	return false;
+}
+
+/* ---- its life ---- */
+
+static bool begin(struct child *policy, char *reason, size_t size)
+{
+	struct supervisor *s = policy->owner;
+	uint8_t packet[PACKET];
+	size_t length = message_write_settings(packet, sizeof(packet), &s->settings);
+	if (!parcel_send(policy->fd, packet, length, s->held))
+		return cannot("its settings", reason, size);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		policy_introduce(s, &s->workers[i]);
+	return true;
+}
+
+static void keep_files(struct supervisor *s, int *fd)
+{
+	if (s->held >= 0)
+		close(s->held);
+	s->held = *fd;
+	*fd = -1;
+}
+
+static bool write_log(const uint8_t *packet, size_t length)
+{
+	struct message_log log;
+	if (!message_read_log(packet, length, &log))
+		return false;
+	log_message(log.level < LOG_LEVELS ? (enum log_level)log.level : LOG_LEVEL_DEBUG,
+		"policy: %s", log.text);
+	return true;
+}
+
+static bool take(struct supervisor *s, const uint8_t *packet, size_t length, int *fd)
+{
+	switch (message_type(packet, length)) {
+	case MESSAGE_PONG: child_answered(&s->policy); return true;
+	case MESSAGE_STATE: return message_read_state(packet, length, &s->state);
+	case MESSAGE_LOG: return write_log(packet, length);
+	case MESSAGE_FILES: keep_files(s, fd); return true;
+	default: return false;
+	}
+}
+
+static bool read_packets(struct child *policy)
+{
+	uint8_t packet[MESSAGE_SUPERVISOR_MAX];
+	for (unsigned i = 0; i < ROUND; i++) {
+		size_t length;
+		int fd;
+		switch (parcel_receive(
+			policy->fd, packet, sizeof(packet), &length, &fd)) {
+		case PARCEL_TAKEN: break;
+		case PARCEL_NONE: return true;
+		default: return false;
+		}
+		bool fine = take(policy->owner, packet, length, &fd);
+		if (fd >= 0)
+			close(fd);
+		if (!fine)
+			return false;
+	}
+	return true;
+}
+
+static bool send_plain(const struct child *policy, enum message_type type, int fd)
+{
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	size_t length = message_write_plain(packet, sizeof(packet), type);
+	return parcel_send(policy->fd, packet, length, fd);
+}
+
+static bool ping(struct child *policy)
+{
+	return send_plain(policy, MESSAGE_PING, -1);
+}
+
+static void gone(struct child *policy)
+{
+	(void)policy; /* workers see it for themselves */
+}
+
+static const struct child_kind kind = {
+	.argument = "policy-process",
+	.name = "policy",
+	.meanwhile = "mail is answered 451",
+	.begin = begin,
+	.read = read_packets,
+	.ping = ping,
+	.gone = gone,
+	.ended = gone,
+};
+
+/* ---- for workers ---- */
+
+void policy_introduce(struct supervisor *s, struct child *worker)
+{
+	int pair[2];
+	if (!s->policy.kind || s->policy.fd < 0 || worker->fd < 0)
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
+		log_message(LOG_LEVEL_ERROR,
+			"a worker gets no answers from the policy process: %s",
+			strerror(errno));
+		return;
+	}
+	/* Where one of the two does not take it, the other sees that it hung up. */
+	if (send_plain(&s->policy, MESSAGE_READER, pair[0]))
+		order_send(worker->fd, ORDER_POLICY, 0, NULL, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* ---- as the configuration wants it ---- */
+
+static bool start_another(struct supervisor *s, char *reason, size_t size)
+{
+	/* What workers have asked the one before is still answered by it: it goes when
+	 * they have turned to the new one. */
+	if (s->policy.kind)
+		child_forget(&s->policy);
+	s->policy = (struct child){
+		.kind = &kind,
+		.owner = s,
+		/* Within policy-timeout it answers everything, whatever the DNS does. */
+		.patience = 2 * s->settings.timeout,
+	};
+	return child_start(&s->policy, s->loop, reason, size);
+}
+
+bool policy_renew(struct supervisor *s, char *reason, size_t size)
+{
+	struct settings settings;
+	/* Once there is one it stays: sessions may have asked it. */
+	if (!s->policy.kind && !policyprocess_needed(s->config))
+		return true;
+	if (!policyprocess_settings(s->config, &settings)) {
+		snprintf(reason, size, "a setting of [policy] is too long");
+		return false;
+	}
+	bool same =
+		s->policy.kind && memcmp(&settings, &s->settings, sizeof(settings)) == 0;
+	s->settings = settings;
+	if (!same)
+		return start_another(s, reason, size);
+	if (s->policy.fd >= 0 && !send_plain(&s->policy, MESSAGE_RELOAD, -1))
+		child_kill(&s->policy, "takes no orders");
+	return true;
+}

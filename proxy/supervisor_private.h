@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+#ifndef SEALPOST_SUPERVISOR_PRIVATE_H
+#define SEALPOST_SUPERVISOR_PRIVATE_H
+
+/*
+ * Shared by supervisor.c (life, signals), supervisor_workers.c and supervisor_policy.c
+ * (the processes), supervisor_reload.c (what is in force) and supervisor_overview.c (how
+ * things stand).
+ */
+
+#include "board.h"
+#include "child.h"
+#include "control.h"
+#include "message.h"
+#include "orders.h"
+#include "sockets.h"
+#include "supervisor.h"
+#include "worker.h"
+
+struct supervisor {
+	struct ev_loop *loop;
+	time_t since;
+	void (*ready)(void *context); /* NULL: has been called */
+	void *context;
+	char *reason; /* why it cannot serve; not NULL until all workers do */
+	bool stopping, failed;
+
+	/* What is in force. */
+	struct bundle *bundle;
+	struct config *config;
+	uint32_t generation;
+	time_t taken_up;
+	int packed;		   /* the bundle, as workers get it */
+	char fault[OVERVIEW_TEXT]; /* why the last one offered was not taken up */
+	uint64_t stamp_seen,
+		stamp_refused; /* of its files, at the last look; of bad ones */
+
+	struct sockets sockets;
+	struct board board;
+	struct child workers[WORKER_MAX];
+	uint32_t taken[WORKER_MAX]; /* the generation that a worker serves by; 0: none */
+	unsigned worker_count;
+
+	struct child policy; /* kind NULL: there is none */
+	struct settings settings;
+	struct policy_state state;
+	int held; /* its last good files, unread; -1: none */
+
+	struct control *control;
+	ev_signal terminate, interrupt, reload;
+	ev_timer look, beat;
+};
+
+/* ---- supervisor.c ---- */
+
+/* Not all workers serve yet, and one never will: that is the end. Later it is not. */
+void supervisor_fail(struct supervisor *s, const char *reason);
+
+/* A worker has taken up what is in force, or is no more. */
+void supervisor_progress(struct supervisor *s);
+
+/* ---- supervisor_workers.c ---- */
+
+bool workers_start(struct supervisor *s, char *reason, size_t size);
+void workers_tell(struct supervisor *s, enum order_type order);
+
+/* The setup in force, to all. */
+void workers_renew(struct supervisor *s);
+
+/* Whether all that run serve by the setup in force; and whether none runs. */
+bool workers_serve(const struct supervisor *s);
+bool workers_ended(const struct supervisor *s);
+
+/* ---- supervisor_policy.c ---- */
+
+/*
+ * The policy process as the configuration in force wants it: none yet, the one there is
+ * (with its files to be read again), or another one.
+ */
+bool policy_renew(struct supervisor *s, char *reason, size_t size);
+
+/* A worker gets a socket of its own to it, if it is there. */
+void policy_introduce(struct supervisor *s, struct child *worker);
+
+/* ---- supervisor_reload.c ---- */
+
+/* Reads sealpost.conf and all its files again (SIGHUP). */
+void reload_configuration(struct supervisor *s);
+
+/* Now and then: certificates that have changed are taken up once they are at rest. */
+void reload_look(struct supervisor *s);
+
+/* ---- supervisor_overview.c ---- */
+
+void supervisor_overview(struct overview *overview, void *supervisor);
+
+#endif

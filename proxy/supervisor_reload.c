@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/*
+ * What is in force, and how something else comes to be: read and verified as a whole,
+ * from a bundle of its own, before anybody hears of it. All or nothing.
+ */
+
+#include "check.h"
+#include "supervisor_private.h"
+#include "unit.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- why not ---- */
+
+/* A line of faults a time; the last fault is what `status` and the unit show. */
+static void tell_faults(struct supervisor *s, char *lines)
+{
+	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		bool warning = strstr(line, ": warning: ");
+		log_message(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", line);
+		if (!warning)
+			snprintf(s->fault, sizeof(s->fault), "%s", line);
+	}
+}
+
+/* ---- taking up ---- */
+
+static bool take_up(
+	struct supervisor *s, struct bundle *bundle, struct config *config, FILE *faults)
+{
+	char reason[SUPERVISOR_REASON];
+	int packed = bundle_pack(bundle);
+	if (packed < 0) {
+		fprintf(faults, "%s: cannot be handed to workers: %s\n", config->path,
+			strerror(errno));
+		return false;
+	}
+	close(s->packed);
+	bundle_free(s->bundle);
+	config_free(s->config);
+	s->packed = packed;
+	s->bundle = bundle;
+	s->config = config;
+	s->generation++;
+	s->taken_up = time(NULL);
+	log_open(config->log, config->log_level);
+	if (!policy_renew(s, reason, sizeof(reason)))
+		fprintf(faults, "%s\n", reason);
+	workers_renew(s);
+	return true;
+}
+
+/* `running`: the text in force with the files as they are now; else all is read anew. */
+static bool read_and_take_up(struct supervisor *s, bool running, FILE *faults)
+{
+	char reason[SUPERVISOR_REASON];
+	struct config *config = NULL;
+	struct bundle *bundle = bundle_new();
+	if (bundle && bundle_carry(bundle, s->bundle))
+		config = running ? config_of_bundle(bundle, faults)
+				 : config_read(bundle, s->config->path, faults);
+	else
+		fprintf(faults, "%s: out of memory\n", s->config->path);
+	bool fine = config && config_verify(config, bundle, faults);
+	if (fine && config_restart_needed(s->config, config, reason)) {
+		fprintf(faults, "%s\n", reason);
+		fine = false;
+	}
+	if (fine && take_up(s, bundle, config, faults))
+		return true;
+	config_free(config);
+	bundle_free(bundle);
+	return false;
+}
+
+/* Whether all is well; what is not, is logged. */
+static bool renew(struct supervisor *s, bool running)
+{
+	char *lines = NULL;
+	size_t length;
+	FILE *faults = open_memstream(&lines, &length);
+	if (!faults) {
+		snprintf(s->fault, sizeof(s->fault), "out of memory");
+		return false;
+	}
+	s->fault[0] = '\0';
+	bool fine = read_and_take_up(s, running, faults);
+	if (fclose(faults) == 0)
+		tell_faults(s, lines);
+	free(lines);
+	return fine;
+}
+
+void reload_configuration(struct supervisor *s)
+{
+	unit_reloading();
+	log_message(LOG_LEVEL_INFO, "reading %s again", s->config->path);
+	if (renew(s, false))
+		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
+			s->config->path, s->generation);
+	else
+		log_message(LOG_LEVEL_ERROR,
+			"%s was not taken up: what was in force stays so",
+			s->config->path);
+	supervisor_progress(s);
+}
+
+void reload_look(struct supervisor *s)
+{
+	uint64_t stamp = bundle_stamp(s->bundle);
+	bool at_rest = stamp == s->stamp_seen;
+	s->stamp_seen = stamp;
+	if (!at_rest || stamp == bundle_stamp_read(s->bundle) ||
+		stamp == s->stamp_refused)
+		return;
+	log_message(LOG_LEVEL_INFO, "certificates, or what else %s names, have changed",
+		s->config->path);
+	s->stamp_refused = stamp;
+	if (renew(s, true))
+		log_message(LOG_LEVEL_INFO, "the new files are in force (generation %u)",
+			s->generation);
+	else
+		log_message(LOG_LEVEL_ERROR,
+			"the new files were not taken up: the ones before stay in force");
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* Workers: told all that they need when they begin, and what changes. */
+
+#include "supervisor_private.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	PATIENCE = 20, /* seconds without an answer: a turn of the loop takes far less */
+	ROUND = 32,
+};
+
+static bool cannot(const char *what, char *reason, size_t size)
+{
+	snprintf(reason, size, "cannot tell a worker of %s: %s", what, strerror(errno));
+	return false;
+}
+
+static bool send_setup(const struct supervisor *s, const struct child *worker)
+{
+	return order_send(worker->fd, ORDER_SETUP, s->generation,
+		s->policy.kind ? "policy" : NULL, s->packed);
+}
+
+static bool begin(struct child *worker, char *reason, size_t size)
+{
+	struct supervisor *s = worker->owner;
+	char division[ORDER_TEXT];
+	snprintf(division, sizeof(division), "%u %u", s->worker_count,
+		s->config->limits.connections);
+	if (!order_send(worker->fd, ORDER_BOARD, worker->slot, division, s->board.fd))
+		return cannot("the shared memory", reason, size);
+	for (unsigned i = 0; i < s->sockets.count; i++)
+		if (!order_send(worker->fd, ORDER_LISTEN, 0, s->sockets.list[i].service,
+			    s->sockets.list[i].fd))
+			return cannot("a listening socket", reason, size);
+	policy_introduce(s, worker);
+	return send_setup(s, worker) || cannot("its configuration", reason, size);
+}
+
+static bool take(struct supervisor *s, struct child *worker, const struct order *news)
+{
+	switch ((enum order_type)news->type) {
+	case NEWS_PONG: child_answered(worker); return true;
+	case NEWS_NO_POLICY: policy_introduce(s, worker); return true;
+	case NEWS_TAKEN:
+		s->taken[worker->slot] = news->number;
+		supervisor_progress(s);
+		return true;
+	case NEWS_REFUSED:
+		log_message(LOG_LEVEL_ERROR,
+			"worker process %d cannot take up the configuration: %s",
+			(int)worker->pid, news->text);
+		supervisor_fail(s, news->text);
+		return false; /* another one may have the memory */
+	default: return false;
+	}
+}
+
+static bool read_news(struct child *worker)
+{
+	for (unsigned i = 0; i < ROUND; i++) {
+		struct order news;
+		int fd;
+		switch (order_receive(worker->fd, &news, &fd)) {
+		case ORDER_TAKEN: break;
+		case ORDER_NONE: return true;
+		default: return false;
+		}
+		if (fd >= 0)
+			close(fd); /* no news carries one */
+		if (fd >= 0 || !take(worker->owner, worker, &news))
+			return false;
+	}
+	return true;
+}
+
+static bool ping(struct child *worker)
+{
+	return order_send(worker->fd, ORDER_PING, 0, NULL, -1);
+}
+
+static void gone(struct child *worker)
+{
+	struct supervisor *s = worker->owner;
+	board_forget(&s->board, worker->slot);
+	s->taken[worker->slot] = 0;
+	if (!s->stopping)
+		supervisor_fail(s, "a worker process ended at its start");
+}
+
+static void ended(struct child *worker)
+{
+	supervisor_progress(worker->owner);
+}
+
+static const struct child_kind kind = {
+	.argument = "worker-process",
+	.name = "worker",
+	.meanwhile = "the others serve",
+	.begin = begin,
+	.read = read_news,
+	.ping = ping,
+	.gone = gone,
+	.ended = ended,
+};
+
+bool workers_start(struct supervisor *s, char *reason, size_t size)
+{
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		struct child *worker = &s->workers[i];
+		worker->kind = &kind;
+		worker->owner = s;
+		worker->slot = i;
+		worker->patience = PATIENCE;
+		if (!child_start(worker, s->loop, reason, size))
+			return false;
+	}
+	return true;
+}
+
+/* Whoever cannot be told has stopped reading long ago. */
+static void tell(struct child *worker, bool told)
+{
+	if (!told)
+		child_kill(worker, "takes no orders");
+}
+
+void workers_tell(struct supervisor *s, enum order_type order)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		if (s->workers[i].fd >= 0)
+			tell(&s->workers[i],
+				order_send(s->workers[i].fd, order, 0, NULL, -1));
+}
+
+void workers_renew(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		if (s->workers[i].fd >= 0)
+			tell(&s->workers[i], send_setup(s, &s->workers[i]));
+}
+
+bool workers_serve(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		if (s->taken[i] != s->generation)
+			return false;
+	return true;
+}
+
+bool workers_ended(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		if (s->workers[i].pid > 0)
+			return false;
+	return true;
+}
