@@ -3,8 +3,8 @@
 
 #include "child.h"
 
+#include "clock.h"
 #include "log.h"
-#include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -68,7 +68,7 @@ static bool start_process(struct child *child, char *reason, size_t size)
 	}
 	child->fd = pair[0];
 	child->since = time(NULL);
-	child->began = worker_clock();
+	child->began = clock_steady();
 	child->unanswered = 0;
 	ev_io_set(&child->io, child->fd, EV_READ);
 	ev_io_start(child->loop, &child->io);
@@ -107,7 +107,7 @@ void child_kill(struct child *child, const char *why)
 
 static void restart_later(struct child *child)
 {
-	if (worker_clock() - child->began >= long_life)
+	if (clock_steady() - child->began >= long_life)
 		child->delay = delay_least;
 	ev_timer_set(&child->restart, child->delay, 0.);
 	ev_timer_start(child->loop, &child->restart);

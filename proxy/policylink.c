@@ -36,7 +36,7 @@ static void on_packets(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct policylink *link = io->data;
 	(void)loop, (void)events;
-	bool alive = policy_client_receive(link->client, worker_clock());
+	bool alive = policy_client_receive(link->client, clock_steady());
 	hand_out_answers(link);
 	if (alive)
 		return;
@@ -93,7 +93,7 @@ struct peer *policylink_ask(struct policylink *link, enum direction direction,
 	const char *domain, struct session *waiter)
 {
 	struct peer *peer = policy_client_ask(
-		link->client, direction, domain, waiter, worker_clock());
+		link->client, direction, domain, waiter, clock_steady());
 	if (!peer && !policy_client_flush(link->client))
 		ev_io_start(link->worker->loop, &link->out);
 	return peer;

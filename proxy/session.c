@@ -107,7 +107,7 @@ static void set_deadline(struct session *s)
 	s->waiting = waiting;
 	s->seen_events = d->events;
 	s->seen_octets = s->stream.octets;
-	s->deadline = worker_clock() + patience(s, waiting);
+	s->deadline = clock_steady() + patience(s, waiting);
 	/* All the work that one recipient makes has one budget. */
 	if (on_its_way(s) && s->errand->deadline < s->deadline)
 		s->deadline = s->errand->deadline;
@@ -129,7 +129,7 @@ static void arm_timer(struct session *s)
 	if (ev_is_active(&s->timer) && s->due <= at)
 		return;
 	ev_timer_stop(loop, &s->timer);
-	double after = at - worker_clock();
+	double after = at - clock_steady();
 	ev_timer_set(&s->timer, after > 0 ? after : 0, 0);
 	ev_timer_start(loop, &s->timer);
 	s->due = at;
@@ -191,7 +191,7 @@ static void last_words_sent(struct session *s)
 	}
 	leg_shutdown(&s->near);
 	s->phase = PHASE_LINGER;
-	s->deadline = worker_clock() + LINGER;
+	s->deadline = clock_steady() + LINGER;
 }
 
 /* Near's octets are taken and dropped until it closes. */
@@ -213,7 +213,7 @@ static bool run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
 	stream->tls_busy = !s->near.tls &&
-			   limits_handshakes_full(&s->worker->limits, worker_clock());
+			   limits_handshakes_full(&s->worker->limits, clock_steady());
 	stream->ask_sender = s->service->inbound && s->worker->policy &&
 			     policylink_state(s->worker->policy).inbound_demands;
 	struct trace trace = session_trace(s);
@@ -301,7 +301,7 @@ static void expire(struct session *s)
 {
 	struct stream *stream = &s->stream;
 	struct dialogue_io io = stream_io(stream, NULL);
-	double now = worker_clock();
+	double now = clock_steady();
 	if (s->phase == PHASE_HEADER)
 		session_near_lost(s, DIALOGUE_END_TIMEOUT, "no PROXY header in time");
 	else if (s->phase != PHASE_TALK)
@@ -328,7 +328,7 @@ static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct session *s = timer->data;
 	(void)loop;
-	if ((events & EV_TIMER) && worker_clock() >= next_deadline(s))
+	if ((events & EV_TIMER) && clock_steady() >= next_deadline(s))
 		expire(s);
 	session_run(s);
 }
@@ -369,7 +369,7 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	setup_hold(service->setup);
 	s->id = worker->next_id;
 	worker->next_id += WORKER_MAX;
-	s->started = worker_clock();
+	s->started = clock_steady();
 	s->client = *client;
 	stream_init(&s->stream, &worker->pool, &service->dialogue);
 	leg_adopt(&s->near, fd);

@@ -40,7 +40,7 @@ void session_late(struct session *s)
 static void count_handshake(struct session *s, bool under_way)
 {
 	if (under_way && !s->handshaking)
-		limits_handshake_begin(&s->worker->limits, worker_clock());
+		limits_handshake_begin(&s->worker->limits, clock_steady());
 	if (!under_way && s->handshaking)
 		limits_handshake_end(&s->worker->limits);
 	s->handshaking = under_way;
@@ -53,7 +53,7 @@ static bool begin_near_tls(struct session *s)
 	s->start_near_tls = false;
 	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
 	if (s->service->dialogue.near_tls == DIALOGUE_NEAR_IMPLICIT &&
-		limits_handshakes_full(limits, worker_clock())) {
+		limits_handshakes_full(limits, clock_steady())) {
 		session_log_failure(s, "client refused", "too many TLS handshakes");
 		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
 		return false;
@@ -112,7 +112,7 @@ void session_obey(struct session *s, enum dialogue_want want)
 			break;
 		s->phase = PHASE_CLOSING;
 		session_route_closed(s);
-		s->deadline = worker_clock() + LAST_WORDS;
+		s->deadline = clock_steady() + LAST_WORDS;
 		break;
 	default: break;
 	}

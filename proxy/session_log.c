@@ -169,7 +169,7 @@ void session_log_end(struct session *s)
 	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
 	snprintf(number[0], sizeof(number[0]), "%" PRIu32, d->transactions);
 	snprintf(number[1], sizeof(number[1]), "%" PRIu64, s->stream.octets);
-	snprintf(number[2], sizeof(number[2]), "%.3f", worker_clock() - s->started);
+	snprintf(number[2], sizeof(number[2]), "%.3f", clock_steady() - s->started);
 	bool mailed = d->to[0] != '\0' || d->from[0] != '\0';
 	const struct log_field fields[] = {
 		{ "session", trace_id(s->id, id) },

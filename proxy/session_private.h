@@ -32,7 +32,7 @@ enum {
 /* What a session has only where a policy was asked. */
 struct errand {
 	struct route route;
-	double deadline; /* by worker_clock(), for all the tries of one recipient */
+	double deadline; /* by clock_steady(), for all the tries of one recipient */
 	struct dialogue_notes notes;
 	char asked[DOMAIN_TEXT]; /* whom the policy process is asked about */
 	/* A domain that was refused a moment ago is refused again without a new walk. */
@@ -50,7 +50,7 @@ struct session {
 	struct leg near, far;
 	struct stream stream;
 	uint64_t id;
-	double started, deadline, due; /* by worker_clock(); due: when the timer fires */
+	double started, deadline, due; /* by clock_steady(); due: when the timer fires */
 	struct address client, server; /* near's ends; server where something needs it */
 	struct errand *errand;	       /* NULL: nobody was asked yet */
 	uint64_t seen_octets;	       /* progress at the last arming */

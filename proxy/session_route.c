@@ -103,7 +103,7 @@ static void refuse(struct session *s, const char *domain, const char *refusal)
 	struct errand *e = s->errand;
 	session_log_failure(s, "mail refused", refusal);
 	snprintf(e->refused, sizeof(e->refused), "%s", domain);
-	e->refused_until = domain[0] != '\0' ? worker_clock() + REFUSED_SECONDS : 0;
+	e->refused_until = domain[0] != '\0' ? clock_steady() + REFUSED_SECONDS : 0;
 	tell(s, DIALOGUE_POLICY_REFUSED, refusal);
 }
 
@@ -160,7 +160,7 @@ static void demand(struct session *s)
 	enum encryption encryption = route_encryption(r);
 	struct address address = route_address(r);
 	if (encryption == ENCRYPTION_MAY &&
-		fallback_known(&s->worker->fallback, &address, worker_clock()))
+		fallback_known(&s->worker->fallback, &address, clock_steady()))
 		encryption = ENCRYPTION_NONE;
 	dialogue_demand(&s->stream.dialogue, demands[encryption]);
 	s->errand->notes.said[0] = '\0';
@@ -248,7 +248,7 @@ void session_next_far(struct session *s)
 	snprintf(what, sizeof(what), "cannot use %s", route_host(r, host));
 	bool more = route_failed(r, d->unfit, d->reason, e->notes.said);
 	session_log_failure(s, what, r->text);
-	if (more && worker_clock() < e->deadline) {
+	if (more && clock_steady() < e->deadline) {
 		demand(s);
 		tell(s, DIALOGUE_POLICY_OPEN, NULL);
 		return;
@@ -364,9 +364,9 @@ void session_ask(struct session *s)
 		tell(s, DIALOGUE_POLICY_REFUSED, "501 5.1.3 The domain cannot be read");
 		return;
 	}
-	e->deadline = worker_clock() + session_config(s)->limits.rcpt_budget;
+	e->deadline = clock_steady() + session_config(s)->limits.rcpt_budget;
 	if (out && strcmp(e->asked, e->refused) == 0 &&
-		worker_clock() < e->refused_until) {
+		clock_steady() < e->refused_until) {
 		tell(s, DIALOGUE_POLICY_REFUSED, e->route.reply);
 		return;
 	}
@@ -427,7 +427,7 @@ void session_route_in_clear(struct session *s)
 		return;
 	struct address address = route_address(&s->errand->route);
 	char host[ROUTE_HOST], what[ROUTE_HOST + 40];
-	fallback_note(&s->worker->fallback, &address, worker_clock());
+	fallback_note(&s->worker->fallback, &address, clock_steady());
 	snprintf(what, sizeof(what), "no TLS with %s, going on in clear",
 		route_host(&s->errand->route, host));
 	session_log_failure(s, what, s->stream.dialogue.reason);

@@ -9,6 +9,7 @@
  */
 
 #include "buf.h"
+#include "clock.h"
 #include "config.h"
 #include "counters.h"
 #include "fallback.h"
@@ -17,7 +18,6 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 struct policylink;
 struct session;
@@ -48,17 +48,6 @@ struct worker {
 	/* The policy process has hung up. */
 	void (*policy_lost)(struct worker *worker);
 };
-
-/*
- * Seconds of a clock that nobody sets, for all that has a deadline. ev_now() is the time
- * of day: where that is put forward it would end sessions, back it would keep them.
- */
-static inline double worker_clock(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* What main() runs where the process was started as `sealpost worker-process`. */
 int worker_process(void);
