@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,10 +81,11 @@ static const struct command commands[] = {
 /* What sealpost itself starts is no command: it is in no help. */
 static const struct process {
 	const char *name;
+	const char *shown; /* by ps and top: 15 octets at most */
 	int (*run)(void);
 } processes[] = {
-	{ "worker-process", worker_process },
-	{ "policy-process", policyprocess_run },
+	{ "worker-process", "sealpost-worker", worker_process },
+	{ "policy-process", "sealpost-policy", policyprocess_run },
 };
 
 enum { PROCESS_COUNT = sizeof(processes) / sizeof(processes[0]) };
@@ -230,8 +232,10 @@ static int run_process(const struct process *process)
 	socklen_t length = sizeof(type);
 
 	if (getsockopt(CHILD_DESCRIPTOR, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-		type == SOCK_SEQPACKET)
+		type == SOCK_SEQPACKET) {
+		pthread_setname_np(pthread_self(), process->shown);
 		return process->run();
+	}
 	fprintf(stderr,
 		"sealpost: cannot run %s by hand: sealpost serve starts it\n",
 		process->name);
