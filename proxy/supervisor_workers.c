@@ -90,7 +90,6 @@ static bool ping(struct child *worker)
 static void gone(struct child *worker)
 {
 	struct supervisor *s = worker->owner;
-	board_forget(&s->board, worker->slot);
 	s->taken[worker->slot] = 0;
 	if (!s->stopping)
 		supervisor_fail(s, "a worker process ended at its start");
@@ -98,7 +97,9 @@ static void gone(struct child *worker)
 
 static void ended(struct child *worker)
 {
-	supervisor_progress(worker->owner);
+	struct supervisor *s = worker->owner;
+	board_forget(&s->board, worker->slot); /* it cannot write there any more */
+	supervisor_progress(s);
 }
 
 static const struct child_kind kind = {
