@@ -34,11 +34,11 @@ static struct config *config_new(const char *path)
 	if (config == NULL)
 		return NULL;
 	config->path = strdup(path);
-	if (config->path == NULL) {
-		free(config);
-		return NULL;
-	}
-	return config;
+	config->lines = calloc(1, sizeof(*config->lines));
+	if (config->path != NULL && config->lines != NULL)
+		return config;
+	config_free(config);
+	return NULL;
 }
 
 /* A machine's name is its administrator's to choose: it is held to the same rule. */
@@ -49,7 +49,7 @@ static void hostname_default(struct config_reader *reader)
 	char name[HOST_MAX] = "";
 
 	/* a faulty one has been told of */
-	if (config->hostname != NULL || reader->seen[0][key - config_keys] > 0)
+	if (config->hostname != NULL || config_key_line(config, key, 0) > 0)
 		return;
 	if (gethostname(name, sizeof(name) - 1) != 0 ||
 		config_value_set(key, config, name) != VALUE_OK)
@@ -89,23 +89,48 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 	return reader.config;
 }
 
-struct config *config_read(const char *path, FILE *faults)
+struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 {
-	FILE *in = fopen(path, "re");
+	struct bundle_octets text, path;
 
-	if (in == NULL) {
-		int error = errno;
-
-		fprintf(faults, "%s: cannot be read: %s\n", path, strerror(error));
-		errno = error;
+	if (!bundle_find(bundle, BUNDLE_CONFIG, &text) ||
+		!bundle_find(bundle, BUNDLE_CONFIG_PATH, &path)) {
+		fprintf(faults, "no configuration is in the bundle\n");
+		errno = ENOENT;
 		return NULL;
 	}
-	struct config *config = config_parse(in, path, faults);
+	/* not every fmemopen() takes an empty buffer */
+	bool empty = text.length == 0;
+	FILE *in = empty ? fmemopen("\n", 1, "r")
+			 : fmemopen((void *)text.at, text.length, "r");
+
+	if (in == NULL) {
+		fprintf(faults, "%s: cannot be read: %s\n", path.at, strerror(errno));
+		return NULL;
+	}
+	struct config *config = config_parse(in, (const char *)path.at, faults);
 	int error = errno;
 
 	fclose(in);
 	errno = error;
 	return config;
+}
+
+struct config *config_read(struct bundle *bundle, const char *path, FILE *faults)
+{
+	char reason[BUNDLE_REASON];
+
+	if (bundle_read_as(bundle, BUNDLE_CONFIG, path, reason)) {
+		if (bundle_put(bundle, BUNDLE_CONFIG_PATH, path, strlen(path)))
+			return config_of_bundle(bundle, faults);
+		errno = ENOMEM;
+		snprintf(reason, sizeof(reason), "%s: out of memory", path);
+	}
+	int error = errno;
+
+	fprintf(faults, "%s\n", reason);
+	errno = error;
+	return NULL;
 }
 
 static void inbound_free(struct config_inbound *inbound)
@@ -159,6 +184,8 @@ void config_free(struct config *config)
 	free(config->path);
 	free(config->hostname);
 	free(config->user);
+	free(config->control);
+	free(config->lines);
 	free(config->min_version);
 	free(config->ticket_key);
 	free(config->priority);

@@ -11,6 +11,7 @@
  */
 
 #include "address.h"
+#include "bundle.h"
 #include "log.h"
 #include "tls.h"
 
@@ -158,10 +159,15 @@ struct config_policy {
 	unsigned directory_line, ca_line, cache_line;
 };
 
+struct config_lines;
+
 struct config {
 	char *path;
-	char *hostname; /* default: the machine's */
-	char *user;	/* default: sealpost; taken up only when started as root */
+	struct config_lines *lines; /* where all of it stands: config_schema.h */
+	char *hostname;		    /* default: the machine's */
+	char *user;	  /* default: sealpost; taken up only when started as root */
+	unsigned workers; /* 0: one a core */
+	char *control;	  /* a path, for `sealpost status` */
 	enum log_target log;
 	enum log_level log_level;
 	struct config_limits limits;
@@ -178,15 +184,33 @@ struct config {
 	struct config_policy policy;
 };
 
+/* What a configuration is in a bundle: its text, and the path that it was read from. */
+#define BUNDLE_CONFIG	   "configuration"
+#define BUNDLE_CONFIG_PATH "configuration's path"
+
 /*
- * Reads `path`. Every fault is printed to `faults` as "path:line: message", all of them,
- * not only the first. Returns NULL when there was one; errno is then 0, or tells why the
- * file cannot be read.
+ * Reads `path` into the bundle as its configuration. Every fault is printed to `faults`
+ * as "path:line: message", all of them, not only the first. Returns NULL when there was
+ * one; errno is then 0, or tells why the file cannot be read.
  */
-struct config *config_read(const char *path, FILE *faults);
+struct config *config_read(struct bundle *bundle, const char *path, FILE *faults);
+
+/* The same for what is in the bundle already. */
+struct config *config_of_bundle(const struct bundle *bundle, FILE *faults);
 
 /* The same for an open file, which stays open; `name` stands for its path. */
 struct config *config_parse(FILE *in, const char *name, FILE *faults);
+
 void config_free(struct config *config);
+
+enum { CONFIG_REASON = 512 };
+
+/*
+ * Whether `fresh` has changed what only a restart can change: a key that is marked so in
+ * the schema, or whether there is a service. The reason names the first such, as
+ * "path:line: listen: only a restart changes it".
+ */
+bool config_restart_needed(
+	const struct config *old, const struct config *fresh, char reason[CONFIG_REASON]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "smtp.h"
 
 #include <string.h>
+#include <sys/un.h>
 
 enum {
 	SMTPS_PORT = 465,
@@ -17,7 +18,7 @@ enum {
 static unsigned key_line(const struct config_reader *reader, enum config_section section,
 	unsigned i, const char *name)
 {
-	return reader->seen[i][config_key_find(section, name) - config_keys];
+	return config_key_line(reader->config, config_key_find(section, name), i);
 }
 
 /* Where a key of inbound[i] stands; where it does not, its section. */
@@ -56,6 +57,18 @@ static void check_log(struct config_reader *reader)
 			log_target_names[target]);
 }
 
+/* unix(7) */
+static void check_control(struct config_reader *reader)
+{
+	size_t most = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (strlen(reader->config->control) > most)
+		inifile_fault(&reader->ini,
+			key_line(reader, SECTION_SERVER, 0, "control"),
+			"control = %s: the path of a socket has at most %zu octets",
+			reader->config->control, most);
+}
+
 static void check_pairs(struct config_reader *reader)
 {
 	const struct config *config = reader->config;
@@ -74,7 +87,7 @@ static void check_mandatory(struct config_reader *reader, const struct config_ke
 	for (unsigned i = 0; i < count; i++) {
 		const char *at = config_section_at(reader->config, key->section, i);
 
-		if (reader->seen[i][key - config_keys] == 0)
+		if (config_key_line(reader->config, key, i) == 0)
 			inifile_fault(&reader->ini,
 				*(const unsigned *)(at + kind->own_line),
 				"this [%s] lacks its %s", kind->name, key->name);
@@ -311,6 +324,7 @@ void config_cross_check(struct config_reader *reader)
 
 	complete(reader);
 	check_log(reader);
+	check_control(reader);
 	check_pairs(reader);
 	if (services == 0)
 		inifile_fault(&reader->ini, 0,

@@ -103,11 +103,11 @@ static_assert(
 	{                                                                                \
 		.section = SECTION_IDENTITY, .name = key, __VA_ARGS__                    \
 	}
-#define LIMIT(key, kind, member, lowest, highest, standard)                              \
+#define LIMIT(key, kind, member, lowest, highest, ...)                                   \
 	{                                                                                \
 		.section = SECTION_LIMITS, .name = key, .type = kind,                    \
 		PLACE(struct config, limits.member), .low = lowest, .high = highest,     \
-		.fallback = standard                                                     \
+		.fallback = __VA_ARGS__                                                  \
 	}
 #define OF_CONFIG(kind, member)	  .type = kind, PLACE(struct config, member)
 #define OF_INBOUND(kind, member)  .type = kind, PLACE(struct config_inbound, member)
@@ -121,6 +121,10 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 	SERVER("hostname", OF_CONFIG(TYPE_DOMAIN, hostname)),
 	SERVER("user", OF_CONFIG(TYPE_TEXT, user), .fallback = "sealpost",
 		.restart = true),
+	SERVER("workers", OF_CONFIG(TYPE_NUMBER_AUTO, workers), .low = 1, .high = 64,
+		.fallback = "auto", .restart = true),
+	SERVER("control", OF_CONFIG(TYPE_TEXT, control),
+		.fallback = "/run/sealpost/control", .restart = true),
 	SERVER("log", OF_CONFIG(TYPE_WORD, log), .words = log_target_names,
 		.fallback = "stderr"),
 	SERVER("log-level", OF_CONFIG(TYPE_WORD, log_level), .words = log_level_names,
@@ -133,7 +137,9 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 	TLS("ticket-key", OF_CONFIG(TYPE_TEXT, ticket_key)),
 	TLS("priority", OF_CONFIG(TYPE_TEXT, priority)),
 
-	LIMIT("connections", TYPE_NUMBER, connections, 1, 1000000, "10000"),
+	/* what all workers share is as large */
+	LIMIT("connections", TYPE_NUMBER, connections, 1, 1000000, "10000",
+		.restart = true),
 	LIMIT("connections-per-address", TYPE_NUMBER, connections_per_address, 1, 1000000,
 		"50"),
 	LIMIT("handshakes", TYPE_NUMBER, handshakes, 1, 1000000, "500"),
@@ -175,8 +181,9 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		COUNT_CONFIG(policy.stub_count)),
 	POLICY("ca", OF_CONFIG(TYPE_TEXT, policy.ca), .fallback = "system"),
 
+	/* mandatory only where systemd passes no socket */
 	INBOUND("listen", OF_INBOUND(TYPE_LISTEN, listen), COUNT_INBOUND(listen_count),
-		.mandatory = true, .restart = true),
+		.restart = true),
 	INBOUND("tls", OF_INBOUND(TYPE_WORD, tls), .words = near_tls_words,
 		.fallback = "offer"),
 	INBOUND("backend", OF_INBOUND(TYPE_BACKEND, backend),
@@ -195,7 +202,7 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		.words = bare_newline_words, .fallback = "normalize"),
 
 	OUTBOUND("listen", OF_OUTBOUND(TYPE_LISTEN, listen), COUNT_OUTBOUND(listen_count),
-		.mandatory = true, .restart = true),
+		.restart = true),
 	/* interception by TPROXY needs a capability, and so does a source that is not
 	   ours */
 	OUTBOUND("route", OF_OUTBOUND(TYPE_ROUTE, route), .fallback = "smarthost",
@@ -235,7 +242,8 @@ unsigned config_section_count(const struct config *config, enum config_section s
 	return *(const unsigned *)((const char *)config + kind->count);
 }
 
-void *config_section_at(struct config *config, enum config_section section, unsigned i)
+void *config_section_at(
+	const struct config *config, enum config_section section, unsigned i)
 {
 	const struct config_section_kind *kind = &config_sections[section];
 
@@ -250,6 +258,12 @@ const struct config_key *config_key_find(enum config_section section, const char
 			return &config_keys[i];
 	}
 	return NULL;
+}
+
+unsigned config_key_line(
+	const struct config *config, const struct config_key *key, unsigned i)
+{
+	return config->lines->keys[i][key - config_keys];
 }
 
 const char *config_key_nearest(enum config_section section, const char *name)

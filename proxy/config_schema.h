@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-	CONFIG_KEYS = 62,
+	CONFIG_KEYS = 64,
 	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
 	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
 	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */
@@ -52,11 +52,12 @@ struct config_section_kind {
 };
 
 enum config_type {
-	TYPE_WORD,	/* one of `words`, kept as its index in an enum */
-	TYPE_WORD_TEXT, /* one of `words`, kept as text */
-	TYPE_NUMBER,	/* decimal */
-	TYPE_TIME,	/* seconds; or with s, m, h */
-	TYPE_SIZE,	/* octets; or with K, M, G for 1024 of the smaller one */
+	TYPE_WORD,	  /* one of `words`, kept as its index in an enum */
+	TYPE_WORD_TEXT,	  /* one of `words`, kept as text */
+	TYPE_NUMBER,	  /* decimal */
+	TYPE_NUMBER_AUTO, /* or the word auto, kept as 0 */
+	TYPE_TIME,	  /* seconds; or with s, m, h */
+	TYPE_SIZE,	  /* octets; or with K, M, G for 1024 of the smaller one */
 	TYPE_DOMAIN,
 	TYPE_TEXT,
 	TYPE_ROUTE,
@@ -94,10 +95,15 @@ extern const struct config_section_kind config_sections[CONFIG_SECTIONS];
 unsigned config_section_count(const struct config *config, enum config_section section);
 
 /* Where the keys of the i-th one are kept. */
-void *config_section_at(struct config *config, enum config_section section, unsigned i);
+void *config_section_at(
+	const struct config *config, enum config_section section, unsigned i);
 
 /* The key of that name in the section, or NULL. */
 const struct config_key *config_key_find(enum config_section section, const char *name);
+
+/* Where the key stands first in the i-th section of its kind, 0: it does not. */
+unsigned config_key_line(
+	const struct config *config, const struct config_key *key, unsigned i);
 
 /* The key of the section, or the section, that `name` was probably meant for, or NULL. */
 const char *config_key_nearest(enum config_section section, const char *name);
@@ -139,16 +145,20 @@ int config_word_find(const char *const *words, const char *value);
 /* Letters, digits and hyphens between dots, and no address (RFC 1123 §2.1). */
 bool config_domain_valid(const char *name);
 
+/* Where what was read stands. */
+struct config_lines {
+	/* Where each section began, 0: it has not. Of several each keeps its own line. */
+	unsigned sections[CONFIG_SECTIONS];
+	/* Line of a key's first value in the n-th section of its kind, 0: none. */
+	unsigned keys[CONFIG_SECTION_ROOM][CONFIG_KEYS];
+};
+
 /* One reading of a file. */
 struct config_reader {
 	struct inifile ini;
 	struct config *config;
 	enum config_section section;
 	unsigned nth; /* of several sections of this kind, from 0 */
-	/* Where each section began, 0: it has not. Of several each keeps its own line. */
-	unsigned section_lines[CONFIG_SECTIONS];
-	/* Line of a key's first value in the n-th section of its kind, 0: none. */
-	unsigned seen[CONFIG_SECTION_ROOM][CONFIG_KEYS];
 };
 
 /* What each item of the file does; faults are told. An empty header is one already. */

@@ -176,7 +176,7 @@ static void section_add(
 
 static void section_single(struct config_reader *reader, enum config_section section)
 {
-	unsigned *line = &reader->section_lines[section];
+	unsigned *line = &reader->config->lines->sections[section];
 
 	reader->section = section;
 	reader->nth = 0;
@@ -254,7 +254,7 @@ static void key_unknown(struct config_reader *reader, const char *name)
 /* Where the key stands first in this section, 0: not yet. */
 static unsigned *key_seen(struct config_reader *reader, const struct config_key *key)
 {
-	return &reader->seen[reader->nth][key - config_keys];
+	return &reader->config->lines->keys[reader->nth][key - config_keys];
 }
 
 static void key_take(

@@ -130,6 +130,15 @@ static enum config_value_status set_number(
 	return set_units(key, base, value, no_units);
 }
 
+static enum config_value_status set_number_auto(
+	const struct config_key *key, void *base, const char *value)
+{
+	if (strcmp(value, "auto") != 0)
+		return set_number(key, base, value);
+	*(unsigned *)config_place(key, base) = 0;
+	return VALUE_OK;
+}
+
 static enum config_value_status set_time(
 	const struct config_key *key, void *base, const char *value)
 {
@@ -248,6 +257,7 @@ static const struct {
 	[TYPE_WORD] = { set_word, NULL, 0 },
 	[TYPE_WORD_TEXT] = { set_word_text, NULL, 0 },
 	[TYPE_NUMBER] = { set_number, NULL, 0 },
+	[TYPE_NUMBER_AUTO] = { set_number_auto, NULL, 0 },
 	[TYPE_TIME] = { set_time, NULL, 0 },
 	[TYPE_SIZE] = { set_size, NULL, 0 },
 	[TYPE_DOMAIN] = { set_domain, "not a domain name such as mail.example.com", 0 },
@@ -330,6 +340,9 @@ static void bad_wanted(const struct config_key *key, char *text)
 	case TYPE_WORD_TEXT:
 	case TYPE_KEYWORD: words_wanted(key->words, text); break;
 	case TYPE_NUMBER: range_wanted(key, no_units, "number", "", text); break;
+	case TYPE_NUMBER_AUTO:
+		range_wanted(key, no_units, "number", ", and not auto", text);
+		break;
 	case TYPE_TIME:
 		range_wanted(key, time_units, "time",
 			" (digits with s, m or h; seconds without)", text);

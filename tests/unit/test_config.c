@@ -142,13 +142,12 @@ static void test_keys(void **state)
 						  "it belongs in [inbound]\n" },
 		{ SERVER "user = a\nuser = b\n" SERVICE,
 			"f:5: user again: it stands on line 4 already\n" },
-		{ SERVER SERVICE "listen =\n", "f:8: listen is empty\n" },
+		{ SERVER SERVICE "backend =\n", "f:8: backend is empty\n" },
 		{ SERVER "[tls]\ncertificate =\n" SERVICE,
 			"f:5: certificate is empty\n" },
 		{ SERVER "[inbound]\ntls = off\nlisten = 192.0.2.1\n",
 			"f:4: this [inbound] lacks its backend\n" },
 		{ SERVER "[inbound]\ntls = off\n",
-			"f:4: this [inbound] lacks its listen\n"
 			"f:4: this [inbound] lacks its backend\n" },
 	};
 
@@ -317,12 +316,47 @@ static void test_unreadable(void **state)
 		FILE *out = open_memstream(&faults, &length);
 
 		assert_non_null(out);
-		assert_null(config_read(cases[i].path, out));
+		struct bundle *bundle = bundle_new();
+
+		assert_null(config_read(bundle, cases[i].path, out));
 		assert_int_equal(errno, cases[i].error);
+		bundle_free(bundle);
 		fclose(out);
 		assert_string_equal(faults, cases[i].faults);
 		free(faults);
 	}
+}
+
+/* What is in a bundle is read there, as long or as short as it is. */
+static void test_bundle(void **state)
+{
+	static const char text[] = SERVER SERVICE;
+	struct bundle *bundle = bundle_new();
+	char *faults;
+	size_t length;
+	FILE *out = open_memstream(&faults, &length);
+
+	(void)state;
+	assert_non_null(out);
+	assert_null(config_of_bundle(bundle, out));
+	assert_int_equal(errno, ENOENT);
+	assert_true(bundle_put(bundle, BUNDLE_CONFIG_PATH, "a/b", 3));
+	assert_true(bundle_put(bundle, BUNDLE_CONFIG, "", 0));
+	assert_null(config_of_bundle(bundle, out));
+	assert_int_equal(errno, 0);
+	assert_true(bundle_put(bundle, BUNDLE_CONFIG, text, strlen(text)));
+	struct config *config = config_of_bundle(bundle, out);
+
+	assert_non_null(config);
+	assert_string_equal(config->path, "a/b");
+	config_free(config);
+	bundle_free(bundle);
+	fclose(out);
+	assert_string_equal(faults,
+		"no configuration is in the bundle\n"
+		"a/b: no [inbound] and no [outbound]: there is nothing to serve; give it "
+		"a listen and a backend\n");
+	free(faults);
 }
 
 /* ---- what is read ---- */
@@ -335,6 +369,8 @@ static void test_defaults(void **state)
 	assert_string_equal(config->path, "f");
 	assert_string_equal(config->hostname, "mail.example.com");
 	assert_string_equal(config->user, "sealpost");
+	assert_int_equal(config->workers, 0);
+	assert_string_equal(config->control, "/run/sealpost/control");
 	assert_int_equal(config->log, LOG_TO_STDERR);
 	assert_int_equal(config->log_level, LOG_LEVEL_INFO);
 	assert_string_equal(config->min_version, "1.2");
@@ -503,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_manual_examples),

@@ -230,8 +230,7 @@ static void test_sections(void **state)
 		{ SERVER OUTBOUND "[policy]\n[policy]\n",
 			"f:8: [policy] again: it began on line 7; write its keys "
 			"there\n" },
-		{ SERVER "[outbound]\n", "f:4: this [outbound] lacks its listen\n"
-					 "f:4: this [outbound] lacks its backends\n" },
+		{ SERVER "[outbound]\n", "f:4: this [outbound] lacks its backends\n" },
 		{ SERVER OUTBOUND "[identity a]\n",
 			"f:7: this [identity] lacks its certificate\n"
 			"f:7: this [identity] lacks its key\n" },
