@@ -4,7 +4,7 @@
 #include "ask.h"
 
 #include "domain.h"
-#include "policylink.h"
+#include "policyprocess.h"
 #include "service.h"
 #include "status.h"
 
@@ -57,11 +57,13 @@ out:
 
 int ask_run(const char *config_path, char *const *domains, unsigned count)
 {
-	struct config *config = config_read(config_path, stderr);
+	struct bundle *bundle = bundle_new();
+	struct config *config = bundle ? config_read(bundle, config_path, stderr) : NULL;
 	struct settings settings;
+	bundle_free(bundle);
 	if (config == NULL)
 		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
-	bool fits = policylink_settings(config, &settings);
+	bool fits = policyprocess_settings(config, &settings);
 	config_free(config);
 	if (!fits) {
 		fprintf(stderr,

@@ -6,15 +6,16 @@
 #include "address.h"
 #include "check_private.h"
 #include "config.h"
-#include "policylink.h"
+#include "hosts.h"
+#include "policyprocess.h"
 #include "service.h"
+#include "setup.h"
 #include "smtp.h"
 #include "status.h"
 #include "tls.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <netdb.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -123,26 +124,19 @@ static void verify_timers(const struct verifier *v)
 static void verify_tls(struct verifier *v)
 {
 	const struct config *config = v->config;
-	struct tls_server_options options = {
-		.pairs = config->pairs,
-		.pair_count = config->pair_count,
-		.min_version = config->min_version,
-		.priority = config->priority,
-		.ticket_key = config->ticket_key,
-	};
-	char reason[TLS_REASON];
+	char reason[SETUP_REASON];
 	unsigned before = v->faults;
 
 	for (unsigned i = 0; i < config->pair_count; i++) {
 		reason[0] = '\0';
-		if (!tls_pair_check(&config->pairs[i], reason))
+		if (!tls_pair_check(v->bundle, &config->pairs[i], reason))
 			check_fault(v, config->pair_lines[i], "%s", reason);
 		else if (reason[0] != '\0')
 			check_warning(v, config->pair_lines[i], "%s", reason);
 	}
 	if (config->pair_count == 0 || v->faults > before)
 		return;
-	struct tls_server *server = tls_server_new(&options, reason);
+	struct tls_server *server = setup_server(config, v->bundle, reason);
 
 	if (server == NULL)
 		check_fault(v, 0, "[tls]: %s", reason);
@@ -150,26 +144,6 @@ static void verify_tls(struct verifier *v)
 }
 
 /* ---- [inbound] ---- */
-
-/* The resolver's first address counts: they are sorted as this machine wants them. */
-static bool look_up(struct config_endpoint *endpoint, const char **why)
-{
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *found = NULL;
-	in_port_t port = endpoint->address.port;
-	int error = getaddrinfo(endpoint->host, NULL, &hints, &found);
-
-	if (error != 0) {
-		*why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
-		return false;
-	}
-	bool usable = address_from_sockaddr(&endpoint->address, found->ai_addr);
-
-	freeaddrinfo(found);
-	endpoint->address.port = port;
-	*why = "neither an IPv4 nor an IPv6 address";
-	return usable;
-}
 
 bool check_is_local(struct address a)
 {
@@ -239,7 +213,7 @@ static void verify_backends(struct verifier *v, struct config_inbound *inbound)
 		struct config_endpoint *backend = &inbound->backend[i];
 		const char *why;
 
-		if (backend->host != NULL && !look_up(backend, &why)) {
+		if (!hosts_look_up(v->bundle, backend, &why)) {
 			check_fault(v, inbound->line,
 				"backend = %s: cannot be looked up: %s", backend->host,
 				why);
@@ -305,9 +279,9 @@ static void verify_client_address(
 			"backend will be lost; set it to 0");
 }
 
-bool config_verify(struct config *config, FILE *faults)
+bool config_verify(struct config *config, struct bundle *bundle, FILE *faults)
 {
-	struct verifier v = { .config = config, .to = faults };
+	struct verifier v = { .config = config, .bundle = bundle, .to = faults };
 
 	verify_server(&v);
 	verify_timers(&v);
@@ -340,15 +314,28 @@ static bool can_read(const struct passwd *user, const char *file)
 	return child < 0 || waitpid(child, &status, 0) < 0 || status == 0;
 }
 
-/* The unit starts serve as the user itself: what root alone can read is lost to it. */
+/*
+ * A reload reads as the user that serve has become, and the unit starts serve as that
+ * user at once: what root alone can read is lost to both.
+ */
 static void verify_file(const struct verifier *v, const struct passwd *user,
 	unsigned line, const char *file)
 {
+	const struct group *group = getgrgid(user->pw_gid);
+
 	if (file != NULL && !can_read(user, file))
 		check_warning(v, line,
-			"%s: user %s, as whom the systemd unit runs, cannot read it: "
-			"chgrp it to that user's group, and chmod 640",
-			file, user->pw_name);
+			"%s: user %s cannot read it, who has to for a reload, and at the "
+			"start by the systemd unit: chgrp %s it, and chmod 640",
+			file, user->pw_name,
+			group != NULL ? group->gr_name : user->pw_name);
+}
+
+static void verify_pair(const struct verifier *v, const struct passwd *user,
+	unsigned line, const struct tls_pair *pair)
+{
+	verify_file(v, user, line, pair->certificate);
+	verify_file(v, user, line, pair->key);
 }
 
 static void verify_readable(struct config *config)
@@ -358,11 +345,13 @@ static void verify_readable(struct config *config)
 
 	if (user == NULL)
 		return;
+	verify_file(&v, user, 0, config->path);
 	for (unsigned i = 0; i < config->pair_count; i++)
-		verify_file(&v, user, config->pair_lines[i], config->pairs[i].key);
+		verify_pair(&v, user, config->pair_lines[i], &config->pairs[i]);
+	verify_file(&v, user, 0, config->ticket_key);
 	for (unsigned i = 0; i < config->identity_count; i++)
-		verify_file(&v, user, config->identities[i].line,
-			config->identities[i].pair.key);
+		verify_pair(&v, user, config->identities[i].line,
+			&config->identities[i].pair);
 	for (unsigned i = 0; i < config->outbound_count; i++)
 		verify_file(&v, user, config->outbound[i].line,
 			config->outbound[i].credentials);
@@ -392,32 +381,45 @@ static bool verify_policy_files(const struct config *config)
 		identities[i] = config->identities[i].name;
 	if (config->outbound_count == 0 && access(config->policy.directory, F_OK) != 0)
 		return true;
-	if (policylink_settings(config, &settings))
+	if (policyprocess_settings(config, &settings))
 		return policy_check(&settings, config->path, identities, stderr) == 0;
 	fprintf(stderr, "%s: a setting of [policy] is too long\n", config->path);
 	return false;
 }
 
-int check_run(const char *config_path)
+static bool check(struct config *config, struct bundle *bundle)
 {
-	struct config *config = config_read(config_path, stderr);
-
-	if (config == NULL)
-		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
-	bool fine = config_verify(config, stderr);
+	bool fine = config_verify(config, bundle, stderr);
 
 	fine = verify_policy_files(config) && fine;
-	if (fine) {
-		verify_readable(config);
-		config_notes(config, stderr);
-		check_advise(config);
-		tell_fine(config);
-	}
+	if (!fine)
+		return false;
+	verify_readable(config);
+	config_notes(config, stderr);
+	check_advise(config);
+	tell_fine(config);
+	return true;
+}
+
+int check_run(const char *config_path)
+{
+	struct bundle *bundle = bundle_new();
+	struct config *config = NULL;
+	int status = STATUS_CANNOT;
+
+	errno = ENOMEM;
+	if (bundle != NULL)
+		config = config_read(bundle, config_path, stderr);
+	if (config != NULL)
+		status = check(config, bundle) ? STATUS_FINE : STATUS_NO;
+	else if (errno == 0)
+		status = STATUS_NO;
 	config_free(config);
+	bundle_free(bundle);
 	if (fflush(stdout) != 0) {
 		fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
 			strerror(errno));
 		return STATUS_CANNOT;
 	}
-	return fine ? STATUS_FINE : STATUS_NO;
+	return status;
 }

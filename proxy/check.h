@@ -3,8 +3,12 @@
 #ifndef SEALPOST_CHECK_H
 #define SEALPOST_CHECK_H
 
-/* What a configuration is worth on this machine: `sealpost check`, and serve's start. */
+/*
+ * What a configuration is worth on this machine: `sealpost check`, and all that serve
+ * takes up.
+ */
 
+#include "bundle.h"
 #include "config.h"
 
 #include <stdbool.h>
@@ -14,9 +18,10 @@
  * Loads every certificate and key, looks the names of backends up (and writes what was
  * found to their `address`; this may take as long as the resolver does), and looks for
  * settings that cannot work or are dangerous. Prints "path:line: message" for a fault and
- * "path:line: warning: message" for what is only worth knowing. True without a fault.
+ * "path:line: warning: message" for what is only worth knowing. True without a fault:
+ * then all that setup_new() needs is in the bundle.
  */
-bool config_verify(struct config *config, FILE *faults);
+bool config_verify(struct config *config, struct bundle *bundle, FILE *faults);
 
 /* What is no fault, but worth thinking over, as "path:line: note: message". */
 void config_notes(struct config *config, FILE *to);

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-	REASON = 512,
 	NARROW_IPV4 = 24, /* bits: wider networks are hardly mail servers alone */
 	NARROW_IPV6 = 64,
 };
@@ -63,15 +62,14 @@ static void verify_source(
 static void verify_relay(struct verifier *v, const struct config_outbound *outbound)
 {
 	struct credentials credentials;
-	char reason[REASON];
+	char reason[BUNDLE_REASON];
 
 	/* what a name means is looked up when there is mail */
 	if (outbound->route == ROUTE_RELAY && outbound->relay.host == NULL)
 		check_loop(v, outbound->line, "route = relay ", &outbound->relay.address);
 	if (outbound->credentials == NULL)
 		return;
-	if (!credentials_read(
-		    outbound->credentials, &credentials, reason, sizeof(reason)))
+	if (!credentials_read(v->bundle, outbound->credentials, &credentials, reason))
 		check_fault(v, outbound->line, "credentials: %s", reason);
 	credentials_wipe(&credentials);
 }
@@ -109,7 +107,8 @@ static void verify_directory(struct verifier *v)
 static void verify_ca(struct verifier *v)
 {
 	const struct config_policy *policy = &v->config->policy;
-	struct tls_client_options options = { .ca = policy->ca };
+	const struct tls_client_options options = { .bundle = v->bundle,
+		.ca = policy->ca };
 	char reason[TLS_REASON];
 
 	/* who only receives, and has no policy files, may do without */
@@ -167,7 +166,7 @@ void check_identities(struct verifier *v)
 		const struct config_identity *identity = &v->config->identities[i];
 		char reason[TLS_REASON] = "";
 
-		if (!tls_pair_check(&identity->pair, reason))
+		if (!tls_pair_check(v->bundle, &identity->pair, reason))
 			check_fault(v, identity->line, "%s", reason);
 		else if (reason[0] != '\0')
 			check_warning(v, identity->line, "%s", reason);
@@ -202,6 +201,17 @@ static bool listens(const struct config_outbound *outbound, sa_family_t family)
 	return false;
 }
 
+/* systemd listens in our place, and names the socket for us. */
+static void note_listen(
+	const struct verifier *v, unsigned line, unsigned count, const char *name)
+{
+	if (count == 0)
+		check_note(v, line,
+			"no listen: it is served where systemd passes a socket for it, "
+			"FileDescriptorName=%s, and nowhere else",
+			name);
+}
+
 static void note_route(const struct verifier *v, const struct config_outbound *outbound)
 {
 	if (outbound->route == ROUTE_SMARTHOST)
@@ -209,7 +219,7 @@ static void note_route(const struct verifier *v, const struct config_outbound *o
 			"route = smarthost: an Exchange server waits for its retry "
 			"interval, often 15 minutes, for each further domain that a "
 			"message goes to; with route = intercept nothing waits");
-	if (outbound->route == ROUTE_INTERCEPT &&
+	if (outbound->route == ROUTE_INTERCEPT && outbound->listen_count > 0 &&
 		!(listens(outbound, AF_INET) && listens(outbound, AF_INET6)))
 		check_note(v, outbound->line,
 			"route = intercept by %s alone: see that the firewall lets no "
@@ -221,7 +231,15 @@ void config_notes(struct config *config, FILE *to)
 {
 	const struct verifier v = { .config = config, .to = to };
 
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		const struct config_inbound *inbound = &config->inbound[i];
+
+		note_listen(&v, inbound->line, inbound->listen_count, inbound->name);
+	}
 	for (unsigned i = 0; i < config->outbound_count; i++) {
+		const struct config_outbound *outbound = &config->outbound[i];
+
+		note_listen(&v, outbound->line, outbound->listen_count, outbound->name);
 		note_networks(&v, &config->outbound[i]);
 		note_route(&v, &config->outbound[i]);
 	}

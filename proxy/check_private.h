@@ -9,6 +9,7 @@
 
 struct verifier {
 	struct config *config;
+	struct bundle *bundle; /* NULL for notes, which read nothing */
 	FILE *to;
 	unsigned faults;
 };

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 
-/*
- * Not by inih: to it "; " begins a comment, and a password may have one. Not by stdio:
- * its buffers would keep what was read.
- */
+/* Not by inih: to it "; " begins a comment, and a password may have one. */
 
 #include "credentials.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { FILE_MAX = 4096 };
 
@@ -27,19 +20,18 @@ struct reading {
 	const char *path;
 	struct credentials *c;
 	char *reason;
-	size_t size;
 	unsigned line;
 };
 
 static bool cannot(const struct reading *r, const char *why)
 {
-	snprintf(r->reason, r->size, "%s: %s", r->path, why);
+	snprintf(r->reason, BUNDLE_REASON, "%s: %s", r->path, why);
 	return false;
 }
 
 static bool fault(const struct reading *r, const char *why)
 {
-	snprintf(r->reason, r->size, "%s:%u: %s", r->path, r->line, why);
+	snprintf(r->reason, BUNDLE_REASON, "%s:%u: %s", r->path, r->line, why);
 	return false;
 }
 
@@ -134,72 +126,23 @@ static bool text_take(struct reading *r, struct piece text)
 	return true;
 }
 
-/* Whose it is says the file that is open, not the path. */
-static bool file_fit(const struct reading *r, int fd)
+bool credentials_read(struct bundle *bundle, const char *path, struct credentials *c,
+	char reason[BUNDLE_REASON])
 {
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return cannot(r, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return cannot(r, "not a regular file");
-	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		return cannot(r, "others can read or change it: chmod 640");
-	return true;
-}
-
-/* Up to `size` octets; -1 with errno. */
-static ssize_t read_all(int fd, char *to, size_t size)
-{
-	size_t length = 0;
-
-	while (length < size) {
-		ssize_t n = read(fd, to + length, size - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	return (ssize_t)length;
-}
-
-static bool file_take(struct reading *r, int fd)
-{
-	char text[FILE_MAX + 1];
-
-	if (!file_fit(r, fd))
-		return false;
-	ssize_t length = read_all(fd, text, sizeof(text));
+	struct reading r = { .path = path, .c = c, .reason = reason };
+	struct bundle_octets text;
 	bool fine;
 
-	if (length < 0)
-		fine = cannot(r, strerror(errno));
-	else if (length > FILE_MAX)
-		fine = cannot(r, "longer than 4096 octets");
-	else
-		fine = text_take(r, (struct piece){ text, (size_t)length });
-	explicit_bzero(text, sizeof(text));
-	return fine;
-}
-
-bool credentials_read(const char *path, struct credentials *c, char *reason, size_t size)
-{
-	struct reading r = { .path = path, .c = c, .reason = reason, .size = size };
-	/* not to wait where it is a fifo */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
 	memset(c, 0, sizeof(*c));
-	if (fd < 0) {
-		snprintf(reason, size, "%s: cannot be read: %s", path, strerror(errno));
+	if (!bundle_read(bundle, path, &text, reason))
 		return false;
-	}
-	bool fine = file_take(&r, fd);
-
-	close(fd);
+	if (text.exposed)
+		fine = cannot(&r, "others can read or change it: chmod 640");
+	else if (text.length > FILE_MAX)
+		fine = cannot(&r, "longer than 4096 octets");
+	else
+		fine = text_take(
+			&r, (struct piece){ (const char *)text.at, text.length });
 	if (!fine)
 		credentials_wipe(c);
 	return fine;

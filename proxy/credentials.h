@@ -5,8 +5,9 @@
 
 /* The user and password that we show to a relay: `credentials` of [outbound]. */
 
+#include "bundle.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 
 enum {
 	CREDENTIALS_TEXT = 256, /* octets of a user or password, its NUL included */
@@ -20,12 +21,12 @@ struct credentials {
 /*
  * Reads `path`: a line "user = …" and a line "password = …", beside them only empty lines
  * and comments (# or ; at the start of a line: elsewhere both belong to the value, from
- * which only blanks at its ends are dropped). At most 4 KiB, a regular file that its
- * owner alone can write, and nobody but he and the group read. False with a reason, one
- * line that begins with path or path:line and never has a value in it; nothing is left in
- * `c` then.
+ * which only blanks at its ends are dropped). At most 4 KiB, a file that its owner alone
+ * can write, and nobody but he and the group read. False with a reason, one line that
+ * begins with path or path:line and never has a value in it; nothing is left in `c` then.
  */
-bool credentials_read(const char *path, struct credentials *c, char *reason, size_t size);
+bool credentials_read(struct bundle *bundle, const char *path, struct credentials *c,
+	char reason[BUNDLE_REASON]);
 
 /* Forgets both, in a way that no compiler leaves out. */
 void credentials_wipe(struct credentials *c);

@@ -9,9 +9,10 @@
 #include "demo.h"
 
 #include "privileges.h"
-#include "serve.h"
 #include "status.h"
+#include "supervisor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,6 +28,9 @@ enum {
 	CHUNK = 4096,	 /* what a pipe takes in one piece: more than a log line */
 	PATIENCE = 5000, /* milliseconds */
 };
+
+static_assert((int)DEMO_REASON >= (int)SUPERVISOR_REASON,
+	"the supervisor writes to our reason");
 
 struct demo {
 	struct demo_world world;
@@ -125,7 +129,9 @@ static int run_daemon(struct demo *demo, struct ready *ready, int log)
 	close(demo->backend_transcript);
 	close(demo->internet_transcript);
 	close(demo->world.folder);
-	if (serve_config(demo->world.config, daemon_ready, ready, demo->reason))
+	if (demo_world_read_keys(&demo->world, demo->reason) &&
+		supervise(demo->world.bundle, demo->world.config, daemon_ready, ready,
+			demo->reason))
 		return STATUS_FINE;
 	ssize_t n = write(ready->status, demo->reason, strlen(demo->reason) + 1);
 

@@ -7,7 +7,7 @@
  * `sealpost demo`: the daemon between servers of its own, in four processes and that of
  * the policy. The first one (demo.c) makes what is needed (demo_world.c), starts the
  * others, is the client both ways (demo_client.c), shows what passed, and ends the
- * others. The second is the daemon as ever, from serve_config(). The last two are servers
+ * others. The second is the daemon as ever, from supervise(). The last two are servers
  * (demo_server.c): an old one, for mail that comes in, and one that stands for the
  * Internet, for mail that goes out.
  */
@@ -21,7 +21,7 @@
 #include <stdio.h>
 
 enum {
-	DEMO_REASON = 512, /* octets of a reason, its NUL included */
+	DEMO_REASON = 600, /* octets of a reason, its NUL included */
 	DEMO_FOLDER = 160, /* of a folder's name: a line of sealpost.conf holds it */
 	DEMO_CONFIG = 1024,
 };
@@ -96,10 +96,14 @@ struct demo_world {
 	int folder;
 	char config_text[DEMO_CONFIG];
 	struct config *config;
+	struct bundle *bundle; /* the configuration; the daemon reads the keys into it */
 };
 
 /* `inbound` is set. False with a reason; demo_world_end() in either case. */
 bool demo_world_make(struct demo_world *world, char reason[DEMO_REASON]);
+
+/* Reads what the daemon presents: in its own process, for no other needs the key. */
+bool demo_world_read_keys(struct demo_world *world, char reason[DEMO_REASON]);
 
 /* Keys need not lie about once they have been read. */
 void demo_world_remove_keys(const struct demo_world *world);

@@ -126,19 +126,23 @@ static bool make_certificates(struct demo_world *world, char reason[DEMO_REASON]
 {
 	char certificate[FILE_NAME], key[FILE_NAME], why[TLS_REASON];
 	struct tls_pair pair = { certificate, key };
-	const struct tls_server_options options = {
-		.pairs = &pair, .pair_count = 1, .min_version = "1.2"
-	};
+	const struct tls_server_options options = { .bundle = bundle_new(),
+		.pairs = &pair,
+		.pair_count = 1,
+		.min_version = "1.2" };
 
 	path_of(world, certificate_name, certificate);
 	path_of(world, key_name, key);
-	bool fine = tls_selfsign(HOSTNAME, certificate, key, why);
+	snprintf(why, sizeof(why), "out of memory");
+	bool fine =
+		options.bundle != NULL && tls_selfsign(HOSTNAME, certificate, key, why);
 
 	path_of(world, mx_certificate_name, certificate);
 	path_of(world, mx_key_name, key);
 	fine = fine && tls_selfsign(INTERNET, certificate, key, why);
 	if (fine)
 		world->internet.tls = tls_server_new(&options, why);
+	bundle_free(options.bundle);
 	if (world->internet.tls != NULL)
 		return true;
 	snprintf(reason, DEMO_REASON, "%s", why);
@@ -168,6 +172,7 @@ static bool give_folders_away(struct demo_world *world, char reason[DEMO_REASON]
 
 static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 {
+	static const char name[] = "the demo's configuration";
 	char inbound[ADDRESS_TEXT], outbound[ADDRESS_TEXT], from[ADDRESS_TEXT];
 	char backend[ADDRESS_TEXT], internet[ADDRESS_TEXT];
 	int n = snprintf(world->config_text, sizeof(world->config_text),
@@ -187,26 +192,46 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 		"[outbound]\n"
 		"listen      = %s\n"
 		"backends    = %s\n"
-		"route       = relay %s\n",
+		"route       = relay %s\n"
+		"\n"
+		"[policy]\n"
+		"ca          = %s/%s\n",
 		world->folder_name, certificate_name, world->folder_name, key_name,
 		address_text(&world->inbound, inbound),
 		address_text(&world->backend_address, backend),
 		address_text(&world->outbound, outbound),
 		address_host(&world->outbound, from),
-		address_text(&world->internet_address, internet));
-	FILE *in = fmemopen(world->config_text, (size_t)n, "r");
+		address_text(&world->internet_address, internet), world->folder_name,
+		mx_certificate_name);
 
-	if (in == NULL)
+	world->bundle = bundle_new();
+	if (world->bundle == NULL ||
+		!bundle_put(
+			world->bundle, BUNDLE_CONFIG, world->config_text, (size_t)n) ||
+		!bundle_put(world->bundle, BUNDLE_CONFIG_PATH, name, strlen(name)))
 		return cannot(reason, "the configuration");
-	world->config = config_parse(in, "the demo's configuration", stderr);
-	fclose(in);
+	world->config = config_of_bundle(world->bundle, stderr);
 	snprintf(reason, DEMO_REASON, "its configuration is at fault");
 	if (world->config == NULL)
 		return false;
 	/* What this machine has for its own mail is not for a demo: no name is none. */
 	world->config->policy.directory[0] = '\0';
 	world->config->policy.trust_anchor[0] = '\0';
-	world->config->policy.ca[0] = '\0';
+	return true;
+}
+
+/* They are no files to the daemon, which would notice that they have gone. */
+bool demo_world_read_keys(struct demo_world *world, char reason[DEMO_REASON])
+{
+	static const char *const names[] = { certificate_name, key_name,
+		mx_certificate_name };
+	char path[FILE_NAME];
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		path_of(world, names[i], path);
+		if (!bundle_read_as(world->bundle, path, path, reason))
+			return false;
+	}
 	return true;
 }
 
@@ -249,4 +274,5 @@ void demo_world_end(struct demo_world *world)
 		rmdir(world->folder_name);
 	tls_server_free(world->internet.tls);
 	config_free(world->config);
+	bundle_free(world->bundle);
 }

@@ -6,7 +6,7 @@
 #include "probe.h"
 
 #include "domain.h"
-#include "policylink.h"
+#include "policyprocess.h"
 #include "privileges.h"
 #include "probe_private.h"
 #include "service.h"
@@ -87,7 +87,7 @@ static bool read_target(struct probe *probe, const char *target)
 static struct peer *ask(const struct probe *probe, char *reason, size_t size)
 {
 	struct settings settings;
-	if (!policylink_settings(probe->config, &settings)) {
+	if (!policyprocess_settings(probe->config, &settings)) {
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return NULL;
 	}
@@ -109,6 +109,7 @@ static bool make_client(struct probe *probe, char reason[TLS_REASON])
 				(struct tls_identity){ config->identities[i].name,
 					config->identities[i].pair };
 	const struct tls_client_options options = {
+		.bundle = probe->bundle,
 		.ca = config->policy.ca,
 		.identities = identities,
 		.identity_count = count,
@@ -242,14 +243,19 @@ int probe_run(const char *config_path, const char *target, bool json)
 				"USER@DOMAIN, HOST:PORT\n");
 		return STATUS_USAGE;
 	}
-	struct config *config = config_read(config_path, stderr);
-	if (!config)
+	probe.bundle = bundle_new();
+	struct config *config =
+		probe.bundle ? config_read(probe.bundle, config_path, stderr) : NULL;
+	if (!config) {
+		bundle_free(probe.bundle);
 		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
+	}
 	probe.config = config;
 	int status = go(&probe, json);
 	tls_client_free(probe.client);
 	peer_free(probe.peer);
 	free(probe.hosts);
 	config_free(config);
+	bundle_free(probe.bundle);
 	return status;
 }

@@ -57,6 +57,7 @@ struct probe_host {
 };
 
 struct probe {
+	struct bundle *bundle; /* the configuration's files */
 	const struct config *config;
 	struct tls_client *client;
 	char target[PROBE_TARGET]; /* as written */

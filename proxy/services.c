@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static_assert((int)SERVICE_REASON >= (int)BUNDLE_REASON, "a bundle writes to our reason");
+
 static const uint8_t near_tls[] = {
 	[NEAR_TLS_OFFER] = DIALOGUE_NEAR_OFFER,
 	[NEAR_TLS_REQUIRE] = DIALOGUE_NEAR_REQUIRE,
@@ -108,10 +110,11 @@ static bool encode_credentials(struct service *service, const struct credentials
 	return service->credentials;
 }
 
-static bool load_credentials(struct service *service, const char *path, char *reason)
+static bool load_credentials(struct service *service, struct bundle *bundle,
+	const char *path, char reason[SERVICE_REASON])
 {
 	struct credentials credentials;
-	bool fine = credentials_read(path, &credentials, reason, SERVICE_REASON);
+	bool fine = credentials_read(bundle, path, &credentials, reason);
 	if (fine && !encode_credentials(service, &credentials)) {
 		snprintf(reason, SERVICE_REASON, "out of memory");
 		fine = false;
@@ -136,9 +139,9 @@ static void set_route(struct dialogue_service *d, const struct config_outbound *
 	}
 }
 
-bool service_outbound(struct service *service, const struct config *config,
-	const struct config_outbound *outbound, struct tls_server *server,
-	char reason[SERVICE_REASON])
+bool service_outbound(struct service *service, struct bundle *bundle,
+	const struct config *config, const struct config_outbound *outbound,
+	struct tls_server *server, char reason[SERVICE_REASON])
 {
 	*service = (struct service){
 		.name = outbound->name,
@@ -158,7 +161,7 @@ bool service_outbound(struct service *service, const struct config *config,
 		outbound->helo == HELO_CLIENT ||
 		(outbound->helo == HELO_AUTO && outbound->source == SOURCE_TRANSPARENT);
 	return !outbound->credentials ||
-	       load_credentials(service, outbound->credentials, reason);
+	       load_credentials(service, bundle, outbound->credentials, reason);
 }
 
 void service_release(struct service *service)

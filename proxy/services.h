@@ -34,9 +34,9 @@ void service_inbound(struct service *service, const struct config *config,
 	const struct config_inbound *inbound, struct tls_server *server);
 
 /* Reads the credentials file, too. False with a reason. */
-bool service_outbound(struct service *service, const struct config *config,
-	const struct config_outbound *outbound, struct tls_server *server,
-	char reason[SERVICE_REASON]);
+bool service_outbound(struct service *service, struct bundle *bundle,
+	const struct config *config, const struct config_outbound *outbound,
+	struct tls_server *server, char reason[SERVICE_REASON]);
 
 void service_release(struct service *service);
 

@@ -30,11 +30,15 @@ enum { SETUP_REASON = 512 };
  * Of a bundle whose configuration stands in it as BUNDLE_CONFIG. Held once. NULL with a
  * reason. `cas`: load the public CAs (somebody may be asked about chains).
  */
-struct setup *setup_new(struct bundle *bundle, uint32_t generation, bool cas,
-	char reason[SETUP_REASON]);
+struct setup *setup_new(
+	struct bundle *bundle, uint32_t generation, bool cas, char reason[SETUP_REASON]);
 
 struct setup *setup_hold(struct setup *setup);
 void setup_release(struct setup *setup); /* NULL is allowed */
+
+/* What is presented to clients: of a configuration that names certificates. */
+struct tls_server *setup_server(
+	const struct config *config, struct bundle *bundle, char reason[SETUP_REASON]);
 
 /* By its name; NULL where there is none. */
 const struct service *setup_service(const struct setup *setup, const char *name);

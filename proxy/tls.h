@@ -9,6 +9,7 @@
  */
 
 #include "buf.h"
+#include "bundle.h"
 #include "facts.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@ enum tls_status {
 
 enum {
 	TLS_REASON = 512, /* octets of a reason, names of files and its NUL included */
+	TLS_NAMES = 512,  /* octets of the names of a certificate, likewise */
 };
 
 /* ---- what a service presents: loaded once, shared by all its sessions ---- */
@@ -34,11 +36,14 @@ struct tls_pair {
 };
 
 struct tls_server_options {
+	struct bundle *bundle; /* where the files are from */
 	const struct tls_pair *pairs;
 	size_t pair_count; /* at least 1; in any order, ECDSA is tried first anyhow */
 	const char *min_version; /* "1.2" or "1.3" */
 	const char *priority;	 /* a GnuTLS priority string instead of ours, or NULL */
-	const char *ticket_key;	 /* 64 octets shared by several machines; NULL: random */
+	/* A file of 64 octets, shared by several machines. NULL: that of the bundle, or a
+	   random one where it has none. */
+	const char *ticket_key;
 };
 
 struct tls_server;
@@ -52,6 +57,13 @@ struct tls_server *tls_server_new(
 void tls_server_free(struct tls_server *server);
 
 /*
+ * Puts in the ticket key for whoever names no file: that of `before`, or, where it is
+ * NULL or has none, a random one. So all workers resume what any of them began, and go on
+ * with that under the next configuration. False without memory or randomness.
+ */
+bool tls_ticket_key_put(struct bundle *bundle, const struct bundle *before);
+
+/*
  * Asks clients for a certificate from now on, or no more; never requires one. Sessions
  * that began while nobody asked are not resumed while somebody does.
  */
@@ -62,7 +74,18 @@ void tls_server_request_certificates(struct tls_server *server, bool request);
  * Returns true when usable; `reason` is then empty or a warning (expired, not yet valid,
  * expires within 14 days).
  */
-bool tls_pair_check(const struct tls_pair *pair, char reason[TLS_REASON]);
+bool tls_pair_check(
+	struct bundle *bundle, const struct tls_pair *pair, char reason[TLS_REASON]);
+
+/* What an administrator knows a certificate by. */
+struct tls_about {
+	char names[TLS_NAMES]; /* its DNS names, a blank between; its subject without */
+	int64_t from, until;   /* seconds since 1970 */
+};
+
+/* Of the first certificate of a pair. False with a reason. */
+bool tls_pair_about(struct bundle *bundle, const struct tls_pair *pair,
+	struct tls_about *about, char reason[TLS_REASON]);
 
 /* A self-signed ECDSA P-256 certificate for `name`, its key (0600): two new PEM files. */
 bool tls_selfsign(const char *name, const char *certificate, const char *key,
@@ -84,6 +107,7 @@ struct tls_identity {
 };
 
 struct tls_client_options {
+	struct bundle *bundle; /* where the files are from */
 	const char *ca; /* the public CAs: "system", a PEM file, or NULL for none */
 	const struct tls_identity *identities;
 	size_t identity_count;

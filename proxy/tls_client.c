@@ -75,12 +75,12 @@ static bool set_priorities(struct tls_client *client, char reason[TLS_REASON])
 	return true;
 }
 
-static bool load_identity(struct tls_known *known, const struct tls_identity *identity,
-	char reason[TLS_REASON])
+static bool load_identity(struct tls_known *known, struct bundle *bundle,
+	const struct tls_identity *identity, char reason[TLS_REASON])
 {
 	struct tls_loaded pair;
 
-	if (!tls_pem_load(&pair, &identity->pair, reason))
+	if (!tls_pem_load(bundle, &identity->pair, &pair, reason))
 		return false;
 	known->name = strdup(identity->name);
 	int code = known->name
@@ -103,31 +103,28 @@ static bool load_identities(struct tls_client *client,
 		return complain(reason, "out of memory");
 	client->identity_count = options->identity_count;
 	for (size_t i = 0; i < options->identity_count; i++)
-		if (!load_identity(
-			    &client->identities[i], &options->identities[i], reason))
+		if (!load_identity(&client->identities[i], options->bundle,
+			    &options->identities[i], reason))
 			return false;
 	return true;
 }
 
-static bool load_anchors(
-	struct tls_client *client, const char *ca, char reason[TLS_REASON])
+static bool load_anchors(struct tls_client *client,
+	const struct tls_client_options *options, char reason[TLS_REASON])
 {
 	gnutls_datum_t pem;
+	const char *file = options->ca;
 
-	if (!ca || !*ca)
+	if (!file || !*file)
 		return true;
-	if (strcmp(ca, "system") == 0) {
-		client->anchors = tls_anchors_of_system();
-		return client->anchors ||
-		       complain(reason, "the system has no CA certificates "
-					"(package ca-certificates?)");
-	}
-	if (!tls_pem_read(ca, &pem, reason))
+	if (strcmp(file, "system") == 0)
+		file = CA_FILE;
+	if (!tls_pem_read(options->bundle, file, &pem, reason))
 		return false;
 	client->anchors = tls_anchors_of_pem(&pem);
-	gnutls_free(pem.data);
 	if (!client->anchors)
-		snprintf(reason, TLS_REASON, "%s: no CA certificates in PEM format", ca);
+		snprintf(
+			reason, TLS_REASON, "%s: no CA certificates in PEM format", file);
 	return client->anchors;
 }
 
@@ -153,7 +150,7 @@ struct tls_client *tls_client_new(
 	}
 	if (make_caches(client, reason) && set_priorities(client, reason) &&
 		load_identities(client, options, reason) &&
-		load_anchors(client, options->ca, reason))
+		load_anchors(client, options, reason))
 		return client;
 	tls_client_free(client);
 	return NULL;

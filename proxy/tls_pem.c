@@ -7,6 +7,7 @@
 #include "tls_private.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/crypto.h>
@@ -25,41 +26,36 @@ enum {
 	KEY_ID = 20, /* octets of GnuTLS's key id (SHA-1) */
 };
 
+static_assert((int)TLS_REASON >= (int)BUNDLE_REASON, "a bundle writes to our reason");
+
 static bool complain(char reason[TLS_REASON], const char *file, const char *what)
 {
 	snprintf(reason, TLS_REASON, "%s: %s", file, what);
 	return false;
 }
 
-bool tls_pem_read(const char *file, gnutls_datum_t *octets, char reason[TLS_REASON])
+bool tls_pem_read(struct bundle *bundle, const char *file, gnutls_datum_t *octets,
+	char reason[TLS_REASON])
 {
-	errno = 0;
-	if (gnutls_load_file(file, octets) >= 0)
-		return true;
-	int error = errno;
-	snprintf(reason, TLS_REASON, "%s: cannot be read%s%s%s", file, error ? ": " : "",
-		error ? strerror(error) : "",
-		error == EACCES ? " (by the user that sealpost runs as)" : "");
-	return false;
+	struct bundle_octets found;
+
+	if (!bundle_read(bundle, file, &found, reason))
+		return false;
+	*octets = (gnutls_datum_t){ (unsigned char *)found.at, (unsigned)found.length };
+	return true;
 }
 
-static void wipe(gnutls_datum_t *octets)
-{
-	gnutls_memset(octets->data, 0, octets->size);
-	gnutls_free(octets->data);
-}
-
-static bool load_chain(struct tls_loaded *l, const char *file, char reason[TLS_REASON])
+static bool load_chain(struct bundle *bundle, const char *file, struct tls_loaded *l,
+	char reason[TLS_REASON])
 {
 	gnutls_datum_t pem;
 	unsigned length = TLS_CHAIN_MAX;
 
-	if (!tls_pem_read(file, &pem, reason))
+	if (!tls_pem_read(bundle, file, &pem, reason))
 		return false;
 	int code = gnutls_x509_crt_list_import(l->chain, &length, &pem,
 		GNUTLS_X509_FMT_PEM,
 		GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED | GNUTLS_X509_CRT_LIST_SORT);
-	gnutls_free(pem.data);
 	if (code == GNUTLS_E_SHORT_MEMORY_BUFFER)
 		return complain(reason, file, "too many certificates in one file");
 	if (code <= 0)
@@ -68,17 +64,17 @@ static bool load_chain(struct tls_loaded *l, const char *file, char reason[TLS_R
 	return true;
 }
 
-static bool load_key(struct tls_loaded *l, const char *file, char reason[TLS_REASON])
+static bool load_key(struct bundle *bundle, const char *file, struct tls_loaded *l,
+	char reason[TLS_REASON])
 {
 	gnutls_datum_t pem;
 
-	if (!tls_pem_read(file, &pem, reason))
+	if (!tls_pem_read(bundle, file, &pem, reason))
 		return false;
 	int code = gnutls_x509_privkey_init(&l->key);
 	if (code >= 0)
 		code = gnutls_x509_privkey_import2(
 			l->key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0);
-	wipe(&pem);
 	if (code == GNUTLS_E_DECRYPTION_FAILED)
 		return complain(reason, file, "the key is protected by a password");
 	if (code < 0)
@@ -98,11 +94,12 @@ static bool belong_together(const struct tls_loaded *l)
 	       memcmp(of_key, of_certificate, key_size) == 0;
 }
 
-bool tls_pem_load(
-	struct tls_loaded *l, const struct tls_pair *pair, char reason[TLS_REASON])
+bool tls_pem_load(struct bundle *bundle, const struct tls_pair *pair,
+	struct tls_loaded *l, char reason[TLS_REASON])
 {
 	*l = (struct tls_loaded){ .length = 0 };
-	if (load_chain(l, pair->certificate, reason) && load_key(l, pair->key, reason)) {
+	if (load_chain(bundle, pair->certificate, l, reason) &&
+		load_key(bundle, pair->key, l, reason)) {
 		if (belong_together(l))
 			return true;
 		snprintf(reason, TLS_REASON, "%s: the key does not belong to %s",
@@ -147,13 +144,67 @@ static void warn_of_dates(
 	snprintf(reason, TLS_REASON, "%s: %s %s", file, what, day);
 }
 
-bool tls_pair_check(const struct tls_pair *pair, char reason[TLS_REASON])
+bool tls_pair_check(
+	struct bundle *bundle, const struct tls_pair *pair, char reason[TLS_REASON])
 {
 	struct tls_loaded loaded;
 
-	if (!tls_pem_load(&loaded, pair, reason))
+	if (!tls_pem_load(bundle, pair, &loaded, reason))
 		return false;
 	warn_of_dates(loaded.chain[0], pair->certificate, reason);
+	tls_pem_unload(&loaded);
+	return true;
+}
+
+/* ---- what people are told ---- */
+
+bool tls_pem_name(gnutls_x509_crt_t crt, unsigned *at, char name[TLS_NAME])
+{
+	for (;;) {
+		size_t size = TLS_NAME;
+		int type = gnutls_x509_crt_get_subject_alt_name(
+			crt, (*at)++, name, &size, NULL);
+		if (type == GNUTLS_SAN_DNSNAME && strlen(name) == size)
+			return true;
+		if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER)
+			return false;
+	}
+}
+
+/* Those that fit, and "..." in the place of the others. */
+static void write_names(gnutls_x509_crt_t crt, char names[TLS_NAMES])
+{
+	char name[TLS_NAME];
+	unsigned at = 0;
+	size_t used = 0;
+
+	names[0] = '\0';
+	while (tls_pem_name(crt, &at, name)) {
+		bool fits = used + strlen(name) + sizeof("  ...") <= TLS_NAMES;
+
+		used += (size_t)snprintf(names + used, TLS_NAMES - used, "%s%s",
+			used > 0 ? " " : "", fits ? name : "...");
+		if (!fits)
+			return;
+	}
+}
+
+bool tls_pair_about(struct bundle *bundle, const struct tls_pair *pair,
+	struct tls_about *about, char reason[TLS_REASON])
+{
+	struct tls_loaded loaded = { .length = 0 };
+	size_t size = sizeof(about->names);
+
+	if (!load_chain(bundle, pair->certificate, &loaded, reason))
+		return false;
+	gnutls_x509_crt_t crt = loaded.chain[0];
+
+	about->from = gnutls_x509_crt_get_activation_time(crt);
+	about->until = gnutls_x509_crt_get_expiration_time(crt);
+	write_names(crt, about->names);
+	if (about->names[0] == '\0' &&
+		gnutls_x509_crt_get_dn(crt, about->names, &size) < 0)
+		about->names[0] = '\0';
 	tls_pem_unload(&loaded);
 	return true;
 }
@@ -238,6 +289,12 @@ static int make(const char *name, gnutls_datum_t *certificate, gnutls_datum_t *k
 	if (crt)
 		gnutls_x509_crt_deinit(crt);
 	return code;
+}
+
+static void wipe(gnutls_datum_t *octets)
+{
+	gnutls_memset(octets->data, 0, octets->size);
+	gnutls_free(octets->data);
 }
 
 static bool write_all(int fd, const unsigned char *octets, size_t size)

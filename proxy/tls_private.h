@@ -16,6 +16,7 @@
 enum {
 	TLS_TICKET_KEY = 64,	/* octets of a session ticket key, GnuTLS's own size */
 	TLS_CHAIN_MAX = 16,	/* certificates in one file */
+	TLS_NAME = 256,		/* octets of a DNS name and its NUL */
 	TLS_RECORD = 16 * 1024, /* octets that a record carries at the most */
 	TLS_WARNINGS_MAX = 8, /* warning alerts that a peer may send in one connection */
 	TLS_TICKETS_MAX = 4,  /* tickets that are kept of those that a server sends */
@@ -78,12 +79,16 @@ struct tls_loaded {
 };
 
 /* Loads a pair and sees that key and certificate belong together. */
-bool tls_pem_load(
-	struct tls_loaded *l, const struct tls_pair *pair, char reason[TLS_REASON]);
+bool tls_pem_load(struct bundle *bundle, const struct tls_pair *pair,
+	struct tls_loaded *l, char reason[TLS_REASON]);
 void tls_pem_unload(struct tls_loaded *l);
 
-/* Reads a file; on failure the reason names it. The caller frees. */
-bool tls_pem_read(const char *file, gnutls_datum_t *octets, char reason[TLS_REASON]);
+/* A file's octets, the bundle's; on failure the reason names it. */
+bool tls_pem_read(struct bundle *bundle, const char *file, gnutls_datum_t *octets,
+	char reason[TLS_REASON]);
+
+/* The next DNS name of a certificate; false at the end. Start with *at = 0. */
+bool tls_pem_name(gnutls_x509_crt_t crt, unsigned *at, char name[TLS_NAME]);
 
 /* ---- tls_client.c ---- */
 
@@ -114,7 +119,6 @@ void tls_tickets_forget(const struct tls *t);
 struct tls_anchors;
 
 /* CAs to trust; NULL where there are none, or no memory. */
-struct tls_anchors *tls_anchors_of_system(void);
 struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem);
 struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der); /* one */
 void tls_anchors_free(void *anchors);				   /* NULL is allowed */

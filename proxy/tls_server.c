@@ -6,15 +6,11 @@
 #include "tls.h"
 #include "tls_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /*
  * RFC 9325: TLS 1.2 and 1.3, ECDHE and AEAD alone. Our order rules: AES-128-GCM and
@@ -37,16 +33,15 @@
 	":%SERVER_PRECEDENCE"
 
 enum {
-	ALPN = 16,	    /* the extension's number, RFC 7301 */
-	NAME_MAX_DNS = 256, /* octets of a name and its NUL */
-	RANKS = 4,	    /* that rank() tells apart */
+	ALPN = 16, /* the extension's number, RFC 7301 */
+	RANKS = 4, /* that rank() tells apart */
 };
 
 /* Credentials for clients that ask for a name: those pairs that bear it come first. */
 struct named {
 	struct named *next;
 	gnutls_certificate_credentials_t credentials;
-	char name[NAME_MAX_DNS]; /* as a certificate bears it: "*." may stand before it */
+	char name[TLS_NAME]; /* as a certificate bears it: "*." may stand before it */
 };
 
 struct tls_server {
@@ -76,26 +71,12 @@ static bool complain(char reason[TLS_REASON], const char *what, const char *why)
 
 /* ---- certificates ---- */
 
-/* The next DNS name of a certificate; false at the end. Start with *at = 0. */
-static bool next_name(gnutls_x509_crt_t crt, unsigned *at, char name[NAME_MAX_DNS])
-{
-	for (;;) {
-		size_t size = NAME_MAX_DNS;
-		int type = gnutls_x509_crt_get_subject_alt_name(
-			crt, (*at)++, name, &size, NULL);
-		if (type == GNUTLS_SAN_DNSNAME && strlen(name) == size)
-			return true;
-		if (type < 0 && type != GNUTLS_E_SHORT_MEMORY_BUFFER)
-			return false;
-	}
-}
-
 static bool bears(const struct tls_loaded *l, const char *name)
 {
-	char its[NAME_MAX_DNS];
+	char its[TLS_NAME];
 	unsigned at = 0;
 
-	while (next_name(l->chain[0], &at, its))
+	while (tls_pem_name(l->chain[0], &at, its))
 		if (strcasecmp(its, name) == 0)
 			return true;
 	return false;
@@ -160,9 +141,9 @@ static bool present_names(
 	struct tls_server *server, const struct pairs *pairs, char reason[TLS_REASON])
 {
 	for (size_t i = 0; i < pairs->count; i++) {
-		char name[NAME_MAX_DNS];
+		char name[TLS_NAME];
 		unsigned at = 0;
-		while (next_name(pairs->loaded[i].chain[0], &at, name))
+		while (tls_pem_name(pairs->loaded[i].chain[0], &at, name))
 			if (!find_named(server, name) &&
 				!add_named(server, pairs, name, reason))
 				return false;
@@ -181,8 +162,8 @@ static bool load_pairs(struct tls_server *server,
 	if (!pairs.loaded)
 		return complain(reason, "certificates", "out of memory");
 	while (pairs.count < options->pair_count &&
-		tls_pem_load(
-			&pairs.loaded[pairs.count], &pairs.files[pairs.count], reason))
+		tls_pem_load(options->bundle, &pairs.files[pairs.count],
+			&pairs.loaded[pairs.count], reason))
 		pairs.count++;
 	bool fine = pairs.count == options->pair_count &&
 		    present(&server->credentials, &pairs, NULL, reason) &&
@@ -216,57 +197,66 @@ static bool set_priority(struct tls_server *server,
 
 /* ---- session tickets ---- */
 
-static bool read_ticket_key(
-	int fd, gnutls_datum_t *key, const char *file, char reason[TLS_REASON])
-{
-	struct stat about;
+#define TICKET_KEY "ticket key" /* of a bundle, for whoever names no file */
 
-	if (fstat(fd, &about) < 0)
-		return complain(reason, file, strerror(errno));
-	if (about.st_mode & (S_IWGRP | S_IRWXO))
+static bool find_ticket_key(const struct tls_server_options *options,
+	struct bundle_octets *found, char reason[TLS_REASON])
+{
+	const char *file = options->ticket_key;
+
+	*found = (struct bundle_octets){ .length = 0 };
+	if (!file)
+		return bundle_find(options->bundle, TICKET_KEY, found) || true;
+	if (!bundle_read(options->bundle, file, found, reason))
+		return false;
+	if (found->exposed)
 		return complain(
 			reason, file, "others may read or change it: chmod 0640 or 0600");
-	if (!S_ISREG(about.st_mode) || about.st_size != TLS_TICKET_KEY)
-		return complain(reason, file, "a ticket key is a file of 64 octets");
-	key->data = gnutls_malloc(TLS_TICKET_KEY);
-	if (!key->data)
-		return complain(reason, file, "out of memory");
-	key->size = TLS_TICKET_KEY;
-	if (read(fd, key->data, TLS_TICKET_KEY) != TLS_TICKET_KEY)
-		return complain(reason, file, "cannot be read");
-	return true;
+	return found->length == TLS_TICKET_KEY ||
+	       complain(reason, file, "a ticket key is a file of 64 octets");
 }
 
-static bool load_ticket_key(
-	gnutls_datum_t *key, const char *file, char reason[TLS_REASON])
+static bool make_key(gnutls_datum_t *key)
 {
-	if (!file) {
-		int code = gnutls_session_ticket_key_generate(key);
-		return code >= 0 || complain(reason, "ticket key", gnutls_strerror(code));
-	}
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return complain(reason, file, strerror(errno));
-	bool fine = read_ticket_key(fd, key, file, reason);
-	close(fd);
-	return fine;
+	key->data = gnutls_malloc(TLS_TICKET_KEY);
+	key->size = TLS_TICKET_KEY;
+	return key->data;
 }
 
-static bool set_ticket_keys(
-	struct tls_server *server, const char *file, char reason[TLS_REASON])
+static bool set_ticket_keys(struct tls_server *server,
+	const struct tls_server_options *options, char reason[TLS_REASON])
 {
 	static const char label[] = "sealpost: certificates are asked for";
 	gnutls_datum_t *key = server->ticket_keys;
+	struct bundle_octets found;
 
-	if (!load_ticket_key(&key[0], file, reason))
+	if (!find_ticket_key(options, &found, reason))
 		return false;
-	key[1].data = gnutls_malloc(TLS_TICKET_KEY);
-	if (!key[1].data)
+	if (!make_key(&key[0]) || !make_key(&key[1]))
 		return complain(reason, "ticket key", "out of memory");
-	key[1].size = TLS_TICKET_KEY;
-	int code = gnutls_hmac_fast(GNUTLS_MAC_SHA512, key[0].data, key[0].size, label,
-		sizeof(label), key[1].data);
+	int code = 0;
+	if (found.length == TLS_TICKET_KEY)
+		memcpy(key[0].data, found.at, TLS_TICKET_KEY);
+	else
+		code = gnutls_rnd(GNUTLS_RND_KEY, key[0].data, TLS_TICKET_KEY);
+	if (code >= 0)
+		code = gnutls_hmac_fast(GNUTLS_MAC_SHA512, key[0].data, key[0].size,
+			label, sizeof(label), key[1].data);
 	return code >= 0 || complain(reason, "ticket key", gnutls_strerror(code));
+}
+
+bool tls_ticket_key_put(struct bundle *bundle, const struct bundle *before)
+{
+	struct bundle_octets found;
+	uint8_t key[TLS_TICKET_KEY];
+
+	if (before && bundle_find(before, TICKET_KEY, &found))
+		return bundle_put(bundle, TICKET_KEY, found.at, found.length);
+	bool made = gnutls_rnd(GNUTLS_RND_KEY, key, sizeof(key)) >= 0 &&
+		    bundle_put(bundle, TICKET_KEY, key, sizeof(key));
+
+	gnutls_memset(key, 0, sizeof(key));
+	return made;
 }
 
 /* ---- all together ---- */
@@ -283,7 +273,7 @@ struct tls_server *tls_server_new(
 	}
 	if (load_pairs(server, options, reason) &&
 		set_priority(server, options, reason) &&
-		set_ticket_keys(server, options->ticket_key, reason))
+		set_ticket_keys(server, options, reason))
 		return server;
 	tls_server_free(server);
 	return NULL;
@@ -361,8 +351,8 @@ static int see_hello(gnutls_session_t session, unsigned type, unsigned when,
 static int choose_credentials(gnutls_session_t session)
 {
 	struct tls *t = gnutls_session_get_ptr(session);
-	char wildcard[NAME_MAX_DNS + 1] = "*", *name = wildcard + 1;
-	size_t size = NAME_MAX_DNS;
+	char wildcard[TLS_NAME + 1] = "*", *name = wildcard + 1;
+	size_t size = TLS_NAME;
 	unsigned type;
 
 	if (gnutls_server_name_get(session, name, &size, &type, 0) < 0 ||

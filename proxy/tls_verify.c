@@ -32,7 +32,7 @@ enum {
 
 struct tls_anchors {
 	gnutls_x509_trust_list_t list;
-	gnutls_x509_crt_t *certificates; /* of the list; unknown for the system's */
+	gnutls_x509_crt_t *certificates; /* of the list */
 	unsigned count;
 };
 
@@ -49,17 +49,6 @@ struct path {
 };
 
 /* ---- anchors ---- */
-
-struct tls_anchors *tls_anchors_of_system(void)
-{
-	struct tls_anchors *a = calloc(1, sizeof(*a));
-
-	if (a && gnutls_x509_trust_list_init(&a->list, 0) >= 0 &&
-		gnutls_x509_trust_list_add_system_trust(a->list, 0, 0) > 0)
-		return a;
-	tls_anchors_free(a);
-	return NULL;
-}
 
 static struct tls_anchors *make_anchors(
 	const gnutls_datum_t *octets, gnutls_x509_crt_fmt_t format)
@@ -129,7 +118,6 @@ static void note_change(struct tls_verdict *v, const struct dates *d, int64_t no
 static bool find_anchor(const struct tls_anchors *a, gnutls_x509_crt_t crt, int64_t now,
 	struct dates *dates)
 {
-	gnutls_x509_crt_t issuer;
 	bool found = false;
 
 	for (unsigned i = 0; i < a->count; i++) {
@@ -140,14 +128,7 @@ static bool find_anchor(const struct tls_anchors *a, gnutls_x509_crt_t crt, int6
 			return true;
 		found = true;
 	}
-	if (found || a->count > 0)
-		return found;
-	if (gnutls_x509_trust_list_get_issuer(a->list, crt, &issuer, GNUTLS_TL_GET_COPY) <
-		0)
-		return false;
-	*dates = dates_of(issuer);
-	gnutls_x509_crt_deinit(issuer);
-	return true;
+	return found;
 }
 
 static bool is_anchor(const struct tls_anchors *a, gnutls_x509_crt_t crt)

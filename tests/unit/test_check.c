@@ -87,7 +87,11 @@ static char *verify(const char *text, bool *fine)
 	fflush(out);
 	assert_string_equal(printed, "");
 	assert_non_null(config);
-	*fine = config_verify(config, out);
+	struct bundle *bundle = bundle_new();
+
+	assert_non_null(bundle);
+	*fine = config_verify(config, bundle, out);
+	bundle_free(bundle);
 	config_free(config);
 	fclose(in);
 	fclose(out);
@@ -341,10 +345,16 @@ static void test_names(void **state)
 	const struct config_endpoint *backend = &config->inbound[0].backend[0];
 
 	assert_int_equal(backend->address.family, AF_UNSPEC);
-	assert_true(config_verify(config, stderr));
+	struct bundle *bundle = bundle_new();
+	struct bundle_octets octets;
+
+	assert_non_null(bundle);
+	assert_true(config_verify(config, bundle, stderr));
 	assert_int_not_equal(backend->address.family, AF_UNSPEC);
 	assert_int_equal(backend->address.port, 26);
 	assert_string_equal(backend->host, "localhost");
+	assert_true(bundle_find(bundle, "host localhost", &octets));
+	bundle_free(bundle);
 	config_free(config);
 	fclose(in);
 }

@@ -42,15 +42,27 @@ static void file_write(const char *octets, size_t size, mode_t mode)
 	assert_int_equal(chmod("f", mode), 0);
 }
 
+/* From a bundle of its own: what is in one is not read again. */
+static bool read_from(const char *path, struct credentials *c, char reason[BUNDLE_REASON])
+{
+	struct bundle *bundle = bundle_new();
+
+	assert_non_null(bundle);
+	bool fine = credentials_read(bundle, path, c, reason);
+
+	bundle_free(bundle);
+	return fine;
+}
+
 static void assert_refused(const char *octets, size_t size, const char *reason)
 {
 	static const struct credentials none;
 	struct credentials c;
-	char told[256];
+	char told[BUNDLE_REASON];
 
 	memset(&c, 'x', sizeof(c));
 	file_write(octets, size, 0600);
-	assert_false(credentials_read("f", &c, told, sizeof(told)));
+	assert_false(read_from("f", &c, told));
 	assert_string_equal(told, reason);
 	assert_memory_equal(&c, &none, sizeof(c));
 }
@@ -69,12 +81,12 @@ static void test_read(void **state)
 		{ "user = \303\244\npassword = \"p\"\n", "\303\244", "\"p\"" },
 	};
 	struct credentials c;
-	char reason[256];
+	char reason[BUNDLE_REASON];
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		file_write(cases[i].text, strlen(cases[i].text), 0640);
-		assert_true(credentials_read("f", &c, reason, sizeof(reason)));
+		assert_true(read_from("f", &c, reason));
 		assert_string_equal(c.user, cases[i].user);
 		assert_string_equal(c.password, cases[i].password);
 	}
@@ -106,7 +118,7 @@ static void test_refused(void **state)
 
 static void test_sizes(void **state)
 {
-	char text[4200], x[4200], reason[256];
+	char text[4200], x[4200], reason[BUNDLE_REASON];
 	struct credentials c;
 
 	(void)state;
@@ -115,7 +127,7 @@ static void test_sizes(void **state)
 		(size_t)snprintf(
 			text, sizeof(text), "user = %.255s\npassword = %.255s\n", x, x),
 		0600);
-	assert_true(credentials_read("f", &c, reason, sizeof(reason)));
+	assert_true(read_from("f", &c, reason));
 	assert_int_equal(strlen(c.user), 255);
 	assert_int_equal(strlen(c.password), 255);
 	assert_refused(text, (size_t)snprintf(text, sizeof(text), "user = %.256s\n", x),
@@ -124,7 +136,7 @@ static void test_sizes(void **state)
 		(size_t)snprintf(
 			text, sizeof(text), "user = u\npassword = p\n#%.4073s", x),
 		0600);
-	assert_true(credentials_read("f", &c, reason, sizeof(reason)));
+	assert_true(read_from("f", &c, reason));
 	assert_refused(text,
 		(size_t)snprintf(
 			text, sizeof(text), "user = u\npassword = p\n#%.4074s", x),
@@ -136,22 +148,22 @@ static void test_whose(void **state)
 	static const mode_t modes[] = { 0604, 0602, 0620, 0666 };
 	static const char text[] = "user = u\npassword = p\n";
 	struct credentials c;
-	char reason[256];
+	char reason[BUNDLE_REASON];
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(modes); i++) {
 		file_write(text, strlen(text), modes[i]);
-		assert_false(credentials_read("f", &c, reason, sizeof(reason)));
+		assert_false(read_from("f", &c, reason));
 		assert_string_equal(reason, "f: others can read or change it: chmod 640");
 	}
 	unlink("f");
-	assert_false(credentials_read("f", &c, reason, sizeof(reason)));
+	assert_false(read_from("f", &c, reason));
 	assert_string_equal(reason, "f: cannot be read: No such file or directory");
-	assert_false(credentials_read("/", &c, reason, sizeof(reason)));
-	assert_string_equal(reason, "/: not a regular file");
+	assert_false(read_from("/", &c, reason));
+	assert_string_equal(reason, "/: cannot be read: Is a directory");
 	assert_int_equal(mkfifo("f", 0600), 0);
-	assert_false(credentials_read("f", &c, reason, sizeof(reason)));
-	assert_string_equal(reason, "f: not a regular file");
+	assert_false(read_from("f", &c, reason));
+	assert_string_equal(reason, "f: cannot be read: not a regular file");
 }
 
 static void test_wipe(void **state)

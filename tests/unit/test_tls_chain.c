@@ -264,16 +264,35 @@ static void test_no_ca(void **state)
 	zoo_free(&leaf);
 }
 
+static struct tls_client *load(struct world *w, const char *ca, char *reason)
+{
+	const struct tls_client_options options = { .bundle = world_bundle(w), .ca = ca };
+
+	return tls_client_new(&options, reason);
+}
+
+/* GnuTLS must understand each of them. */
+static void test_system_cas(void **state)
+{
+	struct zoo *z = *state;
+	char reason[TLS_REASON];
+	struct tls_client *client = load(z->w, "system", reason);
+
+	if (!client)
+		assert_non_null(strstr(reason, "No such file or directory"));
+	tls_client_free(client);
+}
+
 static void test_bad_ca_files(void **state)
 {
 	struct zoo *z = *state;
 	char *empty = world_file(z->w, "empty.pem", 0, 0600);
 	char reason[TLS_REASON];
 
-	assert_null(tls_client_new(&(struct tls_client_options){ .ca = empty }, reason));
+	assert_null(load(z->w, empty, reason));
 	assert_non_null(strstr(reason, "empty.pem: no CA certificates in PEM format"));
 	unlink(empty);
-	assert_null(tls_client_new(&(struct tls_client_options){ .ca = empty }, reason));
+	assert_null(load(z->w, empty, reason));
 	assert_non_null(strstr(reason, "empty.pem: cannot be read: No such file"));
 	free(empty);
 }
@@ -339,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_own_intermediate),
 		cmocka_unit_test(test_expired_anchor),
 		cmocka_unit_test(test_no_ca),
+		cmocka_unit_test(test_system_cas),
 		cmocka_unit_test(test_bad_ca_files),
 		cmocka_unit_test(test_kept_until),
 		cmocka_unit_test(test_kept_apart),

@@ -55,9 +55,10 @@ static int setup(void **state)
 		{ "first", p->w->pairs[1] },
 		{ "second", p->w->pairs[3] },
 	};
-	const struct tls_client_options options = {
-		.ca = p->ca, .identities = identities, .identity_count = 2
-	};
+	const struct tls_client_options options = { .bundle = world_bundle(p->w),
+		.ca = p->ca,
+		.identities = identities,
+		.identity_count = 2 };
 	p->client = tls_client_new(&options, reason);
 	assert_string_equal(reason, "");
 	assert_non_null(p->client);
@@ -268,8 +269,9 @@ static void test_bad_identity(void **state)
 	struct place *p = *state;
 	const struct tls_identity mixed = { "mixed",
 		{ p->w->pairs[0].certificate, p->w->pairs[1].key } };
-	const struct tls_client_options options = { .identities = &mixed,
-		.identity_count = 1 };
+	const struct tls_client_options options = {
+		.bundle = world_bundle(p->w), .identities = &mixed, .identity_count = 1
+	};
 	char reason[TLS_REASON];
 
 	assert_null(tls_client_new(&options, reason));

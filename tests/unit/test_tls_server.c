@@ -82,7 +82,9 @@ static void test_wildcards(void **state)
 		"mail.two.example" };
 	struct world *w = *state;
 	struct tls_pair pairs[1 + 3 * 2] = { w->pairs[1] };
-	struct tls_server_options options = { .pairs = pairs, .min_version = "1.2" };
+	struct tls_server_options options = {
+		.bundle = world_bundle(w), .pairs = pairs, .min_version = "1.2"
+	};
 	char reason[TLS_REASON];
 
 	for (size_t i = 0; i < 6; i++)
@@ -234,6 +236,39 @@ static void test_tickets(void **state)
 	free(key);
 }
 
+/* Workers of one bundle, and those of the next, share a key that no file has. */
+static void test_ticket_key_of_bundle(void **state)
+{
+	static const char *const versions[] = { "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+		"NORMAL:-VERS-ALL:+VERS-TLS1.2" };
+	struct world *w = *state;
+	struct bundle *first = bundle_new(), *next = bundle_new(), *other = bundle_new();
+	struct tls_server *servers[4];
+	char reason[TLS_REASON];
+
+	assert_true(tls_ticket_key_put(first, NULL));
+	assert_true(tls_ticket_key_put(next, first));
+	assert_true(tls_ticket_key_put(other, w->bundle));
+	struct bundle *const bundles[] = { first, first, next, other };
+	for (size_t i = 0; i < 4; i++) {
+		struct tls_server_options options = world_options(w);
+
+		options.bundle = bundles[i];
+		servers[i] = tls_server_new(&options, reason);
+		assert_non_null(servers[i]);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(resumes(w, servers[0], servers[1], versions[i]));
+		assert_true(resumes(w, servers[0], servers[2], versions[i]));
+		assert_false(resumes(w, servers[0], servers[3], versions[i]));
+	}
+	for (size_t i = 0; i < 4; i++)
+		tls_server_free(servers[i]);
+	bundle_free(first);
+	bundle_free(next);
+	bundle_free(other);
+}
+
 static void check_ticket_key(struct world *w, size_t size, mode_t mode, const char *why)
 {
 	char *file = world_file(w, "bad-tickets", size, mode);
@@ -267,16 +302,16 @@ static void test_bad_pairs(void **state)
 	struct tls_pair missing = { "/nonexistent/cert.pem", w->pairs[1].key };
 	struct tls_pair swapped = { w->pairs[0].key, w->pairs[0].certificate };
 
-	assert_true(tls_pair_check(&w->pairs[0], reason));
+	assert_true(tls_pair_check(world_bundle(w), &w->pairs[0], reason));
 	assert_string_equal(reason, "");
-	assert_false(tls_pair_check(&mixed, reason));
+	assert_false(tls_pair_check(world_bundle(w), &mixed, reason));
 	snprintf(expected, sizeof(expected), "%s: the key does not belong to %s",
 		mixed.key, mixed.certificate);
 	assert_string_equal(reason, expected);
-	assert_false(tls_pair_check(&missing, reason));
+	assert_false(tls_pair_check(world_bundle(w), &missing, reason));
 	assert_string_equal(reason,
 		"/nonexistent/cert.pem: cannot be read: No such file or directory");
-	assert_false(tls_pair_check(&swapped, reason));
+	assert_false(tls_pair_check(world_bundle(w), &swapped, reason));
 	assert_non_null(strstr(reason, "no certificate in PEM format"));
 }
 
@@ -287,21 +322,40 @@ static void test_dates(void **state)
 	struct tls_pair pair;
 
 	world_dated_pair(w, -2, -1, &pair);
-	assert_true(tls_pair_check(&pair, reason));
+	assert_true(tls_pair_check(world_bundle(w), &pair, reason));
 	assert_non_null(strstr(reason, ": expired on 20"));
 	world_forget_pair(&pair);
 	world_dated_pair(w, 1, 90, &pair);
-	assert_true(tls_pair_check(&pair, reason));
+	assert_true(tls_pair_check(world_bundle(w), &pair, reason));
 	assert_non_null(strstr(reason, ": not valid before 20"));
 	world_forget_pair(&pair);
 	world_dated_pair(w, -1, 13, &pair);
-	assert_true(tls_pair_check(&pair, reason));
+	assert_true(tls_pair_check(world_bundle(w), &pair, reason));
 	assert_non_null(strstr(reason, ": expires on 20"));
 	world_forget_pair(&pair);
 	world_dated_pair(w, -1, 15, &pair);
-	assert_true(tls_pair_check(&pair, reason));
+	assert_true(tls_pair_check(world_bundle(w), &pair, reason));
 	assert_string_equal(reason, "");
 	world_forget_pair(&pair);
+}
+
+static void test_about(void **state)
+{
+	struct world *w = *state;
+	struct tls_about about;
+	char reason[TLS_REASON];
+	struct tls_pair pair;
+
+	world_dated_pair(w, -2, -1, &pair);
+	assert_true(tls_pair_about(world_bundle(w), &pair, &about, reason));
+	assert_string_equal(about.names, "dated.example");
+	assert_in_range(time(NULL) - about.until, 24 * 60 * 60, 24 * 60 * 60 + 60);
+	assert_int_equal(about.until - about.from, 24 * 60 * 60);
+	world_forget_pair(&pair);
+	pair = (struct tls_pair){ "/nonexistent/cert.pem", NULL };
+	assert_false(tls_pair_about(world_bundle(w), &pair, &about, reason));
+	assert_string_equal(reason,
+		"/nonexistent/cert.pem: cannot be read: No such file or directory");
 }
 
 static void test_selfsign(void **state)
@@ -341,9 +395,11 @@ int main(void)
 		cmocka_unit_test(test_ciphers),
 		cmocka_unit_test(test_alpn),
 		cmocka_unit_test(test_tickets),
+		cmocka_unit_test(test_ticket_key_of_bundle),
 		cmocka_unit_test(test_bad_ticket_keys),
 		cmocka_unit_test(test_bad_pairs),
 		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_about),
 		cmocka_unit_test(test_selfsign),
 		cmocka_unit_test(test_bad_options),
 	};

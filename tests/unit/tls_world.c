@@ -133,11 +133,20 @@ static void make_pairs(struct world *w)
 	}
 }
 
-struct tls_server_options world_options(const struct world *w)
+struct bundle *world_bundle(struct world *w)
 {
-	return (struct tls_server_options){
-		.pairs = w->pairs, .pair_count = WORLD_PAIRS, .min_version = "1.2"
-	};
+	bundle_free(w->bundle);
+	w->bundle = bundle_new();
+	assert_non_null(w->bundle);
+	return w->bundle;
+}
+
+struct tls_server_options world_options(struct world *w)
+{
+	return (struct tls_server_options){ .bundle = world_bundle(w),
+		.pairs = w->pairs,
+		.pair_count = WORLD_PAIRS,
+		.min_version = "1.2" };
 }
 
 struct tls_server *world_server(
@@ -186,6 +195,7 @@ int world_teardown(void **state)
 
 	tls_server_free(w->server);
 	tls_client_free(w->client);
+	bundle_free(w->bundle);
 	gnutls_certificate_free_credentials(w->nobody);
 	gnutls_certificate_free_credentials(w->rsa);
 	for (unsigned i = 0; i < WORLD_PAIRS; i++)

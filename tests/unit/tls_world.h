@@ -25,6 +25,7 @@ extern const char *const world_names[WORLD_NAMES];
 struct world {
 	char folder[64];
 	struct tls_pair pairs[WORLD_PAIRS];
+	struct bundle *bundle;
 	struct buf_pool pool;
 	struct tls_server *server;
 	struct tls_client *client;
@@ -35,7 +36,10 @@ struct world {
 int world_setup(void **state);
 int world_teardown(void **state);
 
-struct tls_server_options world_options(const struct world *w);
+/* An empty one, in the place of the one before, to read files anew. */
+struct bundle *world_bundle(struct world *w);
+
+struct tls_server_options world_options(struct world *w);
 struct tls_server *world_server(
 	struct world *w, const char *min_version, const char *ticket_key);
 

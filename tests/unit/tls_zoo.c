@@ -259,7 +259,9 @@ int zoo_setup(void **state)
 	z->ca = world_file(z->w, "ca.pem", 0, 0600);
 	zoo_append(z->ca, &z->root);
 	zoo_append(z->ca, &z->narrow);
-	z->client = tls_client_new(&(struct tls_client_options){ .ca = z->ca }, reason);
+	z->client = tls_client_new(
+		&(struct tls_client_options){ .bundle = world_bundle(z->w), .ca = z->ca },
+		reason);
 	assert_string_equal(reason, "");
 	assert_non_null(z->client);
 	*state = z;

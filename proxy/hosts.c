@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+#include "hosts.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { NAME = 300 }; /* octets of "host NAME" and its NUL */
+
+static const char *entry_name(const struct config_endpoint *endpoint, char name[NAME])
+{
+	snprintf(name, NAME, "host %s", endpoint->host);
+	return name;
+}
+
+bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint)
+{
+	in_port_t port = endpoint->address.port;
+	struct bundle_octets found;
+	char name[NAME];
+
+	if (endpoint->host == NULL)
+		return true;
+	return bundle_find(bundle, entry_name(endpoint, name), &found) &&
+	       address_parse(&endpoint->address, (const char *)found.at, port);
+}
+
+/* The resolver's first address counts: they are sorted as this machine wants them. */
+static bool ask(struct config_endpoint *endpoint, const char **why)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	in_port_t port = endpoint->address.port;
+	int error = getaddrinfo(endpoint->host, NULL, &hints, &found);
+
+	if (error != 0) {
+		*why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+		return false;
+	}
+	bool usable = address_from_sockaddr(&endpoint->address, found->ai_addr);
+
+	freeaddrinfo(found);
+	endpoint->address.port = port;
+	*why = "neither an IPv4 nor an IPv6 address";
+	return usable;
+}
+
+bool hosts_look_up(
+	struct bundle *bundle, struct config_endpoint *endpoint, const char **why)
+{
+	char name[NAME], text[ADDRESS_TEXT];
+
+	if (hosts_find(bundle, endpoint))
+		return true;
+	if (!ask(endpoint, why))
+		return false;
+	address_host(&endpoint->address, text);
+	*why = "out of memory";
+	return bundle_put(bundle, entry_name(endpoint, name), text, strlen(text));
+}
