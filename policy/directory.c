@@ -314,6 +314,15 @@ unsigned directory_faults(const struct directory *directory)
 	return directory->faults;
 }
 
+unsigned directory_broken(const struct directory *directory)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < directory->set.count; i++)
+		count += directory->set.entries[i].fault[0] != '\0';
+	return count;
+}
+
 unsigned directory_count(const struct directory *directory)
 {
 	return directory->set.file_count;

@@ -30,6 +30,9 @@ void directory_close(struct directory *directory); /* NULL is allowed */
 uint64_t directory_generation(const struct directory *directory);
 unsigned directory_faults(const struct directory *directory); /* of the last reading */
 
+/* Files that are not in force as they stood there then. */
+unsigned directory_broken(const struct directory *directory);
+
 /* Whether any file (default.policy included) demands something of clients that come in,
  * or needs their certificates. */
 bool directory_demands_inbound(const struct directory *directory);

@@ -3,14 +3,18 @@
 
 #include "outbox.h"
 
+#include "parcel.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 struct outbox_packet {
 	struct outbox_packet *next;
 	size_t length;
+	int fd; /* ours, or -1 */
 	uint8_t octets[];
 };
 
@@ -26,6 +30,8 @@ static void drop_first(struct outbox *outbox)
 	outbox->first = packet->next;
 	if (!outbox->first)
 		outbox->end = &outbox->first;
+	if (packet->fd >= 0)
+		close(packet->fd);
 	free(packet);
 }
 
@@ -35,13 +41,18 @@ void outbox_free(struct outbox *outbox)
 		drop_first(outbox);
 }
 
-static bool append(struct outbox *outbox, const uint8_t *octets, size_t length)
+static bool append(struct outbox *outbox, const uint8_t *octets, size_t length, int fd)
 {
 	struct outbox_packet *packet = length <= OUTBOX_OCTETS - outbox->octets
 					       ? malloc(sizeof(*packet) + length)
 					       : NULL;
 	if (!packet)
 		return false;
+	packet->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (packet->fd < 0 && fd >= 0) {
+		free(packet);
+		return false;
+	}
 	packet->next = NULL;
 	packet->length = length;
 	memcpy(packet->octets, octets, length);
@@ -53,28 +64,24 @@ static bool append(struct outbox *outbox, const uint8_t *octets, size_t length)
 
 enum sent { SENT, LATER, NEVER };
 
-/* A packet goes whole or not at all. */
-static enum sent put(int fd, const uint8_t *octets, size_t length)
+static enum sent put(int to, const uint8_t *octets, size_t length, int fd)
 {
-	ssize_t n;
-	do
-		n = send(fd, octets, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0)
+	if (parcel_send(to, octets, length, fd))
 		return SENT;
 	return errno == EAGAIN || errno == ENOBUFS ? LATER : NEVER;
 }
 
-bool outbox_send(struct outbox *outbox, int fd, const uint8_t *octets, size_t length)
+bool outbox_send(
+	struct outbox *outbox, int to, const uint8_t *octets, size_t length, int fd)
 {
-	enum sent sent = outbox->first ? LATER : put(fd, octets, length);
-	return sent == SENT || (sent == LATER && append(outbox, octets, length));
+	enum sent sent = outbox->first ? LATER : put(to, octets, length, fd);
+	return sent == SENT || (sent == LATER && append(outbox, octets, length, fd));
 }
 
-bool outbox_flush(struct outbox *outbox, int fd)
+bool outbox_flush(struct outbox *outbox, int to)
 {
-	while (outbox->first) {
-		enum sent sent = put(fd, outbox->first->octets, outbox->first->length);
+	for (struct outbox_packet *packet; (packet = outbox->first);) {
+		enum sent sent = put(to, packet->octets, packet->length, packet->fd);
 		if (sent != SENT)
 			return sent == LATER;
 		drop_first(outbox);

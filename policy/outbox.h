@@ -24,13 +24,15 @@ struct outbox {
 void outbox_init(struct outbox *outbox);
 void outbox_free(struct outbox *outbox);
 
-/* Sends it or keeps it for later. False: dropped. */
-bool outbox_send(struct outbox *outbox, int fd, const uint8_t *octets, size_t length);
+/* Sends it to `to` or keeps it for later. `fd` goes with it, stays the caller's, and is
+ * -1 for none. False: dropped. */
+bool outbox_send(
+	struct outbox *outbox, int to, const uint8_t *octets, size_t length, int fd);
 
 /* Sends what can be sent. False: whoever was to have it is gone. */
-bool outbox_flush(struct outbox *outbox, int fd);
+bool outbox_flush(struct outbox *outbox, int to);
 
-/* Whether anything waits until `fd` can be written to. */
+/* Whether anything waits until `to` can be written to. */
 bool outbox_waits(const struct outbox *outbox);
 
 #endif

@@ -2,8 +2,9 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * One worker, one socket, one loop. A question becomes a topic, about which there is an
- * inquiry; the answer goes to all who have asked meanwhile, and is kept.
+ * One loop. A question becomes a topic, about which there is an inquiry; the answer goes
+ * to all who have asked meanwhile, and is kept. The supervisor may go before its workers:
+ * they are served as long as there is one.
  */
 
 #include "service.h"
@@ -11,22 +12,20 @@
 #include "directory.h"
 #include "dns.h"
 #include "inquiry.h"
-#include "outbox.h"
+#include "reader.h"
 #include "stamp.h"
 #include "topics.h"
 
-#include <errno.h>
 #include <ev.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	STATUS_FINE = 0,
 	STATUS_CANNOT = 3,
-	ROUND = 64, /* packets that are read in a row */
 	PROBE = 15, /* seconds until the resolver must have shown the root's keys */
 };
 
@@ -36,13 +35,11 @@ static const double quiet = 2.;
 enum { LOG_ERROR, LOG_WARNING, LOG_INFO };
 
 struct service {
-	int fd;
 	int status;
 	bool settled; /* the settings have come */
 	struct sources sources;
-	ev_io in, out;
+	struct readers *readers;
 	ev_timer look;
-	struct outbox outbox;
 	struct topics *topics;
 	uint64_t stamp_read; /* of the files as they were read */
 	uint64_t stamp_seen; /* at the last look */
@@ -64,19 +61,18 @@ static void end(struct service *service, int status)
 	ev_break(service->sources.loop, EVBREAK_ALL);
 }
 
-/* ---- to the worker ---- */
+/* ---- to the readers ---- */
 
-/*
- * What is in service->packet. A worker that misses any of it goes by policies that are no
- * longer so, or waits for an answer for ever: it is to begin anew with another of us.
- */
-static void send_packet(struct service *service, size_t length)
+/* What is in service->packet. */
+static void send_packet(struct service *service, uint32_t reader, size_t length, int fd)
 {
-	if (length == 0 ||
-		!outbox_send(&service->outbox, service->fd, service->packet, length))
-		end(service, STATUS_FINE);
-	if (outbox_waits(&service->outbox))
-		ev_io_start(service->sources.loop, &service->out);
+	readers_send(service->readers, reader, service->packet, length, fd);
+}
+
+static void send_plain(struct service *service, enum message_type type, int fd)
+{
+	send_packet(service, READER_SUPERVISOR,
+		message_write_plain(service->packet, sizeof(service->packet), type), fd);
 }
 
 static void say(struct service *service, unsigned level, const char *format, ...)
@@ -89,26 +85,35 @@ static void say(struct service *service, unsigned level, const char *format, ...
 	va_start(arguments, format);
 	vsnprintf(log.text, sizeof(log.text), format, arguments);
 	va_end(arguments);
-	send_packet(service,
-		message_write_log(service->packet, sizeof(service->packet), &log));
+	send_packet(service, READER_SUPERVISOR,
+		message_write_log(service->packet, sizeof(service->packet), &log), -1);
 }
 
-static void send_state(struct service *service)
+static size_t write_state(struct service *service)
 {
 	const struct directory *directory = service->sources.directory;
 	const struct policy_state state = {
 		.generation = directory_generation(directory),
 		.inbound_demands = directory_demands_inbound(directory),
 		.client_certificates = directory_needs_client_certificates(directory),
+		.files = directory_count(directory),
+		.broken = directory_broken(directory),
 	};
-	send_packet(service,
-		message_write_state(service->packet, sizeof(service->packet), &state));
+	return message_write_state(service->packet, sizeof(service->packet), &state);
 }
 
-static void send_answer(struct service *service, uint32_t id, const struct peer *peer)
+static void send_state_to_all(struct service *service)
 {
-	send_packet(service,
-		message_write_answer(service->packet, sizeof(service->packet), id, peer));
+	readers_send_all(service->readers, service->packet, write_state(service));
+}
+
+static void send_answer(
+	struct service *service, struct topic_waiter to, const struct peer *peer)
+{
+	send_packet(service, to.reader,
+		message_write_answer(
+			service->packet, sizeof(service->packet), to.id, peer),
+		-1);
 }
 
 /* ---- policy files ---- */
@@ -158,7 +163,7 @@ static void read_again(struct service *service)
 	if (!read_files(service))
 		return;
 	topics_forget(service->topics);
-	send_state(service);
+	send_state_to_all(service);
 	say(service, LOG_INFO, "policy files read again: %u of %s are in force",
 		directory_count(service->sources.directory),
 		service->sources.settings.directory);
@@ -179,7 +184,8 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- answers ---- */
 
-static void refuse(struct service *service, const struct question *question)
+static void refuse(struct service *service, struct topic_waiter waiter,
+	const struct question *question)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 	if (!peer)
@@ -187,14 +193,17 @@ static void refuse(struct service *service, const struct question *question)
 	peer->direction = question->direction;
 	memcpy(peer->domain, question->domain, sizeof(peer->domain));
 	inquiry_unavailable(peer, "has too much to do");
-	send_answer(service, question->id, peer);
+	send_answer(service, waiter, peer);
 	free(peer);
 }
 
-/* The topic has its answer. */
+/* The topic has its answer. Nobody waits for it from now on: who is lost meanwhile is not
+ * taken out of the midst of those who are answered. */
 static void answer(struct service *service, struct topic *topic)
 {
-	for (unsigned i = 0; i < topic->waiter_count; i++)
+	unsigned count = topic->waiter_count;
+	topic->waiter_count = 0;
+	for (unsigned i = 0; i < count; i++)
 		send_answer(service, topic->waiters[i], &topic->peer);
 	if (topic->peer.lifetime > 0)
 		topics_keep(service->topics, topic, now());
@@ -221,34 +230,37 @@ static void begin(struct service *service, struct topic *topic)
 	inquiry_begin(&topic->inquiry);
 }
 
-static void repeat(struct service *service, struct topic *topic, uint32_t id)
+static void repeat(
+	struct service *service, struct topic *topic, struct topic_waiter waiter)
 {
 	uint32_t lifetime = topic->peer.lifetime;
 	double left = topic->until - now();
 	topic->peer.lifetime = left < 1 ? 1 : (uint32_t)left;
-	send_answer(service, id, &topic->peer);
+	send_answer(service, waiter, &topic->peer);
 	topic->peer.lifetime = lifetime;
 }
 
-static void on_question(struct service *service, const struct question *question)
+static void on_question(
+	struct service *service, uint32_t reader, const struct question *question)
 {
+	struct topic_waiter waiter = { .reader = reader, .id = question->id };
 	enum direction direction = (enum direction)question->direction;
 	struct topic *topic =
 		topics_find(service->topics, direction, question->domain, now());
 	if (topic && topic->answered) {
-		repeat(service, topic, question->id);
+		repeat(service, topic, waiter);
 		return;
 	}
 	bool is_new = !topic;
 	if (is_new)
 		topic = topics_add(service->topics, direction, question->domain);
-	if (!topic || !topic_wait(topic, question->id))
-		refuse(service, question);
+	if (!topic || !topic_wait(topic, waiter))
+		refuse(service, waiter, question);
 	else if (is_new)
 		begin(service, topic);
 }
 
-/* ---- from the worker ---- */
+/* ---- from the readers ---- */
 
 static void on_probed(enum dns_validation validation, void *context)
 {
@@ -279,7 +291,7 @@ static void begin_service(struct service *service)
 		end(service, STATUS_CANNOT);
 		return;
 	}
-	send_state(service);
+	send_state_to_all(service);
 	service->sources.dns = dns_new(service->sources.loop, &service->sources.settings,
 		service->sources.no_dns, sizeof(service->sources.no_dns));
 	if (service->sources.dns)
@@ -294,52 +306,76 @@ static void begin_service(struct service *service)
 	ev_timer_start(service->sources.loop, &service->look);
 }
 
-static void on_packet(struct service *service, size_t length)
+/* Takes `fd` over where it can. */
+static void add_reader(struct service *service, int *fd)
+{
+	uint32_t reader = *fd >= 0 ? readers_add(service->readers, *fd) : 0;
+	if (reader == 0) {
+		say(service, LOG_ERROR,
+			*fd < 0 ? "a worker came without its socket"
+				: "there are too many workers");
+		return;
+	}
+	*fd = -1;
+	send_packet(service, reader, write_state(service), -1);
+}
+
+static void on_supervisor(
+	struct service *service, const uint8_t *octets, size_t length, int *fd)
+{
+	enum message_type type = message_type(octets, length);
+	if (type == MESSAGE_READER)
+		add_reader(service, fd);
+	else if (type == MESSAGE_RELOAD)
+		read_again(service);
+	else if (type == MESSAGE_PING)
+		send_plain(service, MESSAGE_PONG, -1);
+	else
+		say(service, LOG_WARNING,
+			"the supervisor sent what is no order: type %u, %zu octets",
+			(unsigned)type, length);
+}
+
+static void on_worker(struct service *service, uint32_t reader, const uint8_t *octets,
+	size_t length, int fd)
 {
 	struct question question;
-	enum message_type type = message_type(service->packet, length);
-	if (!service->settled) {
-		if (message_read_settings(
-			    service->packet, length, &service->sources.settings))
-			begin_service(service);
-		else
-			end(service, STATUS_CANNOT);
-	} else if (message_read_question(service->packet, length, &question)) {
-		on_question(service, &question);
-	} else if (type == MESSAGE_RELOAD) {
-		read_again(service);
-	} else {
-		say(service, LOG_WARNING,
-			"a worker sent what is no question: type %u, %zu octets",
-			(unsigned)type, length);
+	if (fd < 0 && message_read_question(octets, length, &question)) {
+		on_question(service, reader, &question);
+		return;
 	}
+	say(service, LOG_WARNING,
+		"a worker sent what is no question: type %u, %zu octets; it is heard no "
+		"more",
+		(unsigned)message_type(octets, length), length);
+	readers_drop(service->readers, reader);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *io, int events)
+static void on_packet(
+	uint32_t reader, const uint8_t *octets, size_t length, int fd, void *context)
 {
-	struct service *service = io->data;
-	(void)loop, (void)events;
-	for (unsigned i = 0; i < ROUND && service->status < 0; i++) {
-		ssize_t n = recv(service->fd, service->packet, sizeof(service->packet),
-			MSG_DONTWAIT | MSG_TRUNC);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0)
-			end(service, STATUS_FINE);
-		else
-			on_packet(service,
-				(size_t)n <= sizeof(service->packet) ? (size_t)n : 0);
-	}
+	struct service *service = context;
+	bool ended = service->status >= 0;
+	if (!ended && reader != READER_SUPERVISOR)
+		on_worker(service, reader, octets, length, fd);
+	else if (!ended && service->settled)
+		on_supervisor(service, octets, length, &fd);
+	else if (!ended &&
+		 message_read_settings(octets, length, &service->sources.settings))
+		begin_service(service);
+	else if (!ended)
+		end(service, STATUS_CANNOT);
+	if (fd >= 0)
+		close(fd);
 }
 
-static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+static void on_lost(uint32_t reader, void *context)
 {
-	struct service *service = io->data;
-	(void)events;
-	if (!outbox_flush(&service->outbox, service->fd))
+	struct service *service = context;
+	if (service->topics)
+		topics_leave(service->topics, reader);
+	if (readers_count(service->readers) == 0 && service->status < 0)
 		end(service, STATUS_FINE);
-	else if (!outbox_waits(&service->outbox))
-		ev_io_stop(loop, io);
 }
 
 /* ---- its life ---- */
@@ -353,7 +389,7 @@ static void dismantle(struct service *service)
 	}
 	topics_free(service->topics);
 	sources_close(&service->sources);
-	outbox_free(&service->outbox);
+	readers_free(service->readers);
 	ev_loop_destroy(service->sources.loop);
 	free(service);
 }
@@ -362,6 +398,9 @@ int policy_service_run(int fd)
 {
 	struct service *service = calloc(1, sizeof(*service));
 	struct ev_loop *loop = service ? ev_loop_new(EVFLAG_AUTO) : NULL;
+	const struct readers_owner owner = {
+		.take = on_packet, .lost = on_lost, .context = service
+	};
 	if (!loop) {
 		free(service);
 		return STATUS_CANNOT;
@@ -369,15 +408,11 @@ int policy_service_run(int fd)
 	service->sources = (struct sources){
 		.loop = loop, .writes = true, .say = on_sts_says, .context = service
 	};
-	service->fd = fd;
 	service->status = -1;
-	outbox_init(&service->outbox);
-	ev_io_init(&service->in, on_readable, fd, EV_READ);
-	ev_io_init(&service->out, on_writable, fd, EV_WRITE);
-	service->in.data = service->out.data = service;
-	ev_io_start(loop, &service->in);
-	ev_run(loop, 0);
+	service->readers = readers_new(loop, &owner);
+	if (service->readers && readers_add(service->readers, fd))
+		ev_run(loop, 0);
 	int status = service->status;
 	dismantle(service);
-	return status;
+	return status >= 0 ? status : STATUS_CANNOT;
 }

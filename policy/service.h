@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Serves on `fd` (SOCK_SEQPACKET; settings come first) until it is closed: exit status.
+/*
+ * Serves the supervisor on `fd` (SOCK_SEQPACKET; settings come first) and the workers
+ * that it introduces, until all of them have hung up: exit status.
  */
 int policy_service_run(int fd);
 

@@ -118,12 +118,29 @@ struct topic *topics_add(
 	return topic;
 }
 
-bool topic_wait(struct topic *topic, uint32_t waiter)
+static struct topic_waiter *find_waiter(struct topic *topic, uint32_t reader)
 {
-	if (topic->waiter_count == TOPIC_WAITERS)
+	for (unsigned i = 0; i < topic->waiter_count; i++)
+		if (topic->waiters[i].reader == reader)
+			return &topic->waiters[i];
+	return NULL;
+}
+
+bool topic_wait(struct topic *topic, struct topic_waiter waiter)
+{
+	if (topic->waiter_count == TOPIC_WAITERS || find_waiter(topic, waiter.reader))
 		return false;
 	topic->waiters[topic->waiter_count++] = waiter;
 	return true;
+}
+
+void topics_leave(struct topics *topics, uint32_t reader)
+{
+	for (struct topic *topic = topics->asked.first; topic; topic = topic->newer) {
+		struct topic_waiter *waiter = find_waiter(topic, reader);
+		if (waiter)
+			*waiter = topic->waiters[--topic->waiter_count];
+	}
 }
 
 void topics_keep(struct topics *topics, struct topic *topic, double now)

@@ -18,7 +18,12 @@
 enum {
 	TOPICS_ASKED = 1024, /* under way */
 	TOPICS_KEPT = 512,   /* answered */
-	TOPIC_WAITERS = 16,
+	TOPIC_WAITERS = 64,
+};
+
+/* Who asked: question `id` of that reader (reader.h). */
+struct topic_waiter {
+	uint32_t reader, id;
 };
 
 struct topic {
@@ -26,8 +31,8 @@ struct topic {
 	bool answered;
 	double until;		/* answered: how long that holds */
 	struct inquiry inquiry; /* the owner's, of the peer */
-	unsigned waiter_count;	/* who asked, by the number of the question */
-	uint32_t waiters[TOPIC_WAITERS];
+	unsigned waiter_count;
+	struct topic_waiter waiters[TOPIC_WAITERS];
 	struct topic *next, **at;      /* in its bucket */
 	struct topic *newer, **behind; /* among those under way, or those kept */
 };
@@ -47,8 +52,11 @@ struct topic *topics_find(
 struct topic *topics_add(
 	struct topics *topics, enum direction direction, const char *domain);
 
-/* False: there are too many. */
-bool topic_wait(struct topic *topic, uint32_t waiter);
+/* False: there are too many, or this reader waits for it already. */
+bool topic_wait(struct topic *topic, struct topic_waiter waiter);
+
+/* This reader waits for nothing any more. */
+void topics_leave(struct topics *topics, uint32_t reader);
 
 /* Its peer is the answer, for peer.lifetime seconds. Nobody waits for it any more. */
 void topics_keep(struct topics *topics, struct topic *topic, double now);
