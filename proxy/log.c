@@ -292,13 +292,18 @@ static bool stderr_is_journal(void)
 
 void log_open(enum log_target target, enum log_level level)
 {
+	static const struct line opened = { .text = "log opened", .length = 10 };
 	if (state.target == LOG_TO_SYSLOG && target != LOG_TO_SYSLOG)
 		closelog();
 	state.target = target;
 	state.level = level;
 	state.stamped = !stderr_is_journal();
+	/* At once: a process that has given up system calls could not connect any more.
+	 */
 	if (target == LOG_TO_SYSLOG)
-		openlog("sealpost", LOG_PID, LOG_MAIL);
+		openlog("sealpost", LOG_PID | LOG_NDELAY, LOG_MAIL);
+	if (target == LOG_TO_JOURNAL)
+		to_journal(LOG_LEVEL_DEBUG, &opened, NULL, 0);
 }
 
 bool log_wants(enum log_level level)

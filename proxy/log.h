@@ -34,7 +34,7 @@ extern const char *const log_level_names[LOG_LEVELS + 1];
 /* False for a target that this build lacks: the journal, without libsystemd. */
 bool log_can(enum log_target target);
 
-/* Process-wide, called once at start and again at reload. */
+/* Process-wide, called once at start and again at reload; connects at once. */
 void log_open(enum log_target target, enum log_level level);
 
 bool log_wants(enum log_level level);

@@ -183,6 +183,7 @@ static void policy_lost(struct worker *worker)
 /* Nothing has come from the Internet yet; from here on it can do no more than it must. */
 static bool confine(struct process *process, struct setup *setup, char *reason)
 {
+	log_open(setup->config->log, setup->config->log_level);
 	if (process->confined)
 		return true;
 	process->confined =
@@ -204,7 +205,6 @@ static void bring_into_force(struct process *process, struct setup *setup)
 		.handshakes = limits->handshakes,
 		.handshakes_per_second = limits->handshakes_per_second,
 	};
-	log_open(setup->config->log, setup->config->log_level);
 	for (unsigned i = 0; i < process->listener_count; i++)
 		listener_serve(
 			process->listeners[i], setup_service(setup, process->names[i]));
