@@ -127,6 +127,13 @@ bool privileges_drop(const struct config *config, char *reason, size_t size)
 	return keep_only(&needed, reason, size);
 }
 
+bool privileges_drop_all(const struct config *config, char *reason, size_t size)
+{
+	if (geteuid() == 0 && !become(config->user, reason, size))
+		return false;
+	return privileges_none(reason, size);
+}
+
 bool privileges_none(char *reason, size_t size)
 {
 	const struct needed nothing = { .count = 0 };
