@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +36,19 @@ static const char *owner_unfit(const struct source *source, const struct stat *s
 	return NULL;
 }
 
+/* Where it is the rights that are missing, it matters whose. */
+static const char *not_opened(struct source *source)
+{
+	if (errno != EACCES)
+		return strerror(errno);
+	const struct passwd *user = getpwuid(geteuid());
+
+	snprintf(source->denied, sizeof(source->denied),
+		"Permission denied: user %.32s may not read it",
+		user != NULL ? user->pw_name : "(nameless)");
+	return source->denied;
+}
+
 const char *source_open(struct source *source, const char *path, uid_t owner)
 {
 	struct stat st;
@@ -43,7 +57,7 @@ const char *source_open(struct source *source, const char *path, uid_t owner)
 	*source = (struct source){ .path = path, .owner = owner };
 	source->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (source->fd < 0)
-		return strerror(errno);
+		return not_opened(source);
 	if (fstat(source->fd, &st) != 0)
 		why = strerror(errno);
 	else
@@ -90,7 +104,7 @@ static const char *octets_read(int fd, char text[FILE_MAX], size_t *length)
 
 /* NULL, or why not. *text is the caller's to free. */
 static const char *file_read(
-	const struct source *source, const char *name, char **text, size_t *length)
+	struct source *source, const char *name, char **text, size_t *length)
 {
 	char octets[FILE_MAX];
 	/* a pipe must not hold us up */
@@ -98,7 +112,7 @@ static const char *file_read(
 
 	*text = NULL;
 	if (fd < 0)
-		return strerror(errno);
+		return not_opened(source);
 	const char *why = file_unfit(source, fd);
 
 	if (why == NULL)
@@ -113,8 +127,8 @@ static const char *file_read(
 	return NULL;
 }
 
-static bool ca_read(const struct source *source, const struct policyfile *file,
-	const char *ca, unsigned line, FILE *faults, struct demand *demand)
+static bool ca_read(struct source *source, const struct policyfile *file, const char *ca,
+	unsigned line, FILE *faults, struct demand *demand)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----";
 	char *text;
@@ -136,7 +150,7 @@ static bool ca_read(const struct source *source, const struct policyfile *file,
 	return true;
 }
 
-static struct policyfile *text_parse(const struct source *source, const char *path,
+static struct policyfile *text_parse(struct source *source, const char *path,
 	const char *domain, FILE *faults, const struct version *version, bool *subdomains)
 {
 	FILE *in = fmemopen(version->text, version->length, "r");
@@ -162,7 +176,7 @@ static struct policyfile *text_parse(const struct source *source, const char *pa
 	return NULL;
 }
 
-bool version_read(const struct source *source, const char *domain, FILE *faults,
+bool version_read(struct source *source, const char *domain, FILE *faults,
 	struct version *version, bool *subdomains)
 {
 	char *path = NULL;

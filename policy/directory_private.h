@@ -15,6 +15,7 @@ struct source {
 	const char *path;
 	uid_t owner;
 	int fd;
+	char denied[80]; /* the last that we were not allowed to open */
 };
 
 /* NULL, or why this directory must not be used. */
@@ -32,7 +33,7 @@ struct version {
  * Reads DOMAIN.policy, and the CAs that it names. Where that fails, the faults go to
  * `faults` and the version is empty. `subdomains` as in policyfile_read().
  */
-bool version_read(const struct source *source, const char *domain, FILE *faults,
+bool version_read(struct source *source, const char *domain, FILE *faults,
 	struct version *version, bool *subdomains);
 /* Whether both are there, and say the same. */
 bool version_same(const struct version *a, const struct version *b);
