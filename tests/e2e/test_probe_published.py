@@ -74,8 +74,8 @@ def signed(tmp_path_factory, zoo):
 @pytest.fixture
 def dane_probe(built, tmp_path, internet, signed):
     internet.policies.put("default", "tls = may")
-    policy = policy_section(internet) | {"resolver": signed.resolver, "trust-anchor": signed.anchor,
-                                         "mta-sts": "no"}
+    policy = policy_section(internet) | {"resolver": signed.resolver, "mta-sts": "no",
+                                         "trust-anchor": internet.readable(signed.anchor)}
     return Probe(built, tmp_path, policy)
 
 

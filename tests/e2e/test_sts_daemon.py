@@ -46,12 +46,10 @@ def cache(internet):
 
 
 @pytest.fixture
-def serve(smarthost, internet, zoo, cache):
-    """A daemon with that cache; what it trusts can be read by who is not root."""
-    ca = shutil.copy(zoo.ca, internet.folder)
-
+def serve(smarthost, cache):
+    """A daemon with that cache."""
     def start(policy=None, **options):
-        return smarthost(policy={"cache": cache, "ca": ca, **(policy or {})}, **options)
+        return smarthost(policy={"cache": cache, **(policy or {})}, **options)
     return start
 
 
