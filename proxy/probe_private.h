@@ -59,10 +59,12 @@ struct probe_host {
 struct probe {
 	const struct config *config;
 	struct tls_client *client;
-	char target[PROBE_TARGET]; /* as written */
+	const char *closed[CONFIG_IDENTITY_MAX]; /* its file that we may not read */
+	char target[PROBE_TARGET];		 /* as written */
 	char domain[REQUIREMENT_NAME];
 	bool user;     /* USER@ stood before it */
 	bool terminal; /* somebody watches */
+	bool stranger; /* who asks is not the user that serves */
 	bool implicit; /* TLS comes first */
 	bool late;     /* there was no time for all of the hosts */
 	double deadline;

@@ -171,6 +171,9 @@ const char *probe_hint(const struct probe *probe)
 	bool any = false;
 	if (probe->late)
 		return "the time was over before every address was tried";
+	if (probe->peer->status == PEER_BROKEN && probe->stranger)
+		return "policy files were not read as the user that serves, who may be "
+		       "allowed more: probe as root";
 	for (unsigned i = 0; i < probe->host_count; i++) {
 		const struct probe_host *host = &probe->hosts[i];
 		if (host->stage > PROBE_CONNECT)

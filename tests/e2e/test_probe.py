@@ -26,11 +26,13 @@ pytestmark = pytest.mark.namespaces
 class Probe:
     """The program with a configuration for the test's Internet."""
 
-    def __init__(self, program, folder, policy, limits=None):
+    as_user = {}  # who runs it, in the words of subprocess
+
+    def __init__(self, program, folder, policy, limits=None, user="nobody"):
         self.program = program
         self.config = folder / "sealpost.conf"
         self.config.write_text(
-            section("server", {"hostname": "proxy.example", "user": "nobody"}) +
+            section("server", {"hostname": "proxy.example", "user": user}) +
             section("limits", {"connect-timeout": "2s", "tls-timeout": "2s",
                                "greeting-timeout": "2s", "policy-timeout": "5s",
                                **(limits or {})}) +
@@ -41,7 +43,7 @@ class Probe:
     def run(self, *words):
         done = subprocess.run([self.program, "probe", "-c", str(self.config), *words],
                               capture_output=True, text=True, timeout=60,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, **self.as_user)
         for bad in ("runtime error:", "Sanitizer"):
             assert bad not in done.stderr, done.stderr
         return done
