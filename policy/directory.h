@@ -39,12 +39,12 @@ bool directory_needs_client_certificates(const struct directory *directory);
  * Exact name, then the nearest ancestor with `subdomains = yes`, then default; a file
  * that has expired by `now` counts as absent. A relay (DIRECTION_HOST) falls under the
  * file of its name; without one its certificate must be verified for that name, and an
- * address must encrypt. Fills domain, status (PEER_FINE or
- * PEER_BROKEN), where, text, generation and demand; the CA is copied. False without
- * memory.
+ * address must encrypt. Fills domain, status (PEER_FINE or PEER_BROKEN), where, text,
+ * generation and demand; the CA is copied. `until` is when that ends of itself, seconds
+ * since 1970. False without memory.
  */
 bool directory_find(const struct directory *directory, enum direction direction,
-	const char *domain, int64_t now, struct peer *peer);
+	const char *domain, int64_t now, struct peer *peer, int64_t *until);
 
 /* For `sealpost policy` and `check`: every file that was taken in. */
 unsigned directory_count(const struct directory *directory);

@@ -126,7 +126,7 @@ static void demand_of_relay(struct peer *peer)
 }
 
 bool directory_find(const struct directory *directory, enum direction direction,
-	const char *domain, int64_t now, struct peer *peer)
+	const char *domain, int64_t now, struct peer *peer, int64_t *until)
 {
 	const struct entry *entry = NULL;
 
@@ -134,6 +134,7 @@ bool directory_find(const struct directory *directory, enum direction direction,
 	peer->generation = directory->generation;
 	peer->text[0] = '\0';
 	peer->demand = demand_default;
+	*until = INT64_MAX;
 	snprintf(peer->where, sizeof(peer->where), "default");
 	snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
 	if (directory->closed[0] != '\0') {
@@ -147,8 +148,12 @@ bool directory_find(const struct directory *directory, enum direction direction,
 	}
 	if (entry == NULL)
 		return true;
-	if (entry->version.file != NULL)
-		return peer_fill(entry->version.file, direction, peer);
+	const struct policyfile *file = entry->version.file;
+
+	if (file != NULL && file->expires != 0)
+		*until = file->expires;
+	if (file != NULL)
+		return peer_fill(file, direction, peer);
 	peer_close(entry->domain, entry->fault, peer);
 	return true;
 }

@@ -6,6 +6,7 @@
 #include "directory.h"
 #include "dns.h"
 #include "explain_text.h"
+#include "inquiry.h"
 #include "judge.h"
 #include "service.h"
 #include "sts.h"
@@ -15,49 +16,30 @@
 #include <string.h>
 #include <time.h>
 
-enum { STATUS_FINE = 0, STATUS_NO = 1, STATUS_CANNOT = 3, PROBE = 5, REASON = 512 };
+enum {
+	STATUS_FINE = 0,
+	STATUS_NO = 1,
+	STATUS_CANNOT = 3,
+	PROBE = 5,
+	REASON = 512,
+	AT_ONCE = STS_FETCHES, /* domains that are asked about */
+};
 
 struct explanation {
-	const struct settings *settings;
+	struct sources sources;
 	FILE *out;
-	struct ev_loop *loop;
-	struct directory *directory;
-	struct dns *dns;
-	struct sts_agent *sts; /* NULL: MTA-STS is not asked for */
-	unsigned awaited;      /* answers */
 	enum dns_validation validation;
 };
 
-struct asked {
-	struct explanation *explanation;
-	struct peer *peer;
+/* A domain that is asked about, both ways. */
+struct subject {
+	int64_t began;
+	unsigned awaited; /* answers */
+	struct inquiry inquiries[2];
+	struct peer outbound, inbound;
 };
 
 /* ---- its life ---- */
-
-static void close_all(struct explanation *e)
-{
-	sts_agent_free(e->sts);
-	dns_free(e->dns);
-	directory_close(e->directory);
-	if (e->loop)
-		ev_loop_destroy(e->loop);
-}
-
-/* False: `reason` says what cannot be had. */
-static bool open_all(struct explanation *e, FILE *faults, char *reason, size_t size)
-{
-	e->loop = ev_loop_new(EVFLAG_AUTO);
-	if (e->loop)
-		e->directory = directory_open(
-			e->settings->directory, e->settings->owner, faults);
-	if (!e->directory) {
-		snprintf(reason, size, "out of memory");
-		return false;
-	}
-	e->dns = dns_new(e->loop, e->settings, reason, size);
-	return e->dns;
-}
 
 static void on_sts_says(bool warning, const char *text, void *context)
 {
@@ -66,77 +48,71 @@ static void on_sts_says(bool warning, const char *text, void *context)
 		fprintf(stderr, "sealpost: warning: %s\n", text);
 }
 
-/* The cache is looked at, and left to the service to write. False without memory. */
-static bool open_sts(struct explanation *e)
+static void close_all(struct explanation *e)
 {
-	const struct sts_options options = {
-		.ca = e->settings->ca,
-		.cache = e->settings->cache,
-		.wait = e->settings->timeout / 2.,
-		.say = on_sts_says,
-	};
-	if (!e->sts)
-		e->sts = sts_agent_new(e->loop, e->dns, &options);
-	return e->sts;
+	struct ev_loop *loop = e->sources.loop;
+	sources_close(&e->sources);
+	if (loop)
+		ev_loop_destroy(loop);
 }
 
-/* ---- one domain ---- */
-
-static void one_less(struct explanation *e)
+/* False: `reason` says what cannot be had. MTA-STS's cache is left to the service. */
+static bool open_all(struct explanation *e, const struct settings *settings, FILE *faults,
+	char *reason, size_t size)
 {
-	if (--e->awaited == 0)
-		ev_break(e->loop, EVBREAK_ALL);
-}
-
-static void on_hosts(struct peer *peer, void *context)
-{
-	(void)peer;
-	one_less(context);
-}
-
-static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
-{
-	struct asked *asked = context;
-	(void)lifetime;
-	asked->peer->sts = *sts;
-	one_less(asked->explanation);
-}
-
-/* False without memory. */
-static bool ask(struct explanation *e, struct peer *peer)
-{
-	struct asked asked = { e, peer };
-	struct dns_query *hosts = dns_find(e->dns, peer, on_hosts, e);
-	struct sts_query *sts = NULL;
-	bool wants_sts = e->settings->mta_sts && peer->direction == DIRECTION_OUTBOUND;
-	if (wants_sts && open_sts(e))
-		sts = sts_find(e->sts, peer->domain, on_sts, &asked);
-	if (!hosts || (wants_sts && !sts)) {
-		dns_cancel(hosts);
-		sts_cancel(sts);
+	struct sources *sources = &e->sources;
+	sources->settings = *settings;
+	sources->say = on_sts_says;
+	sources->loop = ev_loop_new(EVFLAG_AUTO);
+	if (sources->loop)
+		sources->directory =
+			directory_open(settings->directory, settings->owner, faults);
+	if (!sources->directory) {
+		snprintf(reason, size, "out of memory");
 		return false;
 	}
-	e->awaited = wants_sts ? 2 : 1;
-	ev_run(e->loop, 0);
-	return true;
+	sources->dns = dns_new(sources->loop, settings, reason, size);
+	return sources->dns;
 }
 
-/* NULL without memory. */
-static struct peer *find(
-	struct explanation *e, enum direction direction, const char *domain)
+/* ---- answers ---- */
+
+static void on_answer(struct inquiry *inquiry)
 {
-	struct peer *peer = calloc(1, sizeof(*peer));
-	if (!peer)
-		return NULL;
-	peer->direction = (uint8_t)direction;
-	bool fine = directory_find(
-		e->directory, direction, domain, (int64_t)time(NULL), peer);
-	if (fine && direction != DIRECTION_INBOUND && peer->status == PEER_FINE)
-		fine = ask(e, peer);
-	if (fine)
-		return peer;
-	peer_free(peer);
-	return NULL;
+	unsigned *awaited = inquiry->context;
+	--*awaited;
+	ev_break(inquiry->sources->loop, EVBREAK_ONE);
+}
+
+static void begin_inquiry(struct explanation *e, struct inquiry *inquiry,
+	struct peer *peer, unsigned *awaited)
+{
+	*inquiry = (struct inquiry){ .sources = &e->sources,
+		.peer = peer,
+		.done = on_answer,
+		.context = awaited };
+	++*awaited;
+	inquiry_begin(inquiry);
+}
+
+static void await(struct explanation *e, const unsigned *awaited)
+{
+	while (*awaited > 0)
+		ev_run(e->sources.loop, 0);
+}
+
+/* ---- in words ---- */
+
+static void begin_subject(struct explanation *e, struct subject *s, const char *asked)
+{
+	char literal[REQUIREMENT_NAME];
+	const char *domain = policyfile_literal(asked, literal) ? literal : asked;
+	*s = (struct subject){ .began = (int64_t)time(NULL) };
+	s->inbound.direction = DIRECTION_INBOUND;
+	snprintf(s->outbound.domain, sizeof(s->outbound.domain), "%s", domain);
+	snprintf(s->inbound.domain, sizeof(s->inbound.domain), "%s", domain);
+	begin_inquiry(e, &s->inquiries[0], &s->outbound, &s->awaited);
+	begin_inquiry(e, &s->inquiries[1], &s->inbound, &s->awaited);
 }
 
 /* The file that decided, NULL where none did. */
@@ -144,7 +120,7 @@ static const struct policyfile *file_of(
 	const struct explanation *e, const struct peer *peer)
 {
 	const struct policyfile *file;
-	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++) {
+	for (unsigned i = 0; (file = directory_file(e->sources.directory, i)); i++) {
 		size_t length = strlen(file->path);
 		if (strncmp(peer->where, file->path, length) == 0 &&
 			peer->where[length] == ':')
@@ -156,66 +132,78 @@ static const struct policyfile *file_of(
 static void explain_published_sts(
 	const struct explanation *e, const struct peer *peer, int64_t began)
 {
-	if (e->settings->mta_sts)
+	if (e->sources.settings.mta_sts)
 		explain_sts(e->out, peer, began, (int64_t)time(NULL));
 	else
 		fprintf(e->out,
 			"  mta-sts   policies are not asked for (mta-sts = no)\n");
 }
 
-static int explain(struct explanation *e, const char *asked)
+static int explain(struct explanation *e, struct subject *s)
 {
-	int64_t began = (int64_t)time(NULL);
-	char literal[REQUIREMENT_NAME];
-	const char *domain = policyfile_literal(asked, literal) ? literal : asked;
-	struct peer *outbound = find(e, DIRECTION_OUTBOUND, domain);
-	struct peer *inbound = find(e, DIRECTION_INBOUND, domain);
-	int status = STATUS_CANNOT;
-	if (outbound && inbound) {
-		fprintf(e->out, "%s\n", domain);
-		explain_demand(e->out, outbound, file_of(e, outbound));
-		explain_hosts(e->out, outbound);
-		explain_dane(e->out, outbound);
-		explain_published_sts(e, outbound, began);
-		explain_demand(e->out, inbound, file_of(e, inbound));
-		status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
+	const struct peer *outbound = &s->outbound, *inbound = &s->inbound;
+	fprintf(e->out, "%s\n", outbound->domain);
+	explain_demand(e->out, outbound, file_of(e, outbound));
+	explain_hosts(e->out, outbound);
+	explain_dane(e->out, outbound);
+	explain_published_sts(e, outbound, s->began);
+	explain_demand(e->out, inbound, file_of(e, inbound));
+	int status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
+	peer_clear(&s->outbound);
+	peer_clear(&s->inbound);
+	return status;
+}
+
+/* All are asked about, AT_ONCE at a time, and told of in their order. */
+static int explain_all(struct explanation *e, struct subject subjects[AT_ONCE],
+	const char *const *domains, unsigned count)
+{
+	int status = STATUS_FINE;
+	for (unsigned told = 0, begun = 0; told < count; told++) {
+		struct subject *s = &subjects[told % AT_ONCE];
+		for (; begun < count && begun < told + AT_ONCE; begun++)
+			begin_subject(e, &subjects[begun % AT_ONCE], domains[begun]);
+		await(e, &s->awaited);
+		if (told > 0)
+			fputc('\n', e->out);
+		int one = explain(e, s);
+		status = one > status ? one : status;
 	}
-	peer_free(outbound);
-	peer_free(inbound);
 	return status;
 }
 
 int policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out)
 {
-	struct explanation e = { .settings = settings, .out = out };
-	char reason[REASON];
-	int status = STATUS_FINE;
-	if (!open_all(&e, stderr, reason, sizeof(reason))) {
+	struct explanation e = { .out = out };
+	struct subject *subjects = calloc(AT_ONCE, sizeof(*subjects));
+	char reason[REASON] = "out of memory";
+	int status = STATUS_CANNOT;
+	if (subjects && open_all(&e, settings, stderr, reason, sizeof(reason)))
+		status = explain_all(&e, subjects, domains, count);
+	else
 		fprintf(stderr, "sealpost: cannot ask: %s\n", reason);
-		close_all(&e);
-		return STATUS_CANNOT;
-	}
-	for (unsigned i = 0; i < count; i++) {
-		if (i > 0)
-			fputc('\n', out);
-		int one = explain(&e, domains[i]);
-		status = one > status ? one : status;
-	}
-	if (status == STATUS_CANNOT)
-		fprintf(stderr, "sealpost: cannot ask: out of memory\n");
 	close_all(&e);
+	free(subjects);
 	return status;
 }
 
 struct peer *policy_answer(const struct settings *settings, enum direction direction,
 	const char *domain, char *reason, size_t size)
 {
-	struct explanation e = { .settings = settings };
+	struct explanation e = { .out = NULL };
 	struct peer *peer = NULL;
-	if (open_all(&e, stderr, reason, size)) {
+	struct inquiry inquiry;
+	unsigned awaited = 0;
+	if (open_all(&e, settings, stderr, reason, size)) {
 		snprintf(reason, size, "out of memory");
-		peer = find(&e, direction, domain);
+		peer = calloc(1, sizeof(*peer));
+	}
+	if (peer) {
+		peer->direction = (uint8_t)direction;
+		snprintf(peer->domain, sizeof(peer->domain), "%s", domain);
+		begin_inquiry(&e, &inquiry, peer, &awaited);
+		await(&e, &awaited);
 	}
 	close_all(&e);
 	return peer;
@@ -227,14 +215,14 @@ static void on_probed(enum dns_validation validation, void *context)
 {
 	struct explanation *e = context;
 	e->validation = validation;
-	ev_break(e->loop, EVBREAK_ALL);
+	ev_break(e->sources.loop, EVBREAK_ALL);
 }
 
 /* A policy file that does, NULL for none. */
 static const struct policyfile *demands_dane(const struct explanation *e)
 {
 	const struct policyfile *file;
-	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++)
+	for (unsigned i = 0; (file = directory_file(e->sources.directory, i)); i++)
 		if (file->has_outbound &&
 			(file->outbound.level == LEVEL_DANE ||
 				file->outbound.level == LEVEL_DANE_ONLY))
@@ -244,13 +232,13 @@ static const struct policyfile *demands_dane(const struct explanation *e)
 
 static unsigned check_anchor(const struct explanation *e, const char *config)
 {
-	const struct policyfile *file = e->settings->dane ? demands_dane(e) : NULL;
+	const struct policyfile *file = e->sources.settings.dane ? demands_dane(e) : NULL;
 	if (file)
 		fprintf(e->out,
 			"%s: trust-anchor = %s: there is none for the root, so that no "
 			"host is "
 			"found to have DANE, as %s:%u demands\n",
-			config, e->settings->trust_anchor, file->path,
+			config, e->sources.settings.trust_anchor, file->path,
 			file->outbound_line);
 	else
 		fprintf(e->out,
@@ -258,15 +246,15 @@ static unsigned check_anchor(const struct explanation *e, const char *config)
 			"that most "
 			"answers of the DNS cannot be validated, and no host is found to "
 			"have DANE\n",
-			config, e->settings->trust_anchor);
+			config, e->sources.settings.trust_anchor);
 	return file ? 1 : 0;
 }
 
 static unsigned check_resolver(struct explanation *e, const char *config)
 {
-	const char *resolver = e->settings->resolver;
-	dns_probe(e->dns, PROBE, on_probed, e);
-	ev_run(e->loop, 0);
+	const char *resolver = e->sources.settings.resolver;
+	dns_probe(e->sources.dns, PROBE, on_probed, e);
+	ev_run(e->sources.loop, 0);
 	switch (e->validation) {
 	case DNS_VALIDATES: return 0;
 	case DNS_DOES_NOT:
@@ -293,9 +281,10 @@ static void check_demands(const struct explanation *e)
 	if (peer) {
 		peer->candidate_count = 1;
 		peer->candidates[0].dane =
-			e->settings->dane ? DANE_ABSENT : DANE_UNAVAILABLE;
+			e->sources.settings.dane ? DANE_ABSENT : DANE_UNAVAILABLE;
 	}
-	for (unsigned i = 0; peer && (file = directory_file(e->directory, i)); i++) {
+	for (unsigned i = 0; peer && (file = directory_file(e->sources.directory, i));
+		i++) {
 		memcpy(peer->domain, file->domain, sizeof(peer->domain));
 		peer->demand = file->outbound;
 		if (file->has_outbound && judge_before(peer, reason) != VERDICT_PASS)
@@ -318,7 +307,7 @@ static unsigned check_identities(
 {
 	const struct policyfile *file;
 	unsigned faults = 0;
-	for (unsigned i = 0; (file = directory_file(e->directory, i)); i++) {
+	for (unsigned i = 0; (file = directory_file(e->sources.directory, i)); i++) {
 		const char *identity = file->outbound.identity;
 		unsigned n = 0;
 		while (identities[n] && strcmp(identities[n], identity) != 0)
@@ -335,17 +324,17 @@ static unsigned check_identities(
 unsigned policy_check(const struct settings *settings, const char *config,
 	const char *const *identities, FILE *out)
 {
-	struct explanation e = { .settings = settings, .out = out };
+	struct explanation e = { .out = out };
 	char reason[REASON];
 	unsigned faults = 0;
-	if (open_all(&e, out, reason, sizeof(reason))) {
+	if (open_all(&e, settings, out, reason, sizeof(reason))) {
 		faults += check_resolver(&e, config);
 	} else {
 		fprintf(out, "%s: %s\n", config, reason);
 		faults++;
 	}
-	if (e.directory) {
-		faults += directory_faults(e.directory);
+	if (e.sources.directory) {
+		faults += directory_faults(e.sources.directory);
 		faults += check_identities(&e, config, identities);
 		check_demands(&e);
 	}

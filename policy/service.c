@@ -2,18 +2,17 @@
 /* Copyright (c) 2026 The Sealpost authors */
 
 /*
- * One worker, one socket, one loop. A question becomes a topic; the files say at once
- * what is demanded, the DNS and the policy host later which hosts there are and what they
- * must show; the answer goes to all who have asked meanwhile, and is kept.
+ * One worker, one socket, one loop. A question becomes a topic, about which there is an
+ * inquiry; the answer goes to all who have asked meanwhile, and is kept.
  */
 
 #include "service.h"
 
 #include "directory.h"
 #include "dns.h"
+#include "inquiry.h"
 #include "outbox.h"
 #include "stamp.h"
-#include "sts.h"
 #include "topics.h"
 
 #include <errno.h>
@@ -27,9 +26,7 @@
 enum {
 	STATUS_FINE = 0,
 	STATUS_CANNOT = 3,
-	ROUND = 64,	/* packets that are read in a row */
-	LIFETIME = 300, /* seconds, of what files alone decide */
-	LIFETIME_BROKEN = 10,
+	ROUND = 64, /* packets that are read in a row */
 	PROBE = 15, /* seconds until the resolver must have shown the root's keys */
 };
 
@@ -39,22 +36,17 @@ static const double quiet = 2.;
 enum { LOG_ERROR, LOG_WARNING, LOG_INFO };
 
 struct service {
-	struct ev_loop *loop;
 	int fd;
 	int status;
 	bool settled; /* the settings have come */
-	struct settings settings;
+	struct sources sources;
 	ev_io in, out;
 	ev_timer look;
 	struct outbox outbox;
 	struct topics *topics;
-	struct directory *directory;
 	uint64_t stamp_read; /* of the files as they were read */
 	uint64_t stamp_seen; /* at the last look */
 	int64_t day;	     /* when they were read: some expire */
-	struct dns *dns;
-	struct sts_agent *sts;	       /* NULL: nobody has needed it */
-	char no_dns[REQUIREMENT_TEXT]; /* why there is none */
 	uint8_t packet[MESSAGE_MAX];
 };
 
@@ -69,7 +61,7 @@ static double now(void)
 static void end(struct service *service, int status)
 {
 	service->status = status;
-	ev_break(service->loop, EVBREAK_ALL);
+	ev_break(service->sources.loop, EVBREAK_ALL);
 }
 
 /* ---- to the worker ---- */
@@ -84,7 +76,7 @@ static void send_packet(struct service *service, size_t length)
 		!outbox_send(&service->outbox, service->fd, service->packet, length))
 		end(service, STATUS_FINE);
 	if (outbox_waits(&service->outbox))
-		ev_io_start(service->loop, &service->out);
+		ev_io_start(service->sources.loop, &service->out);
 }
 
 static void say(struct service *service, unsigned level, const char *format, ...)
@@ -103,7 +95,7 @@ static void say(struct service *service, unsigned level, const char *format, ...
 
 static void send_state(struct service *service)
 {
-	const struct directory *directory = service->directory;
+	const struct directory *directory = service->sources.directory;
 	const struct policy_state state = {
 		.generation = directory_generation(directory),
 		.inbound_demands = directory_demands_inbound(directory),
@@ -138,6 +130,8 @@ static int64_t today(void)
 /* Reads the files, first or again. True: something is different now. */
 static bool read_files(struct service *service)
 {
+	struct sources *sources = &service->sources;
+	const struct settings *settings = &sources->settings;
 	char *faults = NULL;
 	size_t length;
 	bool changed = true;
@@ -145,18 +139,18 @@ static bool read_files(struct service *service)
 	if (!to)
 		return false;
 	service->day = today();
-	if (service->directory)
-		changed = directory_reload(service->directory, to);
+	if (sources->directory)
+		changed = directory_reload(sources->directory, to);
 	else
-		service->directory = directory_open(
-			service->settings.directory, service->settings.owner, to);
+		sources->directory =
+			directory_open(settings->directory, settings->owner, to);
 	if (fclose(to) == 0)
 		say_faults(service, faults);
 	free(faults);
-	if (service->directory)
+	if (sources->directory)
 		service->stamp_read = service->stamp_seen =
-			stamp_take(service->settings.directory, service->directory);
-	return changed && service->directory;
+			stamp_take(settings->directory, sources->directory);
+	return changed && sources->directory;
 }
 
 static void read_again(struct service *service)
@@ -166,13 +160,15 @@ static void read_again(struct service *service)
 	topics_forget(service->topics);
 	send_state(service);
 	say(service, LOG_INFO, "policy files read again: %u of %s are in force",
-		directory_count(service->directory), service->settings.directory);
+		directory_count(service->sources.directory),
+		service->sources.settings.directory);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct service *service = timer->data;
-	uint64_t stamp = stamp_take(service->settings.directory, service->directory);
+	uint64_t stamp = stamp_take(
+		service->sources.settings.directory, service->sources.directory);
 	(void)loop, (void)events;
 	bool touched = stamp == service->stamp_seen && stamp != service->stamp_read;
 	if (touched || today() != service->day)
@@ -183,14 +179,6 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- answers ---- */
 
-static void unavailable(struct peer *peer, const char *why)
-{
-	peer->status = PEER_UNAVAILABLE;
-	peer->candidate_count = 0;
-	peer->lifetime = 0;
-	snprintf(peer->text, sizeof(peer->text), "the policy process %s", why);
-}
-
 static void refuse(struct service *service, const struct question *question)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
@@ -198,7 +186,7 @@ static void refuse(struct service *service, const struct question *question)
 		return;
 	peer->direction = question->direction;
 	memcpy(peer->domain, question->domain, sizeof(peer->domain));
-	unavailable(peer, "has too much to do");
+	inquiry_unavailable(peer, "has too much to do");
 	send_answer(service, question->id, peer);
 	free(peer);
 }
@@ -214,69 +202,9 @@ static void answer(struct service *service, struct topic *topic)
 		topics_drop(service->topics, topic);
 }
 
-/* What the files demand now. False without memory. */
-static bool find_demand(struct service *service, struct peer *peer)
+static void on_answer(struct inquiry *inquiry)
 {
-	char domain[REQUIREMENT_NAME];
-	memcpy(domain, peer->domain, sizeof(domain));
-	free(peer->demand.ca);
-	peer->demand.ca = NULL;
-	if (directory_find(service->directory, (enum direction)peer->direction, domain,
-		    (int64_t)time(NULL), peer)) {
-		/* What nobody asks about is not demanded where DNS fails, either. */
-		peer->demand.dane &= service->settings.dane;
-		peer->demand.mta_sts &= service->settings.mta_sts;
-		return true;
-	}
-	unavailable(peer, "is out of memory");
-	return false;
-}
-
-/* They may have changed while the DNS was asked. */
-static void renew_demand(struct service *service, struct peer *peer)
-{
-	struct peer found = { .status = peer->status };
-	memcpy(found.text, peer->text, sizeof(found.text));
-	if (peer->generation == directory_generation(service->directory))
-		return;
-	if (!find_demand(service, peer))
-		return;
-	if (peer->status == PEER_FINE) {
-		peer->status = found.status;
-		memcpy(peer->text, found.text, sizeof(peer->text));
-	} else {
-		peer->lifetime = LIFETIME_BROKEN;
-	}
-}
-
-/* Once neither is under way any more. */
-static void answer_if_complete(struct topic *topic)
-{
-	struct service *service = topic->owner;
-	struct peer *peer = &topic->peer;
-	if (topic->query || topic->sts)
-		return;
-	renew_demand(service, peer);
-	if (topic->sts_lifetime < peer->lifetime)
-		peer->lifetime = topic->sts_lifetime;
-	answer(service, topic);
-}
-
-static void on_hosts(struct peer *peer, void *context)
-{
-	struct topic *topic = context;
-	(void)peer;
-	topic->query = NULL;
-	answer_if_complete(topic);
-}
-
-static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
-{
-	struct topic *topic = context;
-	topic->sts = NULL;
-	topic->sts_lifetime = lifetime;
-	topic->peer.sts = *sts;
-	answer_if_complete(topic);
+	answer(inquiry->sources->context, inquiry->context);
 }
 
 static void on_sts_says(bool warning, const char *text, void *context)
@@ -284,62 +212,13 @@ static void on_sts_says(bool warning, const char *text, void *context)
 	say(context, warning ? LOG_WARNING : LOG_INFO, "%s", text);
 }
 
-/* Made when it is first needed: who only receives has no use for its cache. */
-static bool begin_sts(struct service *service)
-{
-	const struct settings *settings = &service->settings;
-	const struct sts_options options = {
-		.ca = settings->ca,
-		.cache = settings->cache,
-		.writes = true,
-		.wait = settings->timeout / 2., /* the worker counts as well */
-		.say = on_sts_says,
-		.context = service,
-	};
-	if (!service->sts)
-		service->sts = sts_agent_new(service->loop, service->dns, &options);
-	return service->sts;
-}
-
-/* Both at once; and none of them is the other's to wait for. */
-static void find_hosts(struct service *service, struct topic *topic)
-{
-	struct peer *peer = &topic->peer;
-	if (!service->dns) {
-		peer->status = PEER_DNS_FAILED;
-		peer->lifetime = LIFETIME_BROKEN;
-		memcpy(peer->text, service->no_dns, sizeof(peer->text));
-		answer(service, topic);
-		return;
-	}
-	bool wants_sts =
-		service->settings.mta_sts && peer->direction == DIRECTION_OUTBOUND;
-	topic->owner = service;
-	topic->sts_lifetime = UINT32_MAX;
-	topic->query = dns_find(service->dns, peer, on_hosts, topic);
-	if (wants_sts && begin_sts(service))
-		topic->sts = sts_find(service->sts, peer->domain, on_sts, topic);
-	if (!topic->query || (wants_sts && !topic->sts)) {
-		dns_cancel(topic->query);
-		sts_cancel(topic->sts);
-		unavailable(peer, "is out of memory");
-		answer(service, topic);
-	}
-}
-
 static void begin(struct service *service, struct topic *topic)
 {
-	struct peer *peer = &topic->peer;
-	bool known = find_demand(service, peer);
-	/* "<postmaster>" has no domain that could have hosts (RFC 5321 §4.5.1). */
-	bool hosts = peer->direction != DIRECTION_INBOUND && peer->domain[0] != '\0';
-	if (known && peer->status == PEER_FINE && hosts) {
-		find_hosts(service, topic);
-		return;
-	}
-	if (known)
-		peer->lifetime = peer->status == PEER_FINE ? LIFETIME : LIFETIME_BROKEN;
-	answer(service, topic);
+	topic->inquiry = (struct inquiry){ .sources = &service->sources,
+		.peer = &topic->peer,
+		.done = on_answer,
+		.context = topic };
+	inquiry_begin(&topic->inquiry);
 }
 
 static void repeat(struct service *service, struct topic *topic, uint32_t id)
@@ -374,18 +253,18 @@ static void on_question(struct service *service, const struct question *question
 static void on_probed(enum dns_validation validation, void *context)
 {
 	struct service *service = context;
-	const char *resolver = service->settings.resolver;
+	const char *resolver = service->sources.settings.resolver;
 	if (validation == DNS_DOES_NOT)
 		say(service, LOG_ERROR,
 			"the root's keys do not validate through resolver = %s: mail to "
 			"every domain will be answered 451; use resolver = recursive, or "
 			"a resolver that hands on DNSSEC",
 			resolver);
-	else if (validation == DNS_NO_ANCHOR && service->settings.dane)
+	else if (validation == DNS_NO_ANCHOR && service->sources.settings.dane)
 		say(service, LOG_WARNING,
 			"no trust anchor for the root (trust-anchor = %s): no host is "
 			"found to have DANE; dane = no in [policy] if that is meant so",
-			service->settings.trust_anchor);
+			service->sources.settings.trust_anchor);
 	else if (validation == DNS_NO_ANSWER)
 		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
 			resolver);
@@ -396,22 +275,23 @@ static void begin_service(struct service *service)
 	service->settled = true;
 	read_files(service);
 	service->topics = topics_new();
-	if (!service->directory || !service->topics) {
+	if (!service->sources.directory || !service->topics) {
 		end(service, STATUS_CANNOT);
 		return;
 	}
 	send_state(service);
-	service->dns = dns_new(service->loop, &service->settings, service->no_dns,
-		sizeof(service->no_dns));
-	if (service->dns)
-		dns_probe(service->dns, PROBE, on_probed, service);
+	service->sources.dns = dns_new(service->sources.loop, &service->sources.settings,
+		service->sources.no_dns, sizeof(service->sources.no_dns));
+	if (service->sources.dns)
+		dns_probe(service->sources.dns, PROBE, on_probed, service);
 	else
-		say(service, LOG_ERROR, "no mail host can be found: %s", service->no_dns);
-	if (service->settings.directory[0] == '\0')
+		say(service, LOG_ERROR, "no mail host can be found: %s",
+			service->sources.no_dns);
+	if (service->sources.settings.directory[0] == '\0')
 		return;
 	ev_timer_init(&service->look, on_look, quiet, quiet);
 	service->look.data = service;
-	ev_timer_start(service->loop, &service->look);
+	ev_timer_start(service->sources.loop, &service->look);
 }
 
 static void on_packet(struct service *service, size_t length)
@@ -419,7 +299,8 @@ static void on_packet(struct service *service, size_t length)
 	struct question question;
 	enum message_type type = message_type(service->packet, length);
 	if (!service->settled) {
-		if (message_read_settings(service->packet, length, &service->settings))
+		if (message_read_settings(
+			    service->packet, length, &service->sources.settings))
 			begin_service(service);
 		else
 			end(service, STATUS_CANNOT);
@@ -467,16 +348,13 @@ static void dismantle(struct service *service)
 {
 	struct topic *topic;
 	while (service->topics && (topic = topics_under_way(service->topics))) {
-		dns_cancel(topic->query);
-		sts_cancel(topic->sts);
+		inquiry_cancel(&topic->inquiry);
 		topics_drop(service->topics, topic);
 	}
 	topics_free(service->topics);
-	sts_agent_free(service->sts);
-	dns_free(service->dns);
-	directory_close(service->directory);
+	sources_close(&service->sources);
 	outbox_free(&service->outbox);
-	ev_loop_destroy(service->loop);
+	ev_loop_destroy(service->sources.loop);
 	free(service);
 }
 
@@ -488,7 +366,9 @@ int policy_service_run(int fd)
 		free(service);
 		return STATUS_CANNOT;
 	}
-	service->loop = loop;
+	service->sources = (struct sources){
+		.loop = loop, .writes = true, .say = on_sts_says, .context = service
+	};
 	service->fd = fd;
 	service->status = -1;
 	outbox_init(&service->outbox);

@@ -10,7 +10,7 @@
  * was made first goes.
  */
 
-#include "requirement.h"
+#include "inquiry.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,18 +21,12 @@ enum {
 	TOPIC_WAITERS = 16,
 };
 
-struct dns_query;
-struct sts_query;
-
 struct topic {
 	struct peer peer; /* its direction and domain are the topic's */
 	bool answered;
-	double until; /* answered: how long that holds */
-	void *owner;
-	struct dns_query *query; /* under way; the owner's */
-	struct sts_query *sts;	 /* likewise */
-	uint32_t sts_lifetime;	 /* seconds that peer.sts may be believed */
-	unsigned waiter_count;	 /* who asked, by the number of the question */
+	double until;		/* answered: how long that holds */
+	struct inquiry inquiry; /* the owner's, of the peer */
+	unsigned waiter_count;	/* who asked, by the number of the question */
 	uint32_t waiters[TOPIC_WAITERS];
 	struct topic *next, **at;      /* in its bucket */
 	struct topic *newer, **behind; /* among those under way, or those kept */
@@ -42,7 +36,7 @@ struct topics;
 
 struct topics *topics_new(void); /* NULL without memory */
 
-/* No query of any topic may be under way. NULL is allowed. */
+/* No inquiry of any topic may be under way. NULL is allowed. */
 void topics_free(struct topics *topics);
 
 /* The topic if it is under way, or answered and that still holds; else NULL. */

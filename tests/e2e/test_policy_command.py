@@ -4,6 +4,7 @@
 """`sealpost policy` and what `sealpost check` says of policy files and the resolver."""
 
 import subprocess
+import threading
 import time
 
 import pytest
@@ -173,6 +174,33 @@ def test_several_domains_and_ways_to_write_one(command, server):
     assert done.returncode == NO
     assert [b.splitlines()[0] for b in done.stdout.split("\n\n")] == \
         ["plain.lab", "gone.lab", "plain.lab", "xn--bcher-kva.lab"]
+
+
+def test_all_are_asked_at_once(command, server):
+    """Nothing is answered before the last one was asked about."""
+    domains, go = [f"d{n}.lab" for n in range(8)], threading.Event()
+    for domain in domains:
+        server.domain(domain, "192.0.2.1")
+        server.misbehave(domain, go)
+    words = [command.program, "policy", "-c", str(command.config), *domains]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            server.wait_asked(domains[-1])
+        finally:
+            go.set()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == FINE
+    assert [b.splitlines()[0] for b in said.split("\n\n")] == domains
+
+
+def test_more_than_are_asked_at_once(command, server):
+    domains = [f"d{n}.lab" for n in range(50)]
+    for domain in domains:
+        server.domain(domain, "192.0.2.1")
+    done = command.policy(*domains)
+    assert done.returncode == FINE
+    assert [b.splitlines()[0] for b in done.stdout.split("\n\n")] == domains
 
 
 @pytest.mark.parametrize("domain", ["", ".", "a b", "a..b", "x" * 64 + ".lab", "x." * 200 + "lab",

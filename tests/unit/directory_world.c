@@ -98,9 +98,11 @@ struct peer *found(const struct world *world, enum direction direction,
 	const char *domain, int64_t now)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
+	int64_t until;
 
 	assert_non_null(peer);
-	assert_true(directory_find(world->directory, direction, domain, now, peer));
+	assert_true(
+		directory_find(world->directory, direction, domain, now, peer, &until));
 	assert_string_equal(peer->domain, domain);
 	assert_int_equal(peer->generation, directory_generation(world->directory));
 	return peer;

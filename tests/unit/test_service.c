@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -31,6 +32,22 @@ struct world {
 	uint8_t packet[MESSAGE_MAX];
 	size_t length;
 };
+
+/* ---- the clock ---- */
+
+static time_t ahead; /* seconds */
+
+time_t __real_time(time_t *to);
+time_t __wrap_time(time_t *to);
+
+/* The linker leads whoever asks for the time here. */
+time_t __wrap_time(time_t *to)
+{
+	time_t t = __real_time(NULL) + ahead;
+	if (to)
+		*to = t;
+	return t;
+}
 
 /* ---- policy files ---- */
 
@@ -210,6 +227,30 @@ static void test_answers(void **state)
 	world_free(world);
 }
 
+static void test_no_answer_outlives_its_file(void **state)
+{
+	enum { DAY = 24 * 60 * 60, LEFT = 40 };
+	time_t now = __real_time(NULL);
+	char text[64];
+	uint32_t id;
+	(void)state;
+	ahead = DAY - now % DAY - LEFT;
+	now += ahead;
+	struct world *world = world_new();
+	strftime(text, sizeof(text), "expires = %Y-%m-%d\n[inbound]\ntls = encrypt\n",
+		gmtime(&now));
+	write_file(world, "a.lab.policy", text);
+	send_settings(world, "");
+	ask(world, DIRECTION_INBOUND, "a.lab");
+	struct peer *peer = receive_answer(world, &id);
+	assert_int_equal(peer->demand.level, LEVEL_ENCRYPT);
+	assert_in_range(peer->lifetime, 1, LEFT);
+	peer_free(peer);
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+	ahead = 0;
+}
+
 static void test_many_wait_for_one_answer(void **state)
 {
 	struct world *world = world_new();
@@ -361,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_no_answer_outlives_its_file),
 		cmocka_unit_test(test_many_wait_for_one_answer),
 		cmocka_unit_test(test_touched_files_are_read_again),
 		cmocka_unit_test(test_reload),
