@@ -85,8 +85,8 @@ def meddler(world):
 
 
 @pytest.fixture
-def command(built, tmp_path, world, meddler):
-    return Command(built, tmp_path, meddler.resolver, world.anchor, timeout="6s")
+def command(built, open_folder, world, meddler):
+    return Command(built, open_folder, meddler.resolver, world.anchor, timeout="6s")
 
 
 def records(*values, base):
@@ -210,8 +210,8 @@ def test_more_records_than_there_is_room_for(command):
     assert "goes by TLS alone" in said["result"][0]
 
 
-def test_a_record_that_needs_tcp(built, tmp_path, world):
-    command = Command(built, tmp_path, world.resolver, world.anchor)
+def test_a_record_that_needs_tcp(built, open_folder, world):
+    command = Command(built, open_folder, world.resolver, world.anchor)
     said = of_host(command.explained("large.lab", FINE), "mx.large.lab")
     assert said[1] == f"  2 0 0 {'30' * 64}... (2000 octets)"
 
@@ -254,9 +254,9 @@ def test_one_host_of_two(command):
 
 @pytest.mark.parametrize("name,type_", [("mx.ee.lab", A), ("mx.ee.lab", AAAA),
                                         ("_25._tcp.mx.ee.lab", TLSA)])
-def test_one_host_of_two_in_time(built, tmp_path, world, meddler, name, type_):
+def test_one_host_of_two_in_time(built, open_folder, world, meddler, name, type_):
     """Whoever is silent about one host does not take the other one along."""
-    command = Command(built, tmp_path, meddler.resolver, world.anchor, timeout="2s")
+    command = Command(built, open_folder, meddler.resolver, world.anchor, timeout="2s")
     meddler.spoil(name, type_, "silent")
     said = command.explained("both.lab", FINE)
     assert said["hosts"][0].startswith("10 mx.ee.lab")

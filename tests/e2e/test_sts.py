@@ -3,6 +3,7 @@
 
 """MTA-STS (RFC 8461): what becomes of records, policy hosts and what was kept of them."""
 
+import shutil
 import socket
 import subprocess
 import threading
@@ -40,17 +41,19 @@ class Command:
     """`sealpost policy` with a configuration and a cache of its own."""
 
     def __init__(self, program, folder, server, zoo):
-        self.program, self.server, self.zoo = program, server, zoo
+        self.program, self.server = program, server
         self.cache = folder / "cache"
         self.kept = self.cache / "mta-sts"
         self.kept.mkdir(parents=True, mode=0o755)
+        shutil.chown(self.kept, "nobody")
         (folder / "policy.d").mkdir()
         (folder / "policy.d" / "default.policy").write_text("[outbound]\ntls = may\n")
         anchor = folder / "island.key"
         anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
+        self.ca = shutil.copy(zoo.ca, folder)
         self.config = folder / "sealpost.conf"
         self.policy = (f"directory = {folder}/policy.d\nresolver = {server.resolver}\n"
-                       f"trust-anchor = {anchor}\nca = {zoo.ca}\ncache = {self.cache}\n")
+                       f"trust-anchor = {anchor}\nca = {self.ca}\ncache = {self.cache}\n")
 
     def keep(self, domain, id_="1", age=3600, mode="enforce", mx=("mx.kept.lab",), max_age=86400):
         """As the daemon would have written it `age` seconds ago."""
@@ -59,6 +62,7 @@ class Command:
         file = self.kept / domain
         file.write_text(text)
         file.chmod(0o600)
+        shutil.chown(file, "nobody")
         return file
 
     def run(self, domain, timeout="8s", more="", environment=None):
@@ -85,8 +89,8 @@ class Command:
 
 
 @pytest.fixture
-def command(built, tmp_path, server, zoo):
-    return Command(built, tmp_path, server, zoo)
+def command(built, open_folder, server, zoo):
+    return Command(built, open_folder, server, zoo)
 
 
 # -- policies
@@ -176,9 +180,9 @@ def test_other_certificates_that_are(command, world, kind):
     assert command.run("d.lab")[0].startswith("enforce")
 
 
-def test_an_authority_of_the_system_does_not_count_beside_ca(command, world):
+def test_an_authority_of_the_system_does_not_count_beside_ca(command, world, zoo):
     world.host("d.lab", response(GOOD))
-    command.policy = command.policy.replace(str(command.zoo.ca), str(command.zoo.own_ca))
+    shutil.copy(zoo.own_ca, command.ca)
     assert "cannot be had" in command.run("d.lab")[0]
 
 
