@@ -71,6 +71,7 @@ static void say_left_out(
 static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *result)
 {
 	const char *base = base_of(query, host), *why = dns_failure(result);
+	struct candidate *candidate = candidate_of(query, host);
 	struct dns_tlsa set = { .seen = 0 };
 	struct dns_record record;
 	if (why) {
@@ -78,8 +79,12 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 		finish(query, host, DANE_FAILED);
 		return;
 	}
+	candidate->tlsa_secure = result->security == SECURE;
+	candidate->tlsa_ttl = 0;
 	while (dns_packet_next(&result->packet, &record)) {
 		dns_shorten(query, record.ttl);
+		if (candidate->tlsa_ttl == 0 || record.ttl < candidate->tlsa_ttl)
+			candidate->tlsa_ttl = record.ttl;
 		if (record.answer && record.type == DNS_TLSA &&
 			result->security == SECURE)
 			dns_tlsa_add(
@@ -92,7 +97,7 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 	if (!dns_tlsa_keep(&set, base, query->peer, host))
 		dns_say(query, "no memory for the TLSA records of %s", base);
 	say_left_out(query, base, &set);
-	finish(query, host, candidate_of(query, host)->dane);
+	finish(query, host, candidate->dane);
 }
 
 /* Only the zone of the alias itself may be signed; its own name may have records then. */

@@ -127,6 +127,10 @@ struct candidate {
 	uint8_t dane; /* enum dane_state */
 	uint8_t address_count;
 	struct peer_address addresses[REQUIREMENT_ADDRESSES];
+
+	/* for people: no message has it */
+	bool tlsa_secure;  /* all that is known of its TLSA records was validated */
+	uint32_t tlsa_ttl; /* seconds that this holds */
 };
 
 enum direction { DIRECTION_OUTBOUND, DIRECTION_INBOUND, DIRECTION_HOST };

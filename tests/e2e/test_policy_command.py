@@ -127,7 +127,7 @@ def test_all_that_a_file_can_say(command, server):
     assert said["hosts"][0] == "10 mx.bank.lab 192.0.2.1"
     assert said["hosts"][1] == "20 mx.elsewhere.lab 192.0.2.2  not used (mx)"
     assert said["from it"][0].startswith("fingerprint: ")
-    assert "by TLS alone, to one host" in said["result"][0]
+    assert "by TLS alone (verify), to one host" in said["result"][0]
 
 
 def test_no_host_is_believed(command, server):

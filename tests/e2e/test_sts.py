@@ -47,7 +47,8 @@ class Command:
         self.kept.mkdir(parents=True, mode=0o755)
         shutil.chown(self.kept, "nobody")
         (folder / "policy.d").mkdir()
-        (folder / "policy.d" / "default.policy").write_text("[outbound]\ntls = may\n")
+        self.demands = folder / "policy.d" / "default.policy"
+        self.demands.write_text("[outbound]\ntls = may\n")
         anchor = folder / "island.key"
         anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
         self.ca = shutil.copy(zoo.ca, folder)
@@ -78,14 +79,12 @@ class Command:
                               stdin=subprocess.DEVNULL, env=environment)
         for bad in ("runtime error:", "Sanitizer"):
             assert bad not in done.stderr, done.stderr
-        said, label = [], None
+        self.said, label = {}, None
         for line in done.stdout.splitlines()[1:]:
             label = line[2:12].strip() or label
-            if label == "mta-sts":
-                said.append(line[12:])
-        assert said, done
+            self.said.setdefault(label, []).append(line[12:])
         self.warnings = done.stderr
-        return said
+        return self.said["mta-sts"]
 
 
 @pytest.fixture
@@ -315,6 +314,38 @@ def test_not_asked_for(command, world):
     said = command.run("d.lab", more="mta-sts = no\n")
     assert said == ["policies are not asked for (mta-sts = no)"]
     assert not host.connections and not world.dns.asked("_mta-sts.d.lab")
+
+
+# -- what the file says beside it
+
+@pytest.mark.parametrize("level,demanders", [("none", "mta-sts"), ("dane", "mta-sts"),
+                                             ("encrypt", "encrypt, mta-sts")])
+def test_the_domain_demands_more_than_the_file(command, world, level, demanders):
+    world.host("d.lab", response(GOOD))
+    command.demands.write_text(f"[outbound]\ntls = {level}\n")
+    command.run("d.lab")
+    assert command.said["to it"][1:] == ["but the domain itself demands more: mta-sts"]
+    assert command.said["result"][0] == \
+        f"mail to d.lab goes by TLS alone ({demanders}), to one host"
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_the_file_does_without(command, world, published):
+    if published:
+        world.host("d.lab", response(GOOD))
+    command.demands.write_text("[outbound]\ntls = none\nmta-sts = no\n")
+    said = command.run("d.lab")
+    assert said[0].startswith("enforce") == published
+    assert said[-1] == "it does not count: the policy file says mta-sts = no"
+    assert len(command.said["to it"]) == 1
+    assert command.said["result"][0] == "mail to d.lab goes in clear, to one host"
+
+
+def test_a_policy_that_is_tested_demands_nothing(command, world):
+    world.host("d.lab", response(policy("testing", "mx1.d.lab")))
+    command.run("d.lab")
+    assert len(command.said["to it"]) == 1
+    assert "by TLS if it is offered" in command.said["result"][0]
 
 
 # -- what was kept
