@@ -114,7 +114,7 @@ def outcome(served, domain, host):
     seen, clear = served.send(f"bob@{domain}", served.world.hosts[name_of(host)])
     if not seen.accepted:
         assert seen.last[:4] in ("451 ", "421 ") and domain in seen.last, seen
-    end = served.daemon.session_end(lines)   # behind all that is said of it
+    end = served.daemon.session_end(lines, domain=domain)   # behind all that is said of it
     warned = any("only tested" in line for line in served.daemon.lines[lines:])
     return None if seen.accepted else seen.last.split()[1], warned, not clear, end
 

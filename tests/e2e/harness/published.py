@@ -143,9 +143,10 @@ class Served:
             seen = self.gateway.deliver(server.listener.address[0], recipient, **words)
         else:
             seen = send(self.daemon.address, recipient, **words)
-        arrived = sum(len(s.store.messages) - n for s, n in zip(servers, stored))
+        arrived = sum(m.sender == words["sender"]
+                      for s, n in zip(servers, stored) for m in s.store.messages[n:])
         assert arrived == seen.accepted, (seen, arrived)
-        clear = any(domain.encode() in bytes(w.raw)
+        clear = any(b"@" + domain.encode() in bytes(w.raw)
                     for s, n in zip(servers, wires) for w in s.wires[n:])
         return seen, clear
 
