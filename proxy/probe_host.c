@@ -233,6 +233,7 @@ static void look(struct talk *t)
 		question.tlsa_count = candidate->tlsa_count;
 	}
 	tls_facts(t->leg.tls, &t->host->facts);
+	tls_certificate_names(t->leg.tls, t->host->names, FACTS_CHAIN);
 	const struct chain_facts *chain =
 		tls_chain(t->leg.tls, t->probe->client, &question, (int64_t)time(NULL));
 	if (!chain)
@@ -277,6 +278,8 @@ static bool start_tls(struct talk *t)
 		return in_clear(t, "the mail server does not offer STARTTLS");
 	if (!say(t, "STARTTLS", "") || !hear(t))
 		return false;
+	if (t->reply.code != 220)
+		memcpy(t->host->refused, t->host->said, sizeof(t->host->refused));
 	if (t->reply.code != 220 && must)
 		return fail(t, "4.7.4", "the mail server refuses STARTTLS");
 	if (t->reply.code != 220)

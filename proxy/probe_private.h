@@ -51,9 +51,11 @@ struct probe_host {
 	char reason[REQUIREMENT_TEXT];	    /* ... in words; "" where it did */
 	char said[PROBE_SAID];		    /* by the host, where it refused */
 	char no_tls[REQUIREMENT_TEXT];	    /* why it went on in clear */
+	char refused[PROBE_SAID];	/* its reply to STARTTLS, where that was a no */
 	char testing[REQUIREMENT_TEXT]; /* what MTA-STS in mode testing has against it */
 	struct facts facts;		/* its chain is `chain`, or NULL */
 	struct chain_facts chain;
+	struct certificate_names names[FACTS_CHAIN]; /* of each of the chain */
 };
 
 struct probe {
@@ -75,6 +77,7 @@ struct probe {
 	int chosen;		   /* the host that mail would go to, -1: none */
 	char refusal[ROUTE_REPLY]; /* the reply line where there is none */
 	char result[PROBE_RESULT];
+	char hint[PROBE_RESULT]; /* who can mend what, or "" */
 };
 
 /* Says on a terminal what is done now; NULL: nothing any more. */
@@ -85,11 +88,8 @@ bool probe_host(struct probe *probe, struct probe_host *host);
 
 /* ---- the report: pure, but for the stream ---- */
 
-/* Sets `result`, the last line, from what was found. */
+/* Sets `result`, the last line, and `hint` from what was found. */
 void probe_conclude(struct probe *probe);
-
-/* Why there may be less than one hopes for, or "". */
-const char *probe_hint(const struct probe *probe);
 
 const char *probe_stage_name(enum probe_stage stage);
 const char *probe_dane_name(enum dane_state state);
@@ -103,6 +103,14 @@ const char *probe_vouchers(
 /* NULL: the host is none of the domain's. */
 const struct candidate *probe_candidate(
 	const struct probe *probe, const struct probe_host *host);
+
+/* "mx1.bank.example[192.0.2.1]" */
+const char *probe_host_name(
+	const struct probe *probe, const struct probe_host *host, char text[ROUTE_HOST]);
+
+/* Whether TLSA records count, or an MTA-STS policy, should the domain have any. */
+bool probe_dane_counts(const struct probe *probe);
+bool probe_sts_counts(const struct probe *probe);
 
 /* Whether this TLSA record of its candidate is the one that matched. */
 bool probe_matched(const struct probe_host *host, unsigned record);
