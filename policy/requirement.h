@@ -149,6 +149,9 @@ enum peer_status {
 /* The MTA-STS policy of a domain (RFC 8461), as far as it applies now. */
 enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
 
+/* As the policy says it (RFC 8461 §3.2). */
+const char *sts_mode_name(enum sts_mode mode);
+
 struct sts {
 	uint8_t mode; /* enum sts_mode; STS_NONE where there is none */
 	uint8_t mx_count;

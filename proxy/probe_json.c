@@ -218,7 +218,7 @@ static void mta_sts(struct json *j, const struct probe *probe)
 	const struct sts *sts = &probe->peer->sts;
 	key(j, "mta_sts");
 	begin(j, '{');
-	pair(j, "mode", probe_sts_name(sts->mode));
+	pair(j, "mode", sts_mode_name((enum sts_mode)sts->mode));
 	pair(j, "id", sts->id);
 	key(j, "mx");
 	begin(j, '[');

@@ -93,7 +93,6 @@ void probe_conclude(struct probe *probe);
 
 const char *probe_stage_name(enum probe_stage stage);
 const char *probe_dane_name(enum dane_state state);
-const char *probe_sts_name(enum sts_mode mode);
 const char *probe_status_name(enum peer_status status);
 
 /* Which certificate or record vouches for the host: "secure, dane", or "". */

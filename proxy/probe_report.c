@@ -51,17 +51,6 @@ const char *probe_dane_name(enum dane_state state)
 	return states[state];
 }
 
-const char *probe_sts_name(enum sts_mode mode)
-{
-	static const char *const modes[] = {
-		[STS_NONE] = "none",
-		[STS_TESTING] = "testing",
-		[STS_ENFORCE] = "enforce",
-	};
-	static_assert(sizeof(modes) / sizeof(*modes) == STS_MODES, "a name each");
-	return modes[mode];
-}
-
 const char *probe_status_name(enum peer_status status)
 {
 	static const char *const statuses[] = {
@@ -306,8 +295,8 @@ static void write_sts(FILE *out, const struct probe *probe)
 		line(out, "mta-sts", "not asked for (mta-sts = no in [policy])");
 	if (sts->mode != STS_NONE)
 		line(out, "mta-sts", "%s, id %s, fetched %s, until %s",
-			probe_sts_name(sts->mode), sts->id, day(sts->fetched, from),
-			day(sts->expires, to));
+			sts_mode_name((enum sts_mode)sts->mode), sts->id,
+			day(sts->fetched, from), day(sts->expires, to));
 	for (unsigned i = 0; i < sts->mx_count; i++)
 		line(out, "", "mx %s", sts->mx[i]);
 	if (sts->mode != STS_NONE && !probe_sts_counts(probe))
