@@ -447,6 +447,13 @@ def test_check_misses_a_trust_anchor(command):
     assert f"no host is found to have DANE, as {path}:2 demands" in done.stderr
 
 
+def test_check_does_not_miss_what_it_does_without(command):
+    command.config.write_text(command.config.read_text() + "dane = no\n")
+    done = check(command)
+    assert done.returncode == FINE, done.stderr
+    assert "DANE" not in done.stderr
+
+
 def test_check_names_a_resolver_that_strips_dnssec(built, open_folder, signed, server):
     command = Command(built, open_folder, server.resolver, signed.anchor)
     done = check(command)
