@@ -15,14 +15,15 @@ from harness import nsd
 from harness.net import until
 from harness.nsd import forged, query, question, unsigned, wire
 from harness.published import ROUTES
+from harness.sts import policy
 from harness.tlsa import NOBODY
 
 pytestmark = pytest.mark.namespaces
 
-A, CNAME, MX, TXT, AAAA, DS, DNSKEY, TLSA = 1, 5, 15, 16, 28, 43, 48, 52
-SERVFAIL, NXDOMAIN, REFUSED = 2, 3, 5
+A, CNAME, MX, AAAA, DS, DNSKEY, TLSA = 1, 5, 15, 28, 43, 48, 52
+NXDOMAIN, REFUSED = 3, 5
 
-EVIL = "mx.evil.lab"
+EVIL, SMUGGLER = "mx.evil.lab", "mx.smuggler.lab"   # the other one with TLSA records of its own
 HOST, RECORD = "mx.{}", "_25._tcp.mx.{}"
 
 
@@ -35,14 +36,12 @@ def denies(code=0, **how):
     return lambda octets, _: forged(octets, code=code, **how)
 
 
-def of_another(meddler, name):
-    """The true and signed answer to another question of this type, under this one."""
+def denial_of_another(meddler):
+    """The true and signed denial of a name beside this one, as long as it."""
     def how(octets, _):
-        asked, type_ = question(octets)
-        answer = meddler.ask(query(name.format(asked.split(".", 3)[-1]), type_))
-        end = 12 + len(wire(asked)) + 4
-        return octets[:2] + answer[2:12] + octets[12:end] + answer[len(forged(query(
-            name.format(asked.split(".", 3)[-1]), type_))):]
+        name, type_ = question(octets)
+        answer, end = meddler.ask(query(name.replace("_25", "_26"), type_)), len(forged(octets))
+        return octets[:2] + answer[2:12] + octets[12:end] + answer[end:]
     return how
 
 
@@ -52,8 +51,7 @@ def lies(evil=bytes(4), meddler=None):
     and type whose answer is another, and what it is.
     """
     key, anchor = b"\1\1\3\x0d" + bytes(64), b"\0\1\x0d\2" + bytes(32)
-    other = bytes.fromhex("030101" + "cd" * 32)
-    astray = wire(EVIL)
+    other = bytes([3, 1, 1]) + bytes(32)
     return {
         "records-servfail": (False, RECORD, TLSA, "servfail"),
         "records-refused": (False, RECORD, TLSA, denies(REFUSED)),
@@ -61,7 +59,7 @@ def lies(evil=bytes(4), meddler=None):
         "records-cut": (False, RECORD, TLSA, denies(flags=0x8620)),
         "records-empty": (False, RECORD, TLSA, denies()),
         "records-denied": (False, RECORD, TLSA, denies(NXDOMAIN)),
-        "records-denied-elsewhere": (False, RECORD, TLSA, of_another(meddler, "www.{}")),
+        "records-denied-elsewhere": (False, RECORD, TLSA, denial_of_another(meddler)),
         "records-unsigned": (False, RECORD, TLSA, unsigned),
         "records-forged": (False, RECORD, TLSA, says(TLSA, other)),
         "records-alias": (False, RECORD, TLSA, says(CNAME, wire("_25._tcp." + EVIL))),
@@ -71,13 +69,14 @@ def lies(evil=bytes(4), meddler=None):
         "host-unsigned": (True, HOST, A, unsigned),
         "host-forged": (True, HOST, A, says(A, evil)),
         "host-denied": (True, HOST, A, denies(NXDOMAIN)),
-        "host-alias": (True, HOST, A, says(CNAME, astray)),
+        "host-alias": (True, HOST, A, says(CNAME, wire(EVIL))),
         "host-circle": (True, HOST, A, lambda q, _: forged(q, (CNAME, wire(question(q)[0])))),
         "host-six": (True, HOST, AAAA, "servfail"),
         "host-six-forged": (True, HOST, AAAA, says(AAAA, bytes(10) + b"\xff\xff" + evil)),
         "hosts-servfail": (True, "{}", MX, "servfail"),
         "hosts-unsigned": (True, "{}", MX, unsigned),
-        "hosts-forged": (True, "{}", MX, says(MX, b"\0\1" + astray)),
+        "hosts-forged": (True, "{}", MX, says(MX, b"\0\1" + wire(EVIL))),
+        "hosts-smuggled": (True, "{}", MX, says(MX, b"\0\1" + wire(SMUGGLER))),
         "hosts-empty": (True, "{}", MX, denies()),
         "hosts-denied": (True, "{}", MX, denies(NXDOMAIN)),
         "hosts-null": (True, "{}", MX, says(MX, b"\0\0\0")),
@@ -93,14 +92,18 @@ def lies(evil=bytes(4), meddler=None):
     }
 
 
+# Those that can be told of a zone that is not signed.
+MISLEADING = [lie for lie, (where, _, type_, _) in lies().items()
+              if where and type_ not in (DS, DNSKEY)]
+
+
 def fill(world):
-    """
-    Where the host stands a bad one is put by who lies of its records, and it would be taken if
-    there were none: what they say is not what it shows.
-    """
+    """Hosts show what their records do not say: they would be taken if there were no records."""
     world.zone("evil.lab", nsd.INSECURE)
     world.host(EVIL, "good")
     world.domain("evil.lab", EVIL)
+    world.zone("smuggler.lab")
+    world.host(SMUGGLER, "good", "3 1 1 {leaf}")
     world.zone("truth.lab")
     world.host("mx.truth.lab", "good", "3 1 1 {leaf}")
     world.host("mx2.truth.lab", "self-signed", NOBODY)
@@ -114,6 +117,12 @@ def fill(world):
             world.domain(domain, f"mx.{domain}")
             world.records(f"mx.{domain}", f"{{}} A {address}", f"_25._tcp.{{}} TLSA {NOBODY}")
         world.files.put(f"plain-{lie}.lab", "tls = secure")
+    world.zone("sts.lab", nsd.INSECURE)
+    for domain in [f"{lie}.sts.lab" for lie in MISLEADING]:
+        world.domain(domain, f"mx.{domain}")
+        world.records(f"mx.{domain}", f"{{}} A {address}")
+    world.policy(policy("enforce", *(f"mx.{lie}.sts.lab" for lie in MISLEADING)),
+                 [f"{lie}.sts.lab" for lie in MISLEADING])
 
 
 @pytest.fixture(scope="module", params=ROUTES)
@@ -122,8 +131,8 @@ def served(request, zoo, certs):
                                limits={"policy-timeout": "3s"}) as found:
         evil = ipaddress.ip_address(found.world.hosts[EVIL].listener.address[0]).packed
         for domain, (_, name, type_, how) in lies(evil, found.world.meddler).items():
-            found.world.meddler.spoil(name.format(f"{domain}.lab"), type_, how)
-            found.world.meddler.spoil(name.format(f"plain-{domain}.lab"), type_, how)
+            for asked in (f"{domain}.lab", f"plain-{domain}.lab", f"{domain}.sts.lab"):
+                found.world.meddler.spoil(name.format(asked), type_, how)
         found.world.meddler.spoil(RECORD.format("silent.lab"), TLSA, "silent")
         yield found
 
@@ -135,7 +144,9 @@ def truth_is_told(served, domain="truth.lab"):
 
 def backend_goes_to(served, lie):
     """It believes lies about where the host is; we may choose for ourselves."""
-    return served.world.hosts[EVIL if lies()[lie][0] and "forged" in lie else "mx2.truth.lab"]
+    where = {"hosts-forged": EVIL, "host-forged": EVIL, "host-alias": EVIL, "hosts-alias": EVIL,
+             "hosts-smuggled": SMUGGLER}
+    return served.world.hosts[where.get(lie, "mx2.truth.lab")]
 
 
 @pytest.mark.parametrize("lie", lies())
@@ -152,6 +163,18 @@ def test_lies_about_another_zone(served, lie):
     """Nobody can tell; but the file demands a certificate that the liar does not have."""
     seen, clear = served.send(f"bob@plain-{lie}.lab", backend_goes_to(served, lie))
     assert not seen.accepted and not clear, seen
+    truth_is_told(served)
+
+
+@pytest.mark.parametrize("lie", MISLEADING)
+def test_lies_do_not_escape_mta_sts(served, lie):
+    """Also where the host that one is led to has DANE (RFC 8461 §2): it is not named."""
+    seen, clear = served.send(f"bob@{lie}.sts.lab", backend_goes_to(served, lie))
+    nobody = "5.1.2" if served.chooses else "4.4.3"
+    code = {"hosts-null": "5.1.10", "hosts-empty": nobody, "hosts-denied": nobody,
+            "host-denied": nobody, "host-circle": "4.4.3", "host-servfail": "4.4.3",
+            "hosts-servfail": "4.4.3"}.get(lie, "4.7.5")
+    assert seen.last.split()[1] == code and not seen.accepted and not clear, seen
     truth_is_told(served)
 
 
