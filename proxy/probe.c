@@ -134,6 +134,8 @@ static bool ask(struct probe *probe, char *reason, size_t size)
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
 	}
+	if (settings.timeout > PROBE_SECONDS)
+		settings.timeout = PROBE_SECONDS;
 	probe->stranger = is_stranger(probe);
 	probe_progress(probe, "asking the DNS");
 	bool host = probe->route.kind == ROUTE_KIND_RELAY;
@@ -200,21 +202,14 @@ static void keep_refusal(struct probe *probe, const char *refusal)
 	snprintf(probe->refusal, sizeof(probe->refusal), "%s", refusal);
 }
 
-static bool is_late(const struct probe *probe)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec >= probe->deadline;
-}
-
-static void walk(struct probe *probe)
+void probe_walk(struct probe *probe)
 {
 	struct route *r = &probe->route;
 	bool more = route_plan(r, probe->peer, (uint32_t)time(NULL));
 	for (int i = 0; i < probe->peer->candidate_count; i++)
 		if (!is_planned(r, i))
 			pass_over(probe, i);
-	while (more && !is_late(probe)) {
+	while (more && probe_now() < probe->deadline) {
 		unsigned n = probe->host_count;
 		const struct probe_host *host = &probe->hosts[n];
 		if (try_one(probe) && probe->chosen < 0)
@@ -248,9 +243,7 @@ static int report(struct probe *probe, bool json)
 static int go(struct probe *probe, bool json)
 {
 	char reason[TLS_REASON];
-	struct timespec begun;
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	probe->deadline = (double)begun.tv_sec + PROBE_SECONDS;
+	probe->deadline = probe_now() + PROBE_SECONDS;
 	probe->hosts = calloc(PROBE_HOSTS, sizeof(*probe->hosts));
 	if (!probe->hosts)
 		return cannot(probe, "out of memory");
@@ -264,7 +257,7 @@ static int go(struct probe *probe, bool json)
 	if (refusal)
 		keep_refusal(probe, refusal);
 	else
-		walk(probe);
+		probe_walk(probe);
 	probe_progress(probe, NULL);
 	return report(probe, json);
 }

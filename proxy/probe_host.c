@@ -32,7 +32,7 @@ struct talk {
 	uint32_t keywords;	 /* of the last EHLO */
 };
 
-static double now(void)
+double probe_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -44,7 +44,7 @@ static double now(void)
 static void begin(struct talk *t, enum probe_stage stage, unsigned seconds)
 {
 	char host[ROUTE_HOST], doing[ROUTE_HOST + 40];
-	double end = now() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
+	double end = probe_now() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
 	t->host->stage = (uint8_t)stage;
 	t->until = end < t->probe->deadline ? end : t->probe->deadline;
 	snprintf(doing, sizeof(doing), "%s: %s", route_host(&t->probe->route, host),
@@ -70,7 +70,7 @@ static bool wait_for(const struct talk *t, short events)
 {
 	struct pollfd ready = { .fd = t->leg.fd, .events = events };
 	for (;;) {
-		double left = t->until - now();
+		double left = t->until - probe_now();
 		if (left <= 0)
 			return false;
 		int n = poll(&ready, 1, (int)(left * 1000) + 1);

@@ -83,6 +83,12 @@ struct probe {
 /* Says on a terminal what is done now; NULL: nothing any more. */
 void probe_progress(const struct probe *probe, const char *doing);
 
+/* Seconds of a clock that nobody sets; `deadline` is by it. */
+double probe_now(void);
+
+/* Goes to one host after another of `peer`, until `deadline`, and notes what it finds. */
+void probe_walk(struct probe *probe);
+
 /* Goes to the host of the route's try in hand. True: mail could be sent there. */
 bool probe_host(struct probe *probe, struct probe_host *host);
 
