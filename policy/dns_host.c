@@ -71,6 +71,7 @@ static void say_left_out(
 static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *result)
 {
 	const char *base = base_of(query, host), *why = dns_failure(result);
+	struct candidate *candidate = candidate_of(query, host);
 	struct dns_tlsa set = { .seen = 0 };
 	struct dns_record record;
 	if (why) {
@@ -78,8 +79,12 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 		finish(query, host, DANE_FAILED);
 		return;
 	}
+	candidate->tlsa_secure = result->security == SECURE;
+	candidate->tlsa_ttl = 0;
 	while (dns_packet_next(&result->packet, &record)) {
 		dns_shorten(query, record.ttl);
+		if (candidate->tlsa_ttl == 0 || record.ttl < candidate->tlsa_ttl)
+			candidate->tlsa_ttl = record.ttl;
 		if (record.answer && record.type == DNS_TLSA &&
 			result->security == SECURE)
 			dns_tlsa_add(
@@ -92,7 +97,7 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 	if (!dns_tlsa_keep(&set, base, query->peer, host))
 		dns_say(query, "no memory for the TLSA records of %s", base);
 	say_left_out(query, base, &set);
-	finish(query, host, candidate_of(query, host)->dane);
+	finish(query, host, candidate->dane);
 }
 
 /* Only the zone of the alias itself may be signed; its own name may have records then. */
@@ -236,17 +241,31 @@ static bool any_failed(const struct dns_query *query)
 	return false;
 }
 
+/* Whether DNS says, or does not tell, that it has TLSA records. */
+static bool has_dane(const struct candidate *candidate)
+{
+	return candidate->dane != DANE_ABSENT && candidate->dane != DANE_UNAVAILABLE;
+}
+
+static bool any_has_dane(const struct peer *peer)
+{
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (has_dane(&peer->candidates[i]))
+			return true;
+	return false;
+}
+
 /*
- * A host of which nothing can be known about DANE stays as a name, even where its
- * addresses are not to be used: as long as there may be a demand of its own, it must not
- * look as if the domain's hosts were all without.
+ * A host that has DANE, or of which nobody can know, stays as a name, even where it has
+ * no address or none that is to be used: it must not look as if the domain's hosts were
+ * all without.
  */
 static void keep_hosts(struct peer *peer, const bool keep[])
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < peer->candidate_count; i++) {
 		struct candidate *candidate = &peer->candidates[i];
-		if (!keep[i] && candidate->dane != DANE_FAILED)
+		if (!keep[i] && !has_dane(candidate))
 			continue;
 		if (!keep[i])
 			candidate->address_count = 0;
@@ -270,7 +289,9 @@ static void say_no_address(struct dns_query *query)
 
 /*
  * A host of which half the addresses cannot be known is left out as long as there is
- * another; alone it may do with the half that is known, but not with a forged one.
+ * another; alone it may do with the half that is known, but not with a forged one. That
+ * one with TLSA records has no address may be a lie, where it is an alias (what is not
+ * signed can be denied by anybody).
  */
 void dns_hosts_settle(struct dns_query *query)
 {
@@ -280,10 +301,10 @@ void dns_hosts_settle(struct dns_query *query)
 	if (usable(query, true, keep) > 0 || usable(query, false, keep) > 0) {
 		keep_hosts(query->peer, keep);
 		dns_end(query, PEER_FINE);
-	} else if (failed) {
-		dns_end(query, PEER_DNS_FAILED);
-	} else {
-		say_no_address(query);
-		dns_end(query, PEER_NO_DOMAIN);
+		return;
 	}
+	if (!failed)
+		say_no_address(query);
+	dns_end(query,
+		failed || any_has_dane(query->peer) ? PEER_DNS_FAILED : PEER_NO_DOMAIN);
 }

@@ -232,7 +232,7 @@ static const struct policyfile *demands_dane(const struct explanation *e)
 
 static unsigned check_anchor(const struct explanation *e, const char *config)
 {
-	const struct policyfile *file = e->sources.settings.dane ? demands_dane(e) : NULL;
+	const struct policyfile *file = demands_dane(e);
 	if (file)
 		fprintf(e->out,
 			"%s: trust-anchor = %s: there is none for the root, so that no "
@@ -263,7 +263,7 @@ static unsigned check_resolver(struct explanation *e, const char *config)
 			"resolver = recursive, or a resolver that hands on DNSSEC\n",
 			config, resolver);
 		return 1;
-	case DNS_NO_ANCHOR: return check_anchor(e, config);
+	case DNS_NO_ANCHOR: return e->sources.settings.dane ? check_anchor(e, config) : 0;
 	case DNS_NO_ANSWER: break;
 	}
 	fprintf(e->out,

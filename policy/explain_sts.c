@@ -3,6 +3,8 @@
 
 #include "explain_text.h"
 
+#include "judge.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <time.h>
@@ -51,17 +53,9 @@ static const char *span(int64_t seconds, char text[32])
 	return text;
 }
 
-void explain_sts(FILE *out, const struct peer *peer, int64_t asked, int64_t now)
+static void explain_policy(FILE *out, const struct sts *sts, int64_t asked, int64_t now)
 {
-	const struct sts *sts = &peer->sts;
 	char at[32], how_long[32];
-	if (peer->domain[0] == '[')
-		return;
-	if (sts->id[0] == '\0') {
-		line(out, true, "%s",
-			sts->text[0] != '\0' ? sts->text : "no policy is published");
-		return;
-	}
 	line(out, true, "%s", sts->mode < STS_MODES ? modes[sts->mode] : "");
 	for (unsigned i = 0; i < sts->mx_count; i++)
 		line(out, false, "mx %s", sts->mx[i]);
@@ -71,6 +65,29 @@ void explain_sts(FILE *out, const struct peer *peer, int64_t asked, int64_t now)
 		span(now - sts->fetched, how_long));
 	line(out, false, "holds until %s, %s more", date(sts->expires, at),
 		span(sts->expires - now, how_long));
+}
+
+static bool any_has_dane(const struct peer *peer)
+{
+	for (unsigned i = 0; i < peer->candidate_count; i++)
+		if (judge_dane_state(peer, &peer->candidates[i]) == DANE_USABLE)
+			return true;
+	return false;
+}
+
+void explain_sts(FILE *out, const struct peer *peer, int64_t asked, int64_t now)
+{
+	const struct sts *sts = &peer->sts;
+	if (peer->domain[0] == '[')
+		return;
+	if (sts->id[0] != '\0')
+		explain_policy(out, sts, asked, now);
+	else
+		line(out, true, "%s",
+			sts->text[0] != '\0' ? sts->text : "no policy is published");
 	if (!peer->demand.mta_sts)
-		line(out, false, "but the policy file says mta-sts = no");
+		line(out, false, "%s",
+			"it does not count: the policy file says mta-sts = no");
+	else if (sts->mode != STS_NONE && any_has_dane(peer))
+		line(out, false, "hosts with DANE are held to their TLSA records");
 }

@@ -24,6 +24,46 @@ static void line(FILE *out, const char *label, const char *format, ...)
 	fputc('\n', out);
 }
 
+/* ---- what the judge says ---- */
+
+enum { DEMANDERS = 64, MANNER = DEMANDERS + 32 };
+
+/* Who demands TLS, of judge_demanded_by(): "encrypt, dane". */
+static const char *demanders(const struct peer *peer, unsigned by, char text[DEMANDERS])
+{
+	const char *level = level_name((enum level)peer->demand.level);
+	const char *const names[] = { level, "dane", "mta-sts" };
+	size_t length = 0;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (by & 1u << i)
+			length += (size_t)snprintf(text + length, DEMANDERS - length,
+				"%s%s", length > 0 ? ", " : "", names[i]);
+	return text;
+}
+
+/* What can be judged without a connection: what the policy file and the DNS have against
+ * a host. */
+static enum verdict against(const struct peer *peer, const struct candidate *candidate,
+	char reason[REQUIREMENT_TEXT])
+{
+	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
+	enum verdict verdict = judge(peer, candidate, &clear, reason);
+	switch (verdict) {
+	case VERDICT_MX:
+	case VERDICT_DNS:
+	case VERDICT_DANE:
+	case VERDICT_STS: return verdict;
+	default: return VERDICT_PASS;
+	}
+}
+
+static bool is_used(const struct peer *peer, const struct candidate *candidate)
+{
+	char reason[REQUIREMENT_TEXT];
+	return candidate->address_count > 0 &&
+	       against(peer, candidate, reason) == VERDICT_PASS;
+}
+
 /* ---- the demand ---- */
 
 static const char *const meanings[] = {
@@ -83,6 +123,26 @@ static void fingerprint(FILE *out, const struct fingerprint *f)
 	fputc('\n', out);
 }
 
+/*
+ * What the domain itself demands, of the hosts that are used, beyond what the file's
+ * level says; *all: of every one.
+ */
+static unsigned beyond(const struct peer *peer, bool *all)
+{
+	unsigned by_any = 0, level = peer->demand.level;
+	bool dane = level == LEVEL_DANE || level == LEVEL_DANE_ONLY;
+	*all = true;
+	for (unsigned i = 0; i < peer->candidate_count; i++) {
+		if (!is_used(peer, &peer->candidates[i]))
+			continue;
+		unsigned by = judge_demanded_by(peer, &peer->candidates[i]);
+		by &= dane ? DEMANDED_BY_STS : DEMANDED_BY_DANE | DEMANDED_BY_STS;
+		by_any |= by;
+		*all = *all && by != 0;
+	}
+	return by_any;
+}
+
 static void where(FILE *out, const struct peer *peer, const struct policyfile *file)
 {
 	if (peer->status == PEER_BROKEN)
@@ -101,6 +161,8 @@ void explain_demand(FILE *out, const struct peer *peer, const struct policyfile 
 	bool inbound = peer->direction == DIRECTION_INBOUND;
 	enum level level = demand->level < LEVELS ? demand->level : LEVEL_NONE;
 	const char *label = inbound ? "from it" : "to it";
+	char text[DEMANDERS];
+	bool all;
 	if (peer->status == PEER_BROKEN) {
 		line(out, label, "nothing: 451 4.3.5 until its policy file is mended");
 		where(out, peer, file);
@@ -108,6 +170,10 @@ void explain_demand(FILE *out, const struct peer *peer, const struct policyfile 
 	}
 	line(out, label, "%s: %s", level_name(level),
 		inbound ? inbound_meanings[level] : meanings[level]);
+	unsigned more = beyond(peer, &all);
+	if (more != 0)
+		line(out, "", "but the domain itself demands more%s: %s",
+			all ? "" : " for some of its hosts", demanders(peer, more, text));
 	where(out, peer, file);
 	patterns(out, "names", demand->match, demand->match_count);
 	patterns(out, "mx", demand->mx, demand->mx_count);
@@ -126,39 +192,6 @@ void explain_demand(FILE *out, const struct peer *peer, const struct policyfile 
 }
 
 /* ---- hosts ---- */
-
-/* What can be judged without a connection: what the policy file and the DNS have against
- * a host. */
-static enum verdict against(const struct peer *peer, const struct candidate *candidate,
-	char reason[REQUIREMENT_TEXT])
-{
-	const struct facts clear = { .protocol = PROTOCOL_CLEAR };
-	enum verdict verdict = judge(peer, candidate, &clear, reason);
-	switch (verdict) {
-	case VERDICT_MX:
-	case VERDICT_DNS:
-	case VERDICT_DANE:
-	case VERDICT_STS: return verdict;
-	default: return VERDICT_PASS;
-	}
-}
-
-/* The first one is put in *first, NULL for none. */
-static unsigned usable_hosts(const struct peer *peer, const struct candidate **first)
-{
-	unsigned count = 0;
-	char reason[REQUIREMENT_TEXT];
-	*first = NULL;
-	for (unsigned i = peer->candidate_count; i-- > 0;) {
-		const struct candidate *candidate = &peer->candidates[i];
-		if (candidate->address_count == 0 ||
-			against(peer, candidate, reason) != VERDICT_PASS)
-			continue;
-		*first = candidate;
-		count++;
-	}
-	return count;
-}
 
 static void addresses(FILE *out, const struct candidate *candidate)
 {
@@ -202,14 +235,36 @@ static const char *const replies[] = {
 };
 static_assert(sizeof(replies) / sizeof(replies[0]) == PEER_STATUSES, "a reply a status");
 
-static const char *manner(const struct peer *peer, const struct candidate *candidate)
+static const char *manner(
+	const struct peer *peer, const struct candidate *candidate, char text[MANNER])
 {
+	char by[DEMANDERS];
 	switch (judge_encryption(peer, candidate)) {
 	case ENCRYPTION_NONE: return "in clear";
 	case ENCRYPTION_MAY: return "by TLS if it is offered";
 	case ENCRYPTION_MUST: break;
 	}
-	return "by TLS alone";
+	snprintf(text, MANNER, "by TLS alone (%s)",
+		demanders(peer, judge_demanded_by(peer, candidate), by));
+	return text;
+}
+
+/* Those that are used, in their order; the number of them. */
+static unsigned used_hosts(const struct peer *peer,
+	const struct candidate *used[REQUIREMENT_CANDIDATES], bool *alike)
+{
+	char first[MANNER], other[MANNER];
+	unsigned count = 0;
+	*alike = true;
+	for (unsigned i = 0; i < peer->candidate_count; i++) {
+		const struct candidate *c = &peer->candidates[i];
+		if (!is_used(peer, c))
+			continue;
+		used[count++] = c;
+		if (strcmp(manner(peer, used[0], first), manner(peer, c, other)) != 0)
+			*alike = false;
+	}
+	return count;
 }
 
 static bool no_status(FILE *out, const struct peer *peer)
@@ -221,12 +276,29 @@ static bool no_status(FILE *out, const struct peer *peer)
 	return false;
 }
 
+static void mail_goes(FILE *out, const struct peer *peer,
+	const struct candidate *const *used, unsigned count, bool alike)
+{
+	char text[MANNER];
+	if (alike)
+		line(out, "result", "mail to %s goes %s, to %s", peer->domain,
+			manner(peer, used[0], text),
+			count == 1 ? "one host" : "the first host that takes it");
+	else
+		line(out, "result",
+			"mail to %s goes to the first host that takes it:", peer->domain);
+	for (unsigned i = 0; !alike && i < count; i++)
+		line(out, "", "%s %s", used[i]->name, manner(peer, used[i], text));
+	line(out, "", "this answer holds for %u s", peer->lifetime);
+}
+
 bool explain_result(FILE *out, const struct peer *peer)
 {
 	const char *fate = peer->demand.bounce ? "sent back" : "deferred";
 	char reason[REQUIREMENT_TEXT];
-	const struct candidate *first;
-	unsigned usable = usable_hosts(peer, &first);
+	const struct candidate *used[REQUIREMENT_CANDIDATES];
+	bool alike;
+	unsigned count = used_hosts(peer, used, &alike);
 	if (peer->status != PEER_FINE && peer->status < PEER_STATUSES)
 		return no_status(out, peer);
 	enum verdict verdict = judge_before(peer, reason);
@@ -235,15 +307,13 @@ bool explain_result(FILE *out, const struct peer *peer)
 			verdict_code(verdict), reason);
 		return false;
 	}
-	if (usable == 0) {
+	if (count == 0) {
 		verdict = against(peer, &peer->candidates[0], reason);
 		line(out, "result",
 			"mail to %s is %s (%s): none of its hosts is used: %s",
 			peer->domain, fate, verdict_code(verdict), reason);
 		return false;
 	}
-	line(out, "result", "mail to %s goes %s, to %s", peer->domain,
-		manner(peer, first),
-		usable == 1 ? "one host" : "the first host that takes it");
+	mail_goes(out, peer, used, count, alike);
 	return true;
 }

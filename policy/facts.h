@@ -12,6 +12,7 @@ enum {
 	FACTS_CHAIN = 10,	 /* certificates of a chain that are looked at */
 	FACTS_NAMES = 16 * 1024, /* octets of the leaf's names, all NULs included */
 	FACTS_REASON = 128,
+	FACTS_DN = 160, /* octets of a distinguished name, its NUL included */
 };
 
 /* TLS versions, by their number on the wire. */
@@ -49,6 +50,15 @@ struct certificate_facts {
 	uint8_t certificate_sha256[32], certificate_sha512[64];
 	uint8_t spki_sha256[32], spki_sha512[64]; /* of SubjectPublicKeyInfo, DER */
 	int64_t not_before, not_after;		  /* seconds since 1970 */
+};
+
+/*
+ * Whom a certificate is for and who gave it, for people alone: RFC 4514 in printable
+ * ASCII, where any other octet is its backslash and HH. One that is too long ends in
+ * "..."; "" is none, or one that cannot be read.
+ */
+struct certificate_names {
+	char subject[FACTS_DN], issuer[FACTS_DN];
 };
 
 /* The peer's certificates; the leaf stands first. */

@@ -213,26 +213,38 @@ enum sts_mode judge_sts_mode(const struct peer *peer, const struct candidate *ca
 	return (enum sts_mode)peer->sts.mode;
 }
 
-/* Whether TLS is what the domain itself demands. */
-static bool publishes(const struct peer *peer, const struct candidate *candidate)
+/* What of it the domain itself demands. */
+static unsigned published(const struct peer *peer, const struct candidate *candidate)
 {
 	enum dane_state state = judge_dane_state(peer, candidate);
-	return (state != DANE_ABSENT && state != DANE_UNAVAILABLE) ||
-	       judge_sts_mode(peer, candidate) == STS_ENFORCE;
+	unsigned by = 0;
+	if (state != DANE_ABSENT && state != DANE_UNAVAILABLE)
+		by |= DEMANDED_BY_DANE;
+	if (judge_sts_mode(peer, candidate) == STS_ENFORCE)
+		by |= DEMANDED_BY_STS;
+	return by;
+}
+
+unsigned judge_demanded_by(const struct peer *peer, const struct candidate *candidate)
+{
+	unsigned by = published(peer, candidate);
+	switch ((enum level)peer->demand.level) {
+	case LEVEL_NONE:
+	case LEVEL_MAY: return by;
+	case LEVEL_DANE:
+		if (judge_dane_state(peer, candidate) != DANE_ABSENT)
+			by |= DEMANDED_BY_DANE;
+		return by;
+	default: return by | DEMANDED_BY_LEVEL;
+	}
 }
 
 enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate)
 {
-	bool must = publishes(peer, candidate);
-	switch ((enum level)peer->demand.level) {
-	case LEVEL_NONE: return must ? ENCRYPTION_MUST : ENCRYPTION_NONE;
-	case LEVEL_DANE:
-		must = must || judge_dane_state(peer, candidate) != DANE_ABSENT;
-		/* fall through */
-	case LEVEL_MAY: return must ? ENCRYPTION_MUST : ENCRYPTION_MAY;
-	default: return ENCRYPTION_MUST;
-	}
+	if (judge_demanded_by(peer, candidate) != 0)
+		return ENCRYPTION_MUST;
+	return peer->demand.level == LEVEL_NONE ? ENCRYPTION_NONE : ENCRYPTION_MAY;
 }
 
 unsigned judge_asks(const struct peer *peer, const struct candidate *candidate)
@@ -267,7 +279,7 @@ bool judge_needs_candidates(const struct peer *peer)
 			if (strcmp(pattern, "mx") == 0)
 				return true;
 	}
-	return publishes(peer, NULL);
+	return published(peer, NULL) != 0;
 }
 
 /* ---- the demands, each met or not ---- */

@@ -38,6 +38,10 @@ enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate);
 unsigned judge_asks(const struct peer *peer, const struct candidate *candidate);
 
+/* What demands TLS of it: the level of a file, what the domain publishes; 0: nothing. */
+enum { DEMANDED_BY_LEVEL = 1, DEMANDED_BY_DANE = 2, DEMANDED_BY_STS = 4 };
+unsigned judge_demanded_by(const struct peer *peer, const struct candidate *candidate);
+
 /*
  * What is known of the TLSA records of whom we are connected to, and the MTA-STS policy
  * that holds for it; DANE_ABSENT and STS_NONE as well where they do not count: switched

@@ -64,13 +64,12 @@ static const char *whom(const struct matter *matter)
 /* Who demands TLS: the file's level, or what the domain publishes. */
 static const char *tls_demanded(const struct matter *matter)
 {
-	enum level level = matter->peer->demand.level;
-	enum dane_state state = judge_dane_state(matter->peer, matter->candidate);
+	unsigned by = judge_demanded_by(matter->peer, matter->candidate);
 	if (matter->only_sts)
 		return "mta-sts";
-	if (level != LEVEL_NONE && level != LEVEL_MAY && level != LEVEL_DANE)
-		return level_name(level);
-	return state == DANE_UNUSABLE || state == DANE_USABLE ? "dane" : "mta-sts";
+	if (by & DEMANDED_BY_LEVEL)
+		return level_name((enum level)matter->peer->demand.level);
+	return by & DEMANDED_BY_DANE ? "dane" : "mta-sts";
 }
 
 static void say_date(struct text *text, int64_t when)

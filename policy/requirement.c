@@ -34,6 +34,19 @@ bool level_find(const char *name, enum level *level)
 	return false;
 }
 
+static const char *const sts_mode_names[] = {
+	[STS_NONE] = "none",
+	[STS_TESTING] = "testing",
+	[STS_ENFORCE] = "enforce",
+};
+static_assert(sizeof(sts_mode_names) / sizeof(*sts_mode_names) == STS_MODES,
+	"a name for every mode");
+
+const char *sts_mode_name(enum sts_mode mode)
+{
+	return sts_mode_names[mode];
+}
+
 void peer_clear(struct peer *peer)
 {
 	free(peer->demand.ca);

@@ -127,6 +127,10 @@ struct candidate {
 	uint8_t dane; /* enum dane_state */
 	uint8_t address_count;
 	struct peer_address addresses[REQUIREMENT_ADDRESSES];
+
+	/* for people: no message has it */
+	bool tlsa_secure;  /* all that is known of its TLSA records was validated */
+	uint32_t tlsa_ttl; /* seconds that this holds */
 };
 
 enum direction { DIRECTION_OUTBOUND, DIRECTION_INBOUND, DIRECTION_HOST };
@@ -144,6 +148,9 @@ enum peer_status {
 
 /* The MTA-STS policy of a domain (RFC 8461), as far as it applies now. */
 enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODES };
+
+/* As the policy says it (RFC 8461 §3.2). */
+const char *sts_mode_name(enum sts_mode mode);
 
 struct sts {
 	uint8_t mode; /* enum sts_mode; STS_NONE where there is none */

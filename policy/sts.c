@@ -275,7 +275,6 @@ static void answer_with(struct job *job, const struct sts *sts)
 
 static void on_fetched(const char *fault, const char *body, size_t length, void *context)
 {
-	static const char *const modes[] = { "none", "testing", "enforce" };
 	struct job *job = context;
 	struct sts_agent *agent = job->agent;
 	struct sts sts = { .fetched = now() };
@@ -292,7 +291,7 @@ static void on_fetched(const char *fault, const char *body, size_t length, void 
 	sts.expires = sts.fetched + age;
 	sts_cache_keep(agent->cache, job->domain, &sts);
 	compose(line, "the MTA-STS policy of %s: mode %s, id %s, for %u s", job->domain,
-		modes[sts.mode], sts.id, (unsigned)age);
+		sts_mode_name((enum sts_mode)sts.mode), sts.id, (unsigned)age);
 	agent->say(false, line, agent->context);
 	answer_with(job, &sts);
 	end(job);

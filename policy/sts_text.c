@@ -5,7 +5,6 @@
 
 #include "dns_data.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,13 +140,6 @@ enum sts_record sts_text_record(const uint8_t *data, size_t length, char id[STS_
 
 /* ---- the policy ---- */
 
-static const char *const modes[] = {
-	[STS_NONE] = "none",
-	[STS_TESTING] = "testing",
-	[STS_ENFORCE] = "enforce",
-};
-static_assert(sizeof(modes) / sizeof(modes[0]) == STS_MODES, "a name a mode");
-
 struct policy {
 	struct sts *sts;
 	uint32_t max_age;
@@ -157,9 +149,9 @@ struct policy {
 
 static void read_mode(struct policy *policy, struct span value)
 {
-	for (uint8_t i = 0; i < STS_MODES; i++)
-		if (span_is(value, modes[i])) {
-			policy->sts->mode = i;
+	for (enum sts_mode mode = 0; mode < STS_MODES; mode++)
+		if (span_is(value, sts_mode_name(mode))) {
+			policy->sts->mode = (uint8_t)mode;
 			return;
 		}
 	policy->fault = "its mode is none of enforce, testing and none";
@@ -299,7 +291,8 @@ static void add(char *to, size_t size, size_t *at, const char *format, ...)
 size_t sts_text_write(char *to, size_t size, const char *domain, const struct sts *sts)
 {
 	size_t at = 0;
-	add(to, size, &at, head, domain, sts->id, sts->fetched, modes[sts->mode]);
+	add(to, size, &at, head, domain, sts->id, sts->fetched,
+		sts_mode_name((enum sts_mode)sts->mode));
 	for (unsigned i = 0; i < sts->mx_count; i++)
 		add(to, size, &at, "mx: %s\n", sts->mx[i]);
 	add(to, size, &at, "max_age: %" PRId64 "\n", sts->expires - sts->fetched);

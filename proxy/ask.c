@@ -5,6 +5,7 @@
 
 #include "domain.h"
 #include "policyprocess.h"
+#include "privileges.h"
 #include "service.h"
 #include "status.h"
 
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { REASON = 256 };
 
 /* Who asks about a person means the domain. */
 static struct span domain_of(const char *written)
@@ -55,21 +58,32 @@ out:
 	return status;
 }
 
+/* What it can see then is what `serve` will see. */
+static bool become_user(const struct config *config, struct settings *settings)
+{
+	char reason[REASON] = "a setting of [policy] is too long";
+
+	if (privileges_drop_all(config, reason, sizeof(reason)) &&
+		policyprocess_settings(config, settings))
+		return true;
+	fprintf(stderr, "sealpost: cannot ask: %s\n", reason);
+	return false;
+}
+
 int ask_run(const char *config_path, char *const *domains, unsigned count)
 {
 	struct bundle *bundle = bundle_new();
 	struct config *config = bundle ? config_read(bundle, config_path, stderr) : NULL;
 	struct settings settings;
+
 	bundle_free(bundle);
 	if (config == NULL)
 		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
-	bool fits = policyprocess_settings(config, &settings);
+	bool ready = become_user(config, &settings);
+
 	config_free(config);
-	if (!fits) {
-		fprintf(stderr,
-			"sealpost: cannot ask: a setting of [policy] is too long\n");
+	if (!ready)
 		return STATUS_CANNOT;
-	}
 	int status = ask(&settings, domains, count);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;

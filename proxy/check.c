@@ -8,6 +8,7 @@
 #include "config.h"
 #include "hosts.h"
 #include "policyprocess.h"
+#include "privileges.h"
 #include "service.h"
 #include "setup.h"
 #include "smtp.h"
@@ -26,6 +27,7 @@
 
 enum {
 	COMMAND_TIMEOUT = 5 * 60, /* RFC 5321 §4.5.3.2: MAIL, RCPT */
+	REASON = 256,
 };
 
 __attribute__((format(printf, 5, 0))) static void say(FILE *to,
@@ -371,30 +373,47 @@ static void tell_fine(const struct config *config)
 		config->pair_count, plural(config->pair_count));
 }
 
-/* Where nobody would ask for them, policy files need not be there. */
-static bool verify_policy_files(const struct config *config)
+/*
+ * Where nobody would ask for them, policy files need not be there. They are read, and the
+ * DNS is asked, as the user that serves: we are nobody else from here on.
+ */
+static bool verify_policy(struct config *config)
 {
-	struct settings settings;
+	struct verifier v = { .config = config, .to = stderr };
+	const struct config_policy *policy = &config->policy;
 	const char *identities[CONFIG_IDENTITY_MAX + 1] = { NULL };
+	struct settings settings;
+	char reason[REASON];
 
 	for (unsigned i = 0; i < config->identity_count; i++)
 		identities[i] = config->identities[i].name;
-	if (config->outbound_count == 0 && access(config->policy.directory, F_OK) != 0)
+	if (config->outbound_count == 0 && access(policy->directory, F_OK) != 0)
 		return true;
-	if (policyprocess_settings(config, &settings))
-		return policy_check(&settings, config->path, identities, stderr) == 0;
-	fprintf(stderr, "%s: a setting of [policy] is too long\n", config->path);
-	return false;
+	bool readable = check_reads_directory(policy->directory);
+
+	if (!privileges_drop_all(config, reason, sizeof(reason))) {
+		check_warning(&v, 0,
+			"neither policy files nor the DNS were looked at: %s", reason);
+		return true;
+	}
+	if (!policyprocess_settings(config, &settings)) {
+		check_fault(&v, 0, "a setting of [policy] is too long");
+		return false;
+	}
+	if (policy->directory_line > 0 && !readable) /* config_verify() has said so */
+		settings.directory[0] = '\0';
+	return policy_check(&settings, config->path, identities, stderr) == 0;
 }
 
 static bool check(struct config *config, struct bundle *bundle)
 {
 	bool fine = config_verify(config, bundle, stderr);
 
-	fine = verify_policy_files(config) && fine;
+	if (fine)
+		verify_readable(config);
+	fine = verify_policy(config) && fine;
 	if (!fine)
 		return false;
-	verify_readable(config);
 	config_notes(config, stderr);
 	check_advise(config);
 	tell_fine(config);

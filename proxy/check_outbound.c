@@ -87,21 +87,24 @@ void check_outbound(struct verifier *v)
 
 /* ---- [policy] and [identity NAME] ---- */
 
+bool check_reads_directory(const char *path)
+{
+	DIR *directory = opendir(path);
+
+	if (directory != NULL)
+		closedir(directory);
+	return directory != NULL;
+}
+
 /* Without it, every domain would be held to nothing, and nobody would notice. */
 static void verify_directory(struct verifier *v)
 {
 	const struct config_policy *policy = &v->config->policy;
 
-	if (policy->directory_line == 0)
-		return;
-	DIR *directory = opendir(policy->directory);
-
-	if (directory == NULL)
+	if (policy->directory_line > 0 && !check_reads_directory(policy->directory))
 		check_fault(v, policy->directory_line,
 			"directory = %s: cannot be read: %s", policy->directory,
 			strerror(errno));
-	else
-		closedir(directory);
 }
 
 static void verify_ca(struct verifier *v)

@@ -37,6 +37,9 @@ void check_outbound(struct verifier *v);
 void check_policy(struct verifier *v);
 void check_identities(struct verifier *v);
 
+/* Whether it is one that we may read; errno says why not. */
+bool check_reads_directory(const char *path);
+
 /* Prints what the configuration needs beside Sealpost: capabilities, routes, nft rules.
  */
 void check_advise(const struct config *config);

@@ -7,6 +7,9 @@
  * The control socket: a UNIX socket on which the supervisor tells whoever may connect
  * (user and group of the service, and root) how things stand. One caller's silence never
  * holds anything up: callers are few, bounded in time, and served without blocking.
+ *
+ * A caller says one line, "status" or "status json", and is answered by a line with an
+ * enum status and the octets that follow, and hung up on.
  */
 
 #include "overview.h"
@@ -25,7 +28,10 @@ struct control *control_open(struct ev_loop *loop, const char *path,
 	char *reason, size_t size);
 void control_close(struct control *control); /* removes the socket; NULL is allowed */
 
-/* `sealpost status`: an exit status. */
+/*
+ * `sealpost status`: an enum status, NO where something needs attention. Of the
+ * configuration only `control` is read, for the rest may have faults just now.
+ */
 int control_run(const char *config_path, bool json);
 
 #endif

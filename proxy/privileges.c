@@ -150,6 +150,13 @@ bool privileges_drop_to_hand_on(const struct config *config, char *reason, size_
 	return drop(config, true, reason, size);
 }
 
+bool privileges_drop_all(const struct config *config, char *reason, size_t size)
+{
+	if (geteuid() == 0 && !become(config->user, reason, size))
+		return false;
+	return privileges_none(reason, size);
+}
+
 bool privileges_none(char *reason, size_t size)
 {
 	const struct needed nothing = { .count = 0 };

@@ -26,6 +26,13 @@ bool privileges_drop(const struct config *config, char *reason, size_t size);
 bool privileges_drop_to_hand_on(const struct config *config, char *reason, size_t size);
 
 /*
+ * For a command that asks the network and has read what `user` may not read: started as
+ * root the process becomes `user`; either way it is left with nothing, as by
+ * privileges_none(). False with a reason.
+ */
+bool privileges_drop_all(const struct config *config, char *reason, size_t size);
+
+/*
  * For a process that needs nothing: no capability, now or later, neither traced nor
  * dumped. False with a reason.
  */

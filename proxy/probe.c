@@ -13,6 +13,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -83,31 +84,32 @@ static bool read_target(struct probe *probe, const char *target)
 
 /* ---- what is needed ---- */
 
-/* NULL with a reason. */
-static struct peer *ask(const struct probe *probe, char *reason, size_t size)
+/* The file of it that we may not read, or NULL. */
+static const char *closed_file(const struct tls_pair *pair)
 {
-	struct settings settings;
-	if (!policyprocess_settings(probe->config, &settings)) {
-		snprintf(reason, size, "a setting of [policy] is too long");
-		return NULL;
-	}
-	probe_progress(probe, "asking the DNS");
-	bool host = probe->route.kind == ROUTE_KIND_RELAY;
-	return policy_answer(&settings, host ? DIRECTION_HOST : DIRECTION_OUTBOUND,
-		probe->domain, reason, size);
+	if (eaccess(pair->certificate, R_OK) != 0 && errno == EACCES)
+		return pair->certificate;
+	if (eaccess(pair->key, R_OK) != 0 && errno == EACCES)
+		return pair->key;
+	return NULL;
 }
 
-/* With the one certificate of ours that the peer is to see, where it is to see one. */
+/*
+ * With those certificates of ours that we may read: whoever is not root may ask about all
+ * domains whose policy names none of the others.
+ */
 static bool make_client(struct probe *probe, char reason[TLS_REASON])
 {
 	const struct config *config = probe->config;
 	struct tls_identity identities[CONFIG_IDENTITY_MAX];
 	unsigned count = 0;
-	for (unsigned i = 0; i < config->identity_count; i++)
-		if (strcmp(config->identities[i].name, probe->peer->demand.identity) == 0)
+	for (unsigned i = 0; i < config->identity_count; i++) {
+		const struct config_identity *identity = &config->identities[i];
+		probe->closed[i] = closed_file(&identity->pair);
+		if (!probe->closed[i])
 			identities[count++] =
-				(struct tls_identity){ config->identities[i].name,
-					config->identities[i].pair };
+				(struct tls_identity){ identity->name, identity->pair };
+	}
 	const struct tls_client_options options = {
 		.bundle = probe->bundle,
 		.ca = config->policy.ca,
@@ -118,12 +120,45 @@ static bool make_client(struct probe *probe, char reason[TLS_REASON])
 	return probe->client;
 }
 
-/* Strangers' octets are not for root to read; what the service may, we need not. */
-static bool drop_privileges(const struct probe *probe, char *reason, size_t size)
+/* Who is not root may be anybody. */
+static bool is_stranger(const struct probe *probe)
 {
-	if (geteuid() == 0 && !privileges_drop(probe->config, reason, size))
+	const struct passwd *user = getpwnam(probe->config->user);
+	return !user || user->pw_uid != geteuid();
+}
+
+/* As the user that serves, so that nothing is found readable here that is not there. */
+static bool ask(struct probe *probe, char *reason, size_t size)
+{
+	struct settings settings;
+	if (!policyprocess_settings(probe->config, &settings)) {
+		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
-	return privileges_none(reason, size);
+	}
+	if (settings.timeout > PROBE_SECONDS)
+		settings.timeout = PROBE_SECONDS;
+	probe->stranger = is_stranger(probe);
+	probe_progress(probe, "asking the DNS");
+	bool host = probe->route.kind == ROUTE_KIND_RELAY;
+	probe->peer = policy_answer(&settings, host ? DIRECTION_HOST : DIRECTION_OUTBOUND,
+		probe->domain, reason, size);
+	return probe->peer;
+}
+
+/* Whether we have the certificate that the peer is to see, if it is to see one. */
+static bool has_identity(const struct probe *probe, char *reason, size_t size)
+{
+	const struct config *config = probe->config;
+	const char *name = probe->peer->demand.identity;
+	for (unsigned i = 0; i < config->identity_count; i++)
+		if (probe->closed[i] && strcmp(config->identities[i].name, name) == 0) {
+			snprintf(reason, size,
+				"%s: permission denied: its host is to see [identity "
+				"%s], which root may read",
+				probe->closed[i], name);
+			return false;
+		}
+	return true;
 }
 
 /* ---- the walk ---- */
@@ -168,21 +203,14 @@ static void keep_refusal(struct probe *probe, const char *refusal)
 	snprintf(probe->refusal, sizeof(probe->refusal), "%s", refusal);
 }
 
-static bool is_late(const struct probe *probe)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec >= probe->deadline;
-}
-
-static void walk(struct probe *probe)
+void probe_walk(struct probe *probe)
 {
 	struct route *r = &probe->route;
 	bool more = route_plan(r, probe->peer, (uint32_t)time(NULL));
 	for (int i = 0; i < probe->peer->candidate_count; i++)
 		if (!is_planned(r, i))
 			pass_over(probe, i);
-	while (more && !is_late(probe)) {
+	while (more && probe_now() < probe->deadline) {
 		unsigned n = probe->host_count;
 		const struct probe_host *host = &probe->hosts[n];
 		if (try_one(probe) && probe->chosen < 0)
@@ -216,21 +244,21 @@ static int report(struct probe *probe, bool json)
 static int go(struct probe *probe, bool json)
 {
 	char reason[TLS_REASON];
-	struct timespec begun;
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	probe->deadline = (double)begun.tv_sec + PROBE_SECONDS;
+	probe->deadline = probe_now() + PROBE_SECONDS;
 	probe->hosts = calloc(PROBE_HOSTS, sizeof(*probe->hosts));
 	if (!probe->hosts)
 		return cannot(probe, "out of memory");
-	probe->peer = ask(probe, reason, sizeof(reason));
-	if (!probe->peer || !make_client(probe, reason) ||
-		!drop_privileges(probe, reason, sizeof(reason)))
+	/* Strangers' octets are not for root to read: first what only he may open. */
+	if (!make_client(probe, reason) ||
+		!privileges_drop_all(probe->config, reason, sizeof(reason)) ||
+		!ask(probe, reason, sizeof(reason)) ||
+		!has_identity(probe, reason, sizeof(reason)))
 		return cannot(probe, reason);
 	const char *refusal = route_refuses(&probe->route, probe->peer);
 	if (refusal)
 		keep_refusal(probe, refusal);
 	else
-		walk(probe);
+		probe_walk(probe);
 	probe_progress(probe, NULL);
 	return report(probe, json);
 }

@@ -32,7 +32,7 @@ struct talk {
 	uint32_t keywords;	 /* of the last EHLO */
 };
 
-static double now(void)
+double probe_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -44,7 +44,7 @@ static double now(void)
 static void begin(struct talk *t, enum probe_stage stage, unsigned seconds)
 {
 	char host[ROUTE_HOST], doing[ROUTE_HOST + 40];
-	double end = now() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
+	double end = probe_now() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
 	t->host->stage = (uint8_t)stage;
 	t->until = end < t->probe->deadline ? end : t->probe->deadline;
 	snprintf(doing, sizeof(doing), "%s: %s", route_host(&t->probe->route, host),
@@ -70,7 +70,7 @@ static bool wait_for(const struct talk *t, short events)
 {
 	struct pollfd ready = { .fd = t->leg.fd, .events = events };
 	for (;;) {
-		double left = t->until - now();
+		double left = t->until - probe_now();
 		if (left <= 0)
 			return false;
 		int n = poll(&ready, 1, (int)(left * 1000) + 1);
@@ -233,6 +233,7 @@ static void look(struct talk *t)
 		question.tlsa_count = candidate->tlsa_count;
 	}
 	tls_facts(t->leg.tls, &t->host->facts);
+	tls_certificate_names(t->leg.tls, t->host->names, FACTS_CHAIN);
 	const struct chain_facts *chain =
 		tls_chain(t->leg.tls, t->probe->client, &question, (int64_t)time(NULL));
 	if (!chain)
@@ -277,6 +278,8 @@ static bool start_tls(struct talk *t)
 		return in_clear(t, "the mail server does not offer STARTTLS");
 	if (!say(t, "STARTTLS", "") || !hear(t))
 		return false;
+	if (t->reply.code != 220)
+		memcpy(t->host->refused, t->host->said, sizeof(t->host->refused));
 	if (t->reply.code != 220 && must)
 		return fail(t, "4.7.4", "the mail server refuses STARTTLS");
 	if (t->reply.code != 220)

@@ -108,14 +108,17 @@ static void octets(struct json *j, const char *name, const uint8_t *at, size_t l
 
 /* ---- a host ---- */
 
-static void certificates(struct json *j, const struct chain_facts *chain)
+static void certificates(struct json *j, const struct probe_host *host)
 {
+	const struct chain_facts *chain = host->facts.chain;
 	key(j, "certificates");
 	begin(j, '[');
 	for (unsigned i = 0; i < chain->count; i++) {
 		const struct certificate_facts *c = &chain->certificates[i];
 		separate(j);
 		begin(j, '{');
+		pair(j, "subject", host->names[i].subject);
+		pair(j, "issuer", host->names[i].issuer);
 		moment(j, "not_before", c->not_before);
 		moment(j, "not_after", c->not_after);
 		octets(j, "sha256", c->certificate_sha256, sizeof(c->certificate_sha256));
@@ -152,7 +155,7 @@ static void tls(struct json *j, const struct probe_host *host)
 	pair(j, "detail", chain->reason);
 	names(j, chain);
 	truth(j, "common_name", chain->common_name);
-	certificates(j, chain);
+	certificates(j, host);
 	end(j, '}');
 }
 
@@ -190,12 +193,15 @@ static void host_object(
 	truth(j, "usable", host->stage == PROBE_COMPLETE);
 	pair(j, "greeting", host->greeting);
 	truth(j, "starttls", host->offered);
+	pair(j, "starttls_refused", host->refused);
 	pair(j, "server_name", host->server_name);
 	pair(j, "in_clear", host->no_tls);
 	tls(j, host);
 	pair(j, "dane", probe_dane_name(c ? c->dane : DANE_UNAVAILABLE));
 	tlsa(j, c, host);
+	truth(j, "dane_counts", probe_dane_counts(probe));
 	truth(j, "mta_sts_lists", judge_sts_lists(probe->peer, c));
+	truth(j, "mta_sts_counts", judge_sts_mode(probe->peer, c) != STS_NONE);
 	pair(j, "mta_sts_testing", host->testing);
 	pair(j, "verdict", judged ? verdict_name(host->verdict) : "");
 	pair(j, "verified_by", probe_vouchers(probe, host, vouchers));
@@ -207,11 +213,12 @@ static void host_object(
 
 /* ---- the whole ---- */
 
-static void mta_sts(struct json *j, const struct sts *sts)
+static void mta_sts(struct json *j, const struct probe *probe)
 {
+	const struct sts *sts = &probe->peer->sts;
 	key(j, "mta_sts");
 	begin(j, '{');
-	pair(j, "mode", probe_sts_name(sts->mode));
+	pair(j, "mode", sts_mode_name((enum sts_mode)sts->mode));
 	pair(j, "id", sts->id);
 	key(j, "mx");
 	begin(j, '[');
@@ -223,6 +230,7 @@ static void mta_sts(struct json *j, const struct sts *sts)
 	moment(j, "fetched", sts->fetched);
 	moment(j, "expires", sts->expires);
 	pair(j, "reason", sts->text);
+	truth(j, "counts", sts->mode != STS_NONE && probe_sts_counts(probe));
 	end(j, '}');
 }
 
@@ -239,7 +247,7 @@ void probe_write_json(FILE *out, const struct probe *probe)
 	pair(&j, "level",
 		peer->status == PEER_BROKEN ? "" : level_name(peer->demand.level));
 	pair(&j, "where", peer->where);
-	mta_sts(&j, &peer->sts);
+	mta_sts(&j, probe);
 	key(&j, "hosts");
 	begin(&j, '[');
 	for (unsigned i = 0; i < probe->host_count; i++)
@@ -251,7 +259,7 @@ void probe_write_json(FILE *out, const struct probe *probe)
 	else
 		nothing(&j, "host");
 	pair(&j, "refusal", probe->refusal);
-	pair(&j, "hint", probe_hint(probe));
+	pair(&j, "hint", probe->hint);
 	pair(&j, "result", probe->result);
 	end(&j, '}');
 	fputc('\n', out);

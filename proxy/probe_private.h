@@ -51,19 +51,23 @@ struct probe_host {
 	char reason[REQUIREMENT_TEXT];	    /* ... in words; "" where it did */
 	char said[PROBE_SAID];		    /* by the host, where it refused */
 	char no_tls[REQUIREMENT_TEXT];	    /* why it went on in clear */
+	char refused[PROBE_SAID];	/* its reply to STARTTLS, where that was a no */
 	char testing[REQUIREMENT_TEXT]; /* what MTA-STS in mode testing has against it */
 	struct facts facts;		/* its chain is `chain`, or NULL */
 	struct chain_facts chain;
+	struct certificate_names names[FACTS_CHAIN]; /* of each of the chain */
 };
 
 struct probe {
 	struct bundle *bundle; /* the configuration's files */
 	const struct config *config;
 	struct tls_client *client;
-	char target[PROBE_TARGET]; /* as written */
+	const char *closed[CONFIG_IDENTITY_MAX]; /* its file that we may not read */
+	char target[PROBE_TARGET];		 /* as written */
 	char domain[REQUIREMENT_NAME];
 	bool user;     /* USER@ stood before it */
 	bool terminal; /* somebody watches */
+	bool stranger; /* who asks is not the user that serves */
 	bool implicit; /* TLS comes first */
 	bool late;     /* there was no time for all of the hosts */
 	double deadline;
@@ -74,25 +78,28 @@ struct probe {
 	int chosen;		   /* the host that mail would go to, -1: none */
 	char refusal[ROUTE_REPLY]; /* the reply line where there is none */
 	char result[PROBE_RESULT];
+	char hint[PROBE_RESULT]; /* who can mend what, or "" */
 };
 
 /* Says on a terminal what is done now; NULL: nothing any more. */
 void probe_progress(const struct probe *probe, const char *doing);
+
+/* Seconds of a clock that nobody sets; `deadline` is by it. */
+double probe_now(void);
+
+/* Goes to one host after another of `peer`, until `deadline`, and notes what it finds. */
+void probe_walk(struct probe *probe);
 
 /* Goes to the host of the route's try in hand. True: mail could be sent there. */
 bool probe_host(struct probe *probe, struct probe_host *host);
 
 /* ---- the report: pure, but for the stream ---- */
 
-/* Sets `result`, the last line, from what was found. */
+/* Sets `result`, the last line, and `hint` from what was found. */
 void probe_conclude(struct probe *probe);
-
-/* Why there may be less than one hopes for, or "". */
-const char *probe_hint(const struct probe *probe);
 
 const char *probe_stage_name(enum probe_stage stage);
 const char *probe_dane_name(enum dane_state state);
-const char *probe_sts_name(enum sts_mode mode);
 const char *probe_status_name(enum peer_status status);
 
 /* Which certificate or record vouches for the host: "secure, dane", or "". */
@@ -102,6 +109,14 @@ const char *probe_vouchers(
 /* NULL: the host is none of the domain's. */
 const struct candidate *probe_candidate(
 	const struct probe *probe, const struct probe_host *host);
+
+/* "mx1.bank.example[192.0.2.1]" */
+const char *probe_host_name(
+	const struct probe *probe, const struct probe_host *host, char text[ROUTE_HOST]);
+
+/* Whether TLSA records count, or an MTA-STS policy, should the domain have any. */
+bool probe_dane_counts(const struct probe *probe);
+bool probe_sts_counts(const struct probe *probe);
 
 /* Whether this TLSA record of its candidate is the one that matched. */
 bool probe_matched(const struct probe_host *host, unsigned record);

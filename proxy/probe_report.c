@@ -51,17 +51,6 @@ const char *probe_dane_name(enum dane_state state)
 	return states[state];
 }
 
-const char *probe_sts_name(enum sts_mode mode)
-{
-	static const char *const modes[] = {
-		[STS_NONE] = "none",
-		[STS_TESTING] = "testing",
-		[STS_ENFORCE] = "enforce",
-	};
-	static_assert(sizeof(modes) / sizeof(*modes) == STS_MODES, "a name each");
-	return modes[mode];
-}
-
 const char *probe_status_name(enum peer_status status)
 {
 	static const char *const statuses[] = {
@@ -78,117 +67,13 @@ const char *probe_status_name(enum peer_status status)
 	return statuses[status];
 }
 
-/* ---- what it comes to ---- */
-
-const struct candidate *probe_candidate(
-	const struct probe *probe, const struct probe_host *host)
-{
-	return host->candidate < 0 ? NULL : &probe->peer->candidates[host->candidate];
-}
-
-bool probe_matched(const struct probe_host *host, unsigned record)
-{
-	const struct chain_facts *chain = host->facts.chain;
-	return chain && chain->dane_record == record &&
-	       (chain->dane == DANE_MATCH_EE || chain->dane == DANE_MATCH_TA);
-}
-
-static void list(char text[64], const char *word)
-{
-	size_t length = strlen(text);
-	snprintf(text + length, 64 - length, "%s%s", length > 0 ? ", " : "", word);
-}
-
-const char *probe_vouchers(
-	const struct probe *probe, const struct probe_host *host, char text[64])
-{
-	const struct candidate *candidate = probe_candidate(probe, host);
-	enum level level = probe->peer->demand.level;
-	text[0] = '\0';
-	if (host->verdict != VERDICT_PASS || host->facts.protocol == PROTOCOL_CLEAR)
-		return text;
-	if (level == LEVEL_VERIFY || level == LEVEL_SECURE || level == LEVEL_FINGERPRINT)
-		list(text, level_name(level));
-	if (judge_dane_state(probe->peer, candidate) == DANE_USABLE)
-		list(text, level == LEVEL_DANE_ONLY ? "dane-only" : "dane");
-	if (judge_sts_mode(probe->peer, candidate) == STS_ENFORCE)
-		list(text, "mta-sts");
-	return text;
-}
-
-/* "mx1.bank.example[192.0.2.1]" */
-static const char *host_name(
-	const struct probe *probe, const struct probe_host *host, char text[ROUTE_HOST])
-{
-	char address[ADDRESS_TEXT];
-	const struct candidate *c = probe_candidate(probe, host);
-	if (host->address.family == AF_UNSPEC)
-		snprintf(text, ROUTE_HOST, "%s", c ? c->name : "");
-	else
-		snprintf(text, ROUTE_HOST, "%s[%s]", c ? c->name : "",
-			address_host(&host->address, address));
-	return text;
-}
-
-static void conclude_well(struct probe *probe, const char *whose)
-{
-	const struct probe_host *host = &probe->hosts[probe->chosen];
-	char name[ROUTE_HOST], vouchers[64];
-	host_name(probe, host, name);
-	probe_vouchers(probe, host, vouchers);
-	if (host->facts.protocol == PROTOCOL_CLEAR)
-		snprintf(probe->result, sizeof(probe->result),
-			"mail %s would flow in clear, by nothing protected, via %s",
-			whose, name);
-	else
-		snprintf(probe->result, sizeof(probe->result),
-			"mail %s would flow by %s, certificate %sverified (%s), via %s",
-			whose, host->facts.version, vouchers[0] != '\0' ? "" : "not ",
-			vouchers[0] != '\0' ? vouchers
-					    : level_name(probe->peer->demand.level),
-			name);
-}
-
-void probe_conclude(struct probe *probe)
-{
-	char whose[PROBE_TARGET + REQUIREMENT_NAME];
-	bool relay = probe->route.kind == ROUTE_KIND_RELAY;
-	if (relay)
-		snprintf(whose, sizeof(whose), "through %s:%u", probe->domain,
-			(unsigned)probe->route.port);
-	else
-		snprintf(whose, sizeof(whose), "to %s", probe->domain);
-	if (probe->chosen >= 0)
-		conclude_well(probe, whose);
-	else
-		snprintf(probe->result, sizeof(probe->result), "mail %s would be %s: %s",
-			whose, probe->refusal[0] == '5' ? "sent back" : "deferred",
-			probe->refusal);
-}
-
-const char *probe_hint(const struct probe *probe)
-{
-	bool any = false;
-	if (probe->late)
-		return "the time was over before every address was tried";
-	for (unsigned i = 0; i < probe->host_count; i++) {
-		const struct probe_host *host = &probe->hosts[i];
-		if (host->stage > PROBE_CONNECT)
-			return "";
-		any = any || host->stage == PROBE_CONNECT;
-	}
-	return any && probe->route.port == SMTP_PORT
-		       ? "no host could be reached: port 25 may be blocked on the way, "
-			 "as many providers do"
-		       : "";
-}
-
 /* ---- lines ---- */
 
-static void escape(FILE *out, const char *text)
+/* A backslash is escaped as well, but in what has come through RFC 4514. */
+static void escape(FILE *out, const char *text, bool backslash)
 {
 	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~' || *text == '\\')
+		if (*text < ' ' || *text > '~' || (backslash && *text == '\\'))
 			fprintf(out, "\\x%02x", (unsigned char)*text);
 		else
 			fputc(*text, out);
@@ -205,7 +90,7 @@ static void line(FILE *out, const char *label, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	fprintf(out, "    %-12s", label);
-	escape(out, text);
+	escape(out, text, true);
 	fputc('\n', out);
 }
 
@@ -217,6 +102,8 @@ static const char *day(int64_t seconds, char text[16])
 		strcpy(text, "?");
 	return text;
 }
+
+/* ---- certificates ---- */
 
 static void write_names(FILE *out, const struct chain_facts *chain)
 {
@@ -232,22 +119,35 @@ static void write_names(FILE *out, const struct chain_facts *chain)
 		chain->common_name ? " (as CN alone)" : "");
 }
 
-static void write_chain(FILE *out, const struct chain_facts *chain)
+static void write_dn(FILE *out, const char *label, const char *before, const char *dn)
+{
+	fprintf(out, "    %-12s%s", label, before);
+	escape(out, dn[0] != '\0' ? dn : "(nobody)", false);
+	fputc('\n', out);
+}
+
+static void write_certificate(FILE *out, const struct certificate_facts *c,
+	const struct certificate_names *names)
 {
 	char from[16], to[16], digest[2 * SHOWN_OCTETS + 1];
+	for (unsigned i = 0; i < SHOWN_OCTETS; i++)
+		snprintf(digest + 2 * i, 3, "%02x", c->spki_sha256[i]);
+	write_dn(out, "certificate", "", names->subject);
+	write_dn(out, "", "given by ", names->issuer);
+	line(out, "", "valid from %s to %s, key sha256 %s...", day(c->not_before, from),
+		day(c->not_after, to), digest);
+}
+
+static void write_chain(FILE *out, const struct probe_host *host)
+{
+	const struct chain_facts *chain = host->facts.chain;
 	if (chain->count == 0) {
 		line(out, "certificate", "none was shown");
 		return;
 	}
 	write_names(out, chain);
-	for (unsigned i = 0; i < chain->count; i++) {
-		const struct certificate_facts *c = &chain->certificates[i];
-		for (unsigned j = 0; j < SHOWN_OCTETS; j++)
-			snprintf(digest + 2 * j, 3, "%02x", c->spki_sha256[j]);
-		line(out, i == 0 ? "certificate" : "issued by",
-			"valid from %s to %s, key sha256 %s...", day(c->not_before, from),
-			day(c->not_after, to), digest);
-	}
+	for (unsigned i = 0; i < chain->count; i++)
+		write_certificate(out, &chain->certificates[i], &host->names[i]);
 	if (chain->own_chain != CHAIN_NOT_ASKED)
 		line(out, "chain", "%s, to the ca of its policy file",
 			chain_verdict_name(chain->own_chain));
@@ -256,41 +156,99 @@ static void write_chain(FILE *out, const struct chain_facts *chain)
 		chain->reason, chain->reason[0] ? ")" : "");
 }
 
-static void write_tlsa(
-	FILE *out, const struct candidate *c, const struct probe_host *host)
+/* ---- what is published ---- */
+
+static void write_tlsa_record(FILE *out, const struct tlsa *tlsa, bool matched)
 {
-	for (unsigned i = 0; i < c->tlsa_count; i++) {
-		const struct tlsa *tlsa = &c->tlsa[i];
-		char data[2 * 32 + 1] = "";
-		for (unsigned j = 0; j < tlsa->length && j < 32; j++)
-			snprintf(data + 2 * j, 3, "%02x", tlsa->octets[j]);
-		line(out, "tlsa", "%u %u %u %s%s%s", tlsa->usage, tlsa->selector,
-			tlsa->matching, data, tlsa->length > 32 ? "..." : "",
-			probe_matched(host, i) ? "  matched" : "");
-	}
-	if (c->tlsa_count == 0 && c->dane != DANE_UNAVAILABLE && c->name[0] != '\0')
-		line(out, "tlsa", "%s", probe_dane_name(c->dane));
-	if (host->facts.chain && host->facts.chain->dane_reason[0] != '\0')
-		line(out, "", "%s", host->facts.chain->dane_reason);
+	char data[2 * 32 + 1] = "";
+	for (unsigned i = 0; i < tlsa->length && i < 32; i++)
+		snprintf(data + 2 * i, 3, "%02x", tlsa->octets[i]);
+	line(out, "tlsa", "%u %u %u %s%s%s", tlsa->usage, tlsa->selector, tlsa->matching,
+		data, tlsa->length > 32 ? "..." : "", matched ? "  matched" : "");
 }
 
-static void write_session(FILE *out, const struct probe_host *host)
+/* What is said where there is no record to show. */
+static const char *const without_records[] = {
+	[DANE_UNAVAILABLE] = "not asked for (dane = no in [policy])",
+	[DANE_FAILED] = "bogus, or not to be had: such a host is not used",
+	[DANE_ABSENT] = "none, or none that is signed",
+	[DANE_UNUSABLE] = "none of a kind that can be used: by TLS, whosever the "
+			  "certificate",
+	[DANE_USABLE] = "",
+};
+static_assert(sizeof(without_records) / sizeof(*without_records) == DANE_USABLE + 1,
+	"words for each state");
+
+static void write_tlsa(FILE *out, const struct probe *probe, const struct candidate *c,
+	const struct probe_host *host)
 {
+	const struct chain_facts *chain = host->facts.chain;
+	if (c->name[0] == '\0')
+		return; /* an address literal */
+	for (unsigned i = 0; i < c->tlsa_count; i++)
+		write_tlsa_record(out, &c->tlsa[i], probe_matched(host, i));
+	if (c->tlsa_count == 0)
+		line(out, "tlsa", "%s", without_records[c->dane]);
+	if (chain && chain->dane_reason[0] != '\0')
+		line(out, "", "%s", chain->dane_reason);
+	if (c->dane == DANE_UNAVAILABLE || c->dane == DANE_ABSENT ||
+		probe_dane_counts(probe))
+		return;
+	if (probe->route.kind == ROUTE_KIND_RELAY)
+		line(out, "",
+			"does not count: a relay's do where its policy file says "
+			"tls = dane");
+	else
+		line(out, "", "does not count: dane = no (%s)", probe->peer->where);
+}
+
+static void write_listing(FILE *out, const struct probe *probe, const struct candidate *c)
+{
+	const char *spared = judge_sts_mode(probe->peer, c) == STS_NONE
+				     ? "; its TLSA records count instead"
+				     : "";
+	if (probe->peer->sts.mode != STS_NONE && probe_sts_counts(probe))
+		line(out, "mta-sts", "%s%s",
+			judge_sts_lists(probe->peer, c) ? "lists it" : "does not list it",
+			spared);
+}
+
+/* ---- a host ---- */
+
+static void write_starttls(
+	FILE *out, const struct probe *probe, const struct probe_host *host)
+{
+	if (probe->implicit)
+		line(out, "starttls", "not used: TLS comes first");
+	else if (!host->offered)
+		line(out, "starttls", "not offered");
+	else if (host->refused[0] != '\0')
+		line(out, "starttls", "offered, and refused: %s", host->refused);
+	else if (host->encryption == ENCRYPTION_NONE)
+		line(out, "starttls", "offered, and not tried");
+	else
+		line(out, "starttls", "offered");
+}
+
+static void write_session(
+	FILE *out, const struct probe *probe, const struct probe_host *host)
+{
+	bool clear = host->facts.protocol == PROTOCOL_CLEAR;
 	if (host->stage > PROBE_CONNECT)
 		line(out, "connect", "done");
 	if (host->greeting[0] != '\0')
 		line(out, "greeting", "%s", host->greeting);
-	if (host->stage > PROBE_EHLO && host->server_name[0] != '\0')
-		line(out, "server name", "%s", host->server_name);
-	if (host->stage >= PROBE_STARTTLS && !host->facts.chain)
-		line(out, "starttls", "%s", host->offered ? "offered" : "not offered");
+	if (host->stage >= PROBE_STARTTLS)
+		write_starttls(out, probe, host);
 	if (host->no_tls[0] != '\0')
 		line(out, "in clear", "%s", host->no_tls);
-	if (host->facts.protocol == PROTOCOL_CLEAR)
+	if ((host->stage == PROBE_HANDSHAKE || !clear) && host->server_name[0] != '\0')
+		line(out, "server name", "%s", host->server_name);
+	if (clear)
 		return;
 	line(out, "tls", "%s %s", host->facts.version, host->facts.cipher);
 	if (host->facts.chain)
-		write_chain(out, host->facts.chain);
+		write_chain(out, host);
 }
 
 static void write_outcome(FILE *out, const struct probe_host *host)
@@ -303,7 +261,7 @@ static void write_outcome(FILE *out, const struct probe_host *host)
 			host->code, host->reason);
 	else
 		line(out, "policy", "is met");
-	if (host->said[0] != '\0')
+	if (host->said[0] != '\0' && host->refused[0] == '\0')
 		line(out, "it said", "%s", host->said);
 	if (host->testing[0] != '\0')
 		line(out, "mta-sts", "would refuse it, were it in force: %s",
@@ -318,49 +276,61 @@ static void write_host(
 	fputs("  ", out);
 	if (c && c->name[0] != '\0' && probe->route.kind != ROUTE_KIND_RELAY)
 		fprintf(out, "%u ", c->preference);
-	escape(out, host_name(probe, host, name));
+	escape(out, probe_host_name(probe, host, name), true);
 	fputc('\n', out);
-	write_session(out, host);
+	write_session(out, probe, host);
 	if (c)
-		write_tlsa(out, c, host);
-	if (judge_sts_mode(probe->peer, c) != STS_NONE)
-		line(out, "mta-sts", "%s",
-			judge_sts_lists(probe->peer, c) ? "lists it"
-							: "does not list it");
+		write_tlsa(out, probe, c, host);
+	write_listing(out, probe, c);
 	write_outcome(out, host);
+}
+
+/* ---- the whole ---- */
+
+static void write_sts(FILE *out, const struct probe *probe)
+{
+	const struct sts *sts = &probe->peer->sts;
+	char from[16], to[16];
+	if (!probe->config->policy.mta_sts && probe->route.kind != ROUTE_KIND_RELAY)
+		line(out, "mta-sts", "not asked for (mta-sts = no in [policy])");
+	if (sts->mode != STS_NONE)
+		line(out, "mta-sts", "%s, id %s, fetched %s, until %s",
+			sts_mode_name((enum sts_mode)sts->mode), sts->id,
+			day(sts->fetched, from), day(sts->expires, to));
+	for (unsigned i = 0; i < sts->mx_count; i++)
+		line(out, "", "mx %s", sts->mx[i]);
+	if (sts->mode != STS_NONE && !probe_sts_counts(probe))
+		line(out, "", "does not count: mta-sts = no (%s)", probe->peer->where);
+	if (sts->text[0] != '\0')
+		line(out, "mta-sts", "%s", sts->text);
 }
 
 static void write_demand(FILE *out, const struct probe *probe)
 {
 	const struct peer *peer = probe->peer;
-	char from[16], to[16];
-	if (peer->status != PEER_BROKEN)
-		line(out, "demand", "%s (%s)", level_name(peer->demand.level),
-			peer->where[0] != '\0' ? peer->where : "default");
-	if (peer->sts.mode != STS_NONE)
-		line(out, "mta-sts", "%s, id %s, fetched %s, until %s",
-			probe_sts_name(peer->sts.mode), peer->sts.id,
-			day(peer->sts.fetched, from), day(peer->sts.expires, to));
-	for (unsigned i = 0; i < peer->sts.mx_count; i++)
-		line(out, "", "mx %s", peer->sts.mx[i]);
-	if (peer->sts.text[0] != '\0')
-		line(out, "mta-sts", "%s", peer->sts.text);
+	if (peer->status == PEER_BROKEN)
+		return; /* the last line tells all that is known */
+	line(out, "demand", "%s (%s)", level_name(peer->demand.level),
+		peer->where[0] != '\0' ? peer->where : "default");
+	write_sts(out, probe);
 	if (peer->status == PEER_FINE && peer->text[0] != '\0')
 		line(out, "but", "%s", peer->text);
 }
 
 void probe_write_text(FILE *out, const struct probe *probe)
 {
-	const char *hint = probe_hint(probe);
-	escape(out, probe->target);
+	escape(out, probe->target, true);
 	fputc('\n', out);
 	write_demand(out, probe);
 	for (unsigned i = 0; i < probe->host_count; i++)
 		write_host(out, probe, &probe->hosts[i]);
 	if (probe->user)
 		fputs("  no mail was sent: whether the user exists was not asked\n", out);
-	if (hint[0] != '\0')
-		fprintf(out, "  %s\n", hint);
-	escape(out, probe->result);
+	if (probe->hint[0] != '\0') {
+		fputs("  ", out);
+		escape(out, probe->hint, true);
+		fputc('\n', out);
+	}
+	escape(out, probe->result, true);
 	fputc('\n', out);
 }

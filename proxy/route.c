@@ -485,7 +485,8 @@ const char *route_refusal(struct route *r)
 	/* An address that failed under its own name did not fail under another's. */
 	if (r->kind == ROUTE_KIND_INTERCEPT && r->at > 0 && !r->may_pass)
 		return r->reply;
-	if (r->count > 0)
+	/* An address literal has told its host. */
+	if (r->count > 0 && (peer->domain[0] != '[' || r->kind == ROUTE_KIND_INTERCEPT))
 		route_host(r, host);
 	const char *status = r->status[0] != '\0' ? r->status : "4.4.4";
 	snprintf(text, sizeof(text), "%.128s%s%.150s: %.200s", peer->domain,

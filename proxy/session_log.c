@@ -5,7 +5,6 @@
 
 #include "session_private.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,11 +65,8 @@ static const char *dane_text(const struct route *r, const struct candidate *c)
 
 static const char *sts_text(const struct route *r, const struct candidate *c)
 {
-	switch (judge_sts_mode(r->peer, c)) {
-	case STS_ENFORCE: return "enforce";
-	case STS_TESTING: return "testing";
-	default: return NULL;
-	}
+	enum sts_mode mode = judge_sts_mode(r->peer, c);
+	return mode == STS_NONE ? NULL : sts_mode_name(mode);
 }
 
 static const char *verdict_text(const struct route *r)

@@ -213,6 +213,10 @@ const char *tls_cipher(const struct tls *t);
 /* All but the chain, which is NULL. */
 void tls_facts(const struct tls *t, struct facts *facts);
 
+/* Of the certificates that the peer has shown, `count` at most; returns how many. */
+unsigned tls_certificate_names(
+	const struct tls *t, struct certificate_names *names, unsigned count);
+
 /*
  * The peer's chain, looked at as the question asks. Valid until the next call with the
  * same `client`; NULL without memory. Server side legs pass the worker's client as well:

@@ -233,6 +233,52 @@ static gnutls_x509_crt_t import(const gnutls_datum_t *der)
 	return NULL;
 }
 
+/* Of what GnuTLS has written, which frees it. What its owner says may be anything. */
+static void write_dn(char text[FACTS_DN], gnutls_datum_t *dn)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < dn->size; i++) {
+		unsigned char octet = dn->data[i];
+		bool plain = octet >= ' ' && octet <= '~';
+		if (length + (plain ? 1 : 3) > FACTS_DN - sizeof("...")) {
+			length += (size_t)sprintf(text + length, "...");
+			break;
+		}
+		length += (size_t)sprintf(text + length, plain ? "%c" : "\\%02x", octet);
+	}
+	text[length] = '\0';
+	gnutls_free(dn->data);
+}
+
+void tls_chain_names(const gnutls_datum_t *certificate, struct certificate_names *names)
+{
+	gnutls_datum_t dn;
+	gnutls_x509_crt_t crt = import(certificate);
+
+	names->subject[0] = names->issuer[0] = '\0';
+	if (!crt)
+		return;
+	if (gnutls_x509_crt_get_dn3(crt, &dn, 0) >= 0)
+		write_dn(names->subject, &dn);
+	if (gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0) >= 0)
+		write_dn(names->issuer, &dn);
+	gnutls_x509_crt_deinit(crt);
+}
+
+unsigned tls_certificate_names(
+	const struct tls *t, struct certificate_names *names, unsigned count)
+{
+	unsigned shown = 0;
+	const gnutls_datum_t *ders = gnutls_certificate_get_peers(t->session, &shown);
+
+	if (!ders || shown < count)
+		count = ders ? shown : 0;
+	for (unsigned i = 0; i < count; i++)
+		tls_chain_names(&ders[i], &names[i]);
+	return count;
+}
+
 void tls_chain_open(struct tls_chain *chain, const gnutls_datum_t *ders, unsigned count,
 	struct chain_facts *facts)
 {

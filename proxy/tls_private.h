@@ -150,6 +150,8 @@ void tls_chain_open(struct tls_chain *chain, const gnutls_datum_t *ders, unsigne
 	struct chain_facts *facts);
 void tls_chain_close(struct tls_chain *chain);
 
+void tls_chain_names(const gnutls_datum_t *certificate, struct certificate_names *names);
+
 /* Of a certificate's octets: its SubjectPublicKeyInfo, and what its issuer has signed. */
 bool tls_chain_key(const gnutls_datum_t *certificate, gnutls_datum_t *key);
 bool tls_chain_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part);

@@ -6,6 +6,7 @@
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -88,6 +89,14 @@ def daemon(built, tmp_path, certs):
     for d in started:
         d.stop()
         d.unblemished()
+
+
+@pytest.fixture
+def open_folder():
+    """One that whoever is not root may enter, too; pytest's own are for root alone."""
+    with tempfile.TemporaryDirectory(prefix="sealpost-test-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,14 @@
 
 """`sealpost policy` and what `sealpost check` says of policy files and the resolver."""
 
+import os
+import shutil
 import subprocess
 import threading
 import time
 
 import pytest
+from test_probe_user import NOBODY, status_of
 
 from harness import dns, nsd
 
@@ -22,6 +25,8 @@ class Command:
     def __init__(self, program, folder, resolver, anchor, timeout="10s"):
         self.program, self.folder = program, folder / "policy.d"
         self.folder.mkdir()
+        if anchor.exists():
+            anchor = shutil.copy(anchor, folder / "anchor.key")
         self.file("default", "[outbound]\ntls = may\n")
         self.config = folder / "sealpost.conf"
         self.config.write_text(
@@ -77,8 +82,8 @@ def server():
 
 
 @pytest.fixture
-def command(built, tmp_path, island, server):
-    return Command(built, tmp_path, server.resolver, island)
+def command(built, open_folder, island, server):
+    return Command(built, open_folder, server.resolver, island)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +127,7 @@ def test_all_that_a_file_can_say(command, server):
     assert said["hosts"][0] == "10 mx.bank.lab 192.0.2.1"
     assert said["hosts"][1] == "20 mx.elsewhere.lab 192.0.2.2  not used (mx)"
     assert said["from it"][0].startswith("fingerprint: ")
-    assert "by TLS alone, to one host" in said["result"][0]
+    assert "by TLS alone (verify), to one host" in said["result"][0]
 
 
 def test_no_host_is_believed(command, server):
@@ -287,8 +292,8 @@ def test_the_only_host_has_half_of_its_addresses(command, server):
 
 @pytest.mark.parametrize("behaviour", [dns.SERVFAIL, dns.REFUSED, dns.GARBAGE, dns.WRONG_ID,
                                        dns.WRONG_NAME, dns.CUT_SHORT, dns.SILENT])
-def test_dns_that_fails_or_lies(built, tmp_path, island, server, behaviour):
-    command = Command(built, tmp_path, server.resolver, island, timeout="4s")
+def test_dns_that_fails_or_lies(built, open_folder, island, server, behaviour):
+    command = Command(built, open_folder, server.resolver, island, timeout="4s")
     server.domain("bad.lab", "192.0.2.1")
     server.misbehave("bad.lab", behaviour)
     before = time.monotonic()
@@ -304,8 +309,8 @@ def test_an_answer_that_needs_tcp(command, server):
     assert any(q.transport == "tcp" for q in server.asked("long.lab"))
 
 
-def test_dns_that_is_dead(built, tmp_path, island, server):
-    command = Command(built, tmp_path, server.resolver, island, timeout="2s")
+def test_dns_that_is_dead(built, open_folder, island, server):
+    command = Command(built, open_folder, server.resolver, island, timeout="2s")
     server.close()
     before = time.monotonic()
     assert "did not answer within 2 s" in command.result("any.lab", NO)
@@ -315,8 +320,8 @@ def test_dns_that_is_dead(built, tmp_path, island, server):
 # -- DNSSEC
 
 @pytest.fixture
-def validating(built, tmp_path, signed):
-    return Command(built, tmp_path, signed.resolver, signed.anchor)
+def validating(built, open_folder, signed):
+    return Command(built, open_folder, signed.resolver, signed.anchor)
 
 
 @pytest.mark.parametrize("domain", ["secure.lab", "insecure.lab"])
@@ -340,12 +345,40 @@ def test_used_wrongly(command):
     assert command.run("policy-process").returncode == USAGE
 
 
-def test_cannot(built, tmp_path, server):
-    command = Command(built, tmp_path, server.resolver, tmp_path / "nowhere.key")
+def test_cannot(built, open_folder, server):
+    command = Command(built, open_folder, server.resolver, open_folder / "nowhere.key")
     done = command.policy("a.lab")
     assert done.returncode == CANNOT
-    assert str(tmp_path / "nowhere.key") in done.stderr
-    assert command.run("policy", "-c", str(tmp_path / "nowhere"), "a.lab").returncode == CANNOT
+    assert str(open_folder / "nowhere.key") in done.stderr
+    assert command.run("policy", "-c", str(open_folder / "nowhere"), "a.lab").returncode == CANNOT
+
+
+def test_no_such_user(command, server):
+    text = command.config.read_text()
+    command.config.write_text(text.replace("user = nobody", "user = nosuchuser"))
+    done = command.policy("a.lab")
+    assert done.returncode == CANNOT and "user nosuchuser does not exist" in done.stderr
+    assert not server.questions
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+def test_the_network_never_sees_root(command, server):
+    go = threading.Event()
+    server.misbehave("a.lab", go)
+    words = [command.program, "policy", "-c", str(command.config), "a.lab"]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        server.wait_asked("a.lab")
+        status = status_of(process.pid)
+        go.set()
+    assert status["Uid"] == status["Gid"] == [str(NOBODY)] * 4, status
+    assert int(status["CapPrm"][0], 16) == 0 and status["NoNewPrivs"] == ["1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+def test_a_policy_that_the_service_cannot_read(command, server):
+    server.domain("a.lab", "192.0.2.1")
+    os.chmod(command.file("a.lab", "[outbound]\ntls = none\n"), 0o600)
+    assert "user nobody may not read it" in command.result("a.lab", NO)
 
 
 # -- check
@@ -358,6 +391,22 @@ def test_check_is_content(validating):
     done = check(validating)
     assert done.returncode == FINE, done.stderr
     assert "keys do not validate" not in done.stderr
+
+
+def test_check_misses_the_policy_directory_once(validating):
+    shutil.rmtree(validating.folder)
+    done = check(validating)
+    assert done.returncode == NO
+    assert done.stderr.count(str(validating.folder)) == 1, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+def test_check_sees_what_the_service_sees(validating):
+    path = validating.file("a.lab", "[outbound]\ntls = none\n")
+    os.chmod(path, 0o600)
+    done = check(validating)
+    assert done.returncode == NO and f"{path}: " in done.stderr
+    assert "user nobody may not read it" in done.stderr
 
 
 def test_check_names_faults_of_policy_files(validating):
@@ -398,8 +447,15 @@ def test_check_misses_a_trust_anchor(command):
     assert f"no host is found to have DANE, as {path}:2 demands" in done.stderr
 
 
-def test_check_names_a_resolver_that_strips_dnssec(built, tmp_path, signed, server):
-    command = Command(built, tmp_path, server.resolver, signed.anchor)
+def test_check_does_not_miss_what_it_does_without(command):
+    command.config.write_text(command.config.read_text() + "dane = no\n")
+    done = check(command)
+    assert done.returncode == FINE, done.stderr
+    assert "DANE" not in done.stderr
+
+
+def test_check_names_a_resolver_that_strips_dnssec(built, open_folder, signed, server):
+    command = Command(built, open_folder, server.resolver, signed.anchor)
     done = check(command)
     assert done.returncode == NO
     assert f"{command.config}: resolver = {server.resolver}: the root's keys do not validate" \

@@ -3,6 +3,8 @@
 
 """What `sealpost policy` and `sealpost check` make of TLSA records (RFC 7672, RFC 7671)."""
 
+import re
+
 import pytest
 
 from harness import nsd
@@ -85,8 +87,8 @@ def meddler(world):
 
 
 @pytest.fixture
-def command(built, tmp_path, world, meddler):
-    return Command(built, tmp_path, meddler.resolver, world.anchor, timeout="6s")
+def command(built, open_folder, world, meddler):
+    return Command(built, open_folder, meddler.resolver, world.anchor, timeout="6s")
 
 
 def records(*values, base):
@@ -96,7 +98,7 @@ def records(*values, base):
 
 def of_host(said, name):
     """What is said of one host's records: [the first line without the name, one a record]."""
-    lines = said["dane"][1:-1]
+    lines = [re.sub(r"(, signed)?, for \d+ s$", "", line) for line in said["dane"][1:]]
     start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}: "))
     end = start + 1
     while end < len(lines) and lines[end].startswith("  "):
@@ -108,6 +110,7 @@ def of_host(said, name):
 
 def test_signed_records(command):
     said = command.explained("ee.lab", FINE)
+    assert said["dane"][1].endswith(", signed, for 300 s")
     assert said["dane"][0] == "which hosts it has is signed"
     assert of_host(said, "mx.ee.lab") == records(f"3 1 1 {SHA256}", base="mx.ee.lab")
     assert said["hosts"] == ["10 mx.ee.lab 192.0.2.1"]
@@ -117,19 +120,23 @@ def test_signed_records(command):
 def test_records_that_are_not_signed_are_not_asked_for(command, meddler):
     said = command.explained("plain.lab", FINE)
     assert said["dane"][0].startswith("which hosts it has is not signed")
-    assert of_host(said, "mx.plain.lab") == ["none"]
+    assert of_host(said, "mx.plain.lab") == ["none that is signed"]
     assert "by TLS if it is offered" in said["result"][0]
     assert ("mx.plain.lab", A) in meddler.asked
     assert not [q for q in meddler.asked if q[1] in (TLSA, CNAME)]
 
 
 def test_how_long_they_hold(command):
-    assert command.explained("brief.lab", FINE)["dane"][-1] == "this holds for 20 s"
+    said = command.explained("brief.lab", FINE)
+    assert said["dane"][1] == \
+        "mx.brief.lab: 1 that can be used, at _25._tcp.mx.brief.lab, signed, for 20 s"
+    assert said["result"][-1] == "this answer holds for 20 s"
 
 
 def test_a_signed_denial(command):
     said = command.explained("none.lab", FINE)
     assert of_host(said, "mx.none.lab") == ["none"]
+    assert said["dane"][1].startswith("mx.none.lab: none, signed, for ")
     assert "by TLS if it is offered" in said["result"][0]
 
 
@@ -156,7 +163,7 @@ def test_no_answer(command, meddler, how):
     said = command.explained(domain, NO)
     assert of_host(said, f"mx.{domain}") == ["cannot be known, so that it is not used"]
     assert "4.4.3" in said["result"][0]
-    assert said["dane"][-1] == "this holds for 10 s"
+    assert said["dane"][-1].endswith("not used")
 
 
 def test_a_file_may_do_without(command, meddler):
@@ -164,6 +171,8 @@ def test_a_file_may_do_without(command, meddler):
     command.file("servfail.lab", "[outbound]\ntls = may\ndane = no\n")
     said = command.explained("servfail.lab", FINE)
     assert said["hosts"] == ["10 mx.servfail.lab 192.0.2.1"]
+    assert said["dane"][1:] == ["mx.servfail.lab: cannot be known",
+                                "they do not count: the policy file says dane = no"]
     assert "by TLS if it is offered" in said["result"][0]
 
 
@@ -177,7 +186,7 @@ def test_half_the_addresses_of_a_signed_host(command, meddler, type_):
 def test_half_the_addresses_of_a_host_that_is_not_signed(command, meddler):
     meddler.spoil("mx.plainhalf.lab", AAAA, "servfail")
     said = command.explained("plainhalf.lab", FINE)
-    assert of_host(said, "mx.plainhalf.lab") == ["none"]
+    assert of_host(said, "mx.plainhalf.lab") == ["none that is signed"]
     assert "by TLS if it is offered" in said["result"][0]
 
 
@@ -186,8 +195,8 @@ def test_half_the_addresses_of_a_host_that_is_not_signed(command, meddler):
 def test_records_that_cannot_be_used(command):
     said = command.explained("unusable.lab", FINE)
     assert of_host(said, "mx.unusable.lab") == [
-        "none that can be used, at _25._tcp.mx.unusable.lab: any certificate"]
-    assert "goes by TLS alone" in said["result"][0]
+        "none that can be used, at _25._tcp.mx.unusable.lab"]
+    assert "goes by TLS alone (dane)" in said["result"][0]
     command.file("unusable.lab", "[outbound]\ntls = dane-only\n")
     assert "4.7.5" in command.result("unusable.lab", NO)
 
@@ -210,8 +219,8 @@ def test_more_records_than_there_is_room_for(command):
     assert "goes by TLS alone" in said["result"][0]
 
 
-def test_a_record_that_needs_tcp(built, tmp_path, world):
-    command = Command(built, tmp_path, world.resolver, world.anchor)
+def test_a_record_that_needs_tcp(built, open_folder, world):
+    command = Command(built, open_folder, world.resolver, world.anchor)
     said = of_host(command.explained("large.lab", FINE), "mx.large.lab")
     assert said[1] == f"  2 0 0 {'30' * 64}... (2000 octets)"
 
@@ -221,7 +230,7 @@ def test_a_record_that_needs_tcp(built, tmp_path, world):
 def test_a_host_that_is_not_signed(command):
     said = command.explained("signedmx.lab", FINE)
     assert said["dane"][0] == "which hosts it has is signed"
-    assert of_host(said, "mx.plain.lab") == ["none"]
+    assert of_host(said, "mx.plain.lab") == ["none that is signed"]
     command.file("signedmx.lab", "[outbound]\ntls = dane-only\n")
     assert "4.7.5" in command.result("signedmx.lab", NO)
 
@@ -243,6 +252,10 @@ def test_two_hosts(command):
     said = command.explained("both.lab", FINE)
     assert of_host(said, "mx.ee.lab")[0] == "1 that can be used, at _25._tcp.mx.ee.lab"
     assert of_host(said, "mx.none.lab") == ["none"]
+    assert said["to it"][1] == "but the domain itself demands more for some of its hosts: dane"
+    assert said["result"][:3] == ["mail to both.lab goes to the first host that takes it:",
+                                  "mx.ee.lab by TLS alone (dane)",
+                                  "mx.none.lab by TLS if it is offered"]
 
 
 def test_one_host_of_two(command):
@@ -254,9 +267,9 @@ def test_one_host_of_two(command):
 
 @pytest.mark.parametrize("name,type_", [("mx.ee.lab", A), ("mx.ee.lab", AAAA),
                                         ("_25._tcp.mx.ee.lab", TLSA)])
-def test_one_host_of_two_in_time(built, tmp_path, world, meddler, name, type_):
+def test_one_host_of_two_in_time(built, open_folder, world, meddler, name, type_):
     """Whoever is silent about one host does not take the other one along."""
-    command = Command(built, tmp_path, meddler.resolver, world.anchor, timeout="2s")
+    command = Command(built, open_folder, meddler.resolver, world.anchor, timeout="2s")
     meddler.spoil(name, type_, "silent")
     said = command.explained("both.lab", FINE)
     assert said["hosts"][0].startswith("10 mx.ee.lab")
@@ -293,10 +306,12 @@ def test_aliases(command, domain, base):
     assert of_host(said, f"mx.{domain}") == records(f"3 1 1 {SHA256}", base=base)
 
 
-@pytest.mark.parametrize("domain", ["aliasnone.lab", "aliasin.lab", "astray.lab"])
-def test_aliases_without_records(command, domain):
+@pytest.mark.parametrize("domain,none", [("aliasnone.lab", "none"),
+                                         ("aliasin.lab", "none that is signed"),
+                                         ("astray.lab", "none that is signed")])
+def test_aliases_without_records(command, domain, none):
     said = command.explained(domain, FINE)
-    assert of_host(said, f"mx.{domain}") == ["none"]
+    assert of_host(said, f"mx.{domain}") == [none]
 
 
 def test_an_alias_that_is_not_signed_is_not_asked_about(command, meddler):
@@ -307,6 +322,35 @@ def test_an_alias_that_is_not_signed_is_not_asked_about(command, meddler):
 def test_no_other_name_is_tried_where_one_is_forged(command):
     said = command.explained("aliasbogus.lab", NO)
     assert of_host(said, "mx.aliasbogus.lab") == ["cannot be known, so that it is not used"]
+
+
+# -- what the file says beside it
+
+@pytest.mark.parametrize("level,demanders", [("none", "dane"), ("may", "dane"),
+                                             ("encrypt", "encrypt, dane"),
+                                             ("secure", "secure, dane")])
+def test_the_domain_demands_more_than_the_file(command, level, demanders):
+    command.file("ee.lab", f"[outbound]\ntls = {level}\n")
+    said = command.explained("ee.lab", FINE)
+    assert said["to it"][0].startswith(f"{level}: ")
+    assert said["to it"][1:] == ["but the domain itself demands more: dane"]
+    assert said["result"][0] == f"mail to ee.lab goes by TLS alone ({demanders}), to one host"
+
+
+@pytest.mark.parametrize("level,demanders", [("dane", "dane"), ("dane-only", "dane-only, dane")])
+def test_the_file_demands_it_as_well(command, level, demanders):
+    command.file("ee.lab", f"[outbound]\ntls = {level}\n")
+    said = command.explained("ee.lab", FINE)
+    assert len(said["to it"]) == 1
+    assert said["result"][0] == f"mail to ee.lab goes by TLS alone ({demanders}), to one host"
+
+
+def test_the_file_does_without(command):
+    command.file("ee.lab", "[outbound]\ntls = none\ndane = no\n")
+    said = command.explained("ee.lab", FINE)
+    assert len(said["to it"]) == 1
+    assert said["dane"][-1] == "they do not count: the policy file says dane = no"
+    assert said["result"][0] == "mail to ee.lab goes in clear, to one host"
 
 
 # -- switched off, and what cannot validate

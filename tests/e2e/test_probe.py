@@ -14,6 +14,7 @@ import time
 import pytest
 
 from harness import destination as far
+from harness import sts
 from harness.daemon import section
 from harness.internet import policy_section
 
@@ -26,11 +27,13 @@ pytestmark = pytest.mark.namespaces
 class Probe:
     """The program with a configuration for the test's Internet."""
 
-    def __init__(self, program, folder, policy, limits=None):
+    as_user = {}  # who runs it, in the words of subprocess
+
+    def __init__(self, program, folder, policy, limits=None, user="nobody"):
         self.program = program
         self.config = folder / "sealpost.conf"
         self.config.write_text(
-            section("server", {"hostname": "proxy.example", "user": "nobody"}) +
+            section("server", {"hostname": "proxy.example", "user": user}) +
             section("limits", {"connect-timeout": "2s", "tls-timeout": "2s",
                                "greeting-timeout": "2s", "policy-timeout": "5s",
                                **(limits or {})}) +
@@ -41,7 +44,7 @@ class Probe:
     def run(self, *words):
         done = subprocess.run([self.program, "probe", "-c", str(self.config), *words],
                               capture_output=True, text=True, timeout=60,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, **self.as_user)
         for bad in ("runtime error:", "Sanitizer"):
             assert bad not in done.stderr, done.stderr
         return done
@@ -78,6 +81,10 @@ def secure(internet, domain, level="secure", more=""):
     internet.policies.put(domain, f"tls = {level}\n{more}")
 
 
+def leaf_day(certificate):
+    return certificate["not_before"].partition("T")[0]
+
+
 # -- the protection that there would be
 
 def test_a_good_host_under_secure(probe, internet):
@@ -96,7 +103,11 @@ def test_a_good_host_under_secure(probe, internet):
     assert host["tls"]["names"] == ["mx1.bank.example"]
     leaf = internet.zoo.pair("mx1.bank.example", "good").leaf()
     shown = host["tls"]["certificates"]
-    assert len(shown) == 2
+    assert [(c["subject"], c["issuer"]) for c in shown] == [
+        ("CN=unused", "CN=Tests intermediate CA"),
+        ("CN=Tests intermediate CA", "CN=Tests public CA")]
+    assert ("    certificate CN=unused\n                given by CN=Tests intermediate CA\n"
+            f"                valid from {leaf_day(shown[0])} to ") in text
     assert shown[0]["not_after"] == leaf.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ")
     pair = internet.zoo.pair("mx1.bank.example", "good")
     assert "sha256/cert:" + shown[0]["sha256"] == pair.fingerprint("cert")
@@ -139,13 +150,27 @@ def test_a_pinned_key(probe, internet):
     assert "certificate verified (fingerprint)" in probe.told("pinned.example", FINE)[1]
 
 
+@pytest.mark.parametrize("level,status", [("may", FINE), ("encrypt", NO)])
+def test_what_became_of_starttls(probe, internet, level, status):
+    internet.peer("good.example")
+    internet.peer("no.example", script={"starttls": "454 4.7.0 not today"})
+    for domain in ("good.example", "no.example"):
+        secure(internet, domain, level)
+    assert "    starttls    offered\n" in probe.told("good.example", FINE)[0]
+    text, _ = probe.told("no.example", status)
+    assert text.count("    starttls    offered, and refused: 454 4.7.0 not today\n") == 1
+    [host] = probe.found("no.example", status)["hosts"]
+    assert host["starttls"] and host["starttls_refused"] == "454 4.7.0 not today"
+
+
 @pytest.mark.parametrize("level,status", [("may", FINE), ("encrypt", NO), ("none", FINE)])
 def test_no_starttls(probe, internet, level, status):
     internet.peer("old.example", None)
     secure(internet, "old.example", level)
-    _, last = probe.told("old.example", status)
+    text, last = probe.told("old.example", status)
+    assert "    starttls    not offered\n" in text
     if status == FINE:
-        assert "would flow in clear" in last
+        assert "would flow in clear, protected by nothing (" in last
     else:
         assert "451 4.7.4" in last and "does not offer STARTTLS" in last
 
@@ -227,14 +252,30 @@ def test_no_host_is_believed(probe, internet):
     secure(internet, "firm.example", "encrypt", "mx = *.firm.example")
     said = probe.found("firm.example", NO)
     assert [h["stage"] for h in said["hosts"]] == ["passed-over"] and evil.wires == []
-    assert "451 4.7.0 firm.example" in said["result"] and said["hint"] == ""
+    assert "451 4.7.0 firm.example" in said["result"] and "`mx`" in said["hint"]
 
 
-def test_a_dead_host(probe, internet):
-    internet.domain("dead.example", internet.dead("mx1.dead.example"))
+@pytest.mark.parametrize("address,hint", [
+    (f"{sts.NETWORK}.77", "port 25 may be blocked on the way"),
+    ("127.0.0.1", "addresses such as these are not those of hosts on the Internet"),
+    ("10.0.0.1", "addresses such as these are not those of hosts on the Internet")])
+def test_a_dead_host(probe, internet, address, hint):
+    assert sts.prepare() is None
+    internet.dns.a("mx1.dead.example", address)
+    internet.domain("dead.example", "mx1.dead.example")
     text, last = probe.told("dead.example", NO)
-    assert "connection refused" in last and "451 4.4.1" in last
-    assert "port 25 may be blocked on the way" in text
+    assert "451 4.4.1" in last and hint in text
+
+
+def test_an_address_literal(probe, internet):
+    """It is said once: the domain is its own host."""
+    server = internet.host("mx1.bank.example")
+    literal = f"[{server.listener.address[0]}]"
+    last = probe.told(literal, FINE)[1]
+    assert last == f"mail to {literal} would flow by TLS1.3, certificate not verified (may)"
+    text, last = probe.told("[127.0.0.1]", NO)
+    assert last.endswith(" would be deferred: 451 4.4.1 [127.0.0.1]: connection refused"), last
+    assert "port 25" not in text
 
 
 def test_a_silent_host(probe, internet):
@@ -255,6 +296,7 @@ def test_one_host_alone(probe, internet):
 
 def test_tls_comes_first_at_465(probe, internet):
     server = internet.host("relay.example", port=465, implicit=True)
+    assert "starttls    not used: TLS comes first" in probe.told("relay.example:465", FINE)[0]
     said = probe.found("relay.example:465", FINE)
     assert said["hosts"][0]["greeting"].startswith("220 ")
     assert b"STARTTLS" not in server.raw
@@ -323,6 +365,32 @@ def test_progress_is_for_a_terminal(probe, internet):
     os.close(ours)
     assert "mx1.bank.example[" in seen and "greeting" in seen and seen.endswith("\r\x1b[K")
     assert b"\x1b" not in done.stdout
+
+
+# -- exit statuses
+
+def test_exit_statuses_are_those_of_the_manual(probe, internet):
+    page = MANUAL.read_text().partition(".Sh EXIT STATUS")[2].partition("\n.Sh ")[0]
+    internet.peer("bank.example")
+    fine = probe.run("bank.example").returncode
+    no = probe.run("gone.example").returncode
+    usage = probe.run().returncode
+    probe.config.write_text(probe.config.read_text() + "[inbound]\n")
+    faults = probe.run("bank.example").returncode
+    probe.config.unlink()
+    cannot = probe.run("bank.example").returncode
+    assert (fine, no, faults, usage, cannot) == (FINE, NO, NO, USAGE, CANNOT)
+    assert re.findall(r"^\.It (\d+)$", page, re.M) == [str(s) for s in (FINE, NO, USAGE, CANNOT)]
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_what_cannot_be_written_was_not_said(probe, internet, words):
+    internet.peer("bank.example")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([probe.program, "probe", "-c", probe.config, *words, "bank.example"],
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == CANNOT
+    assert done.stderr == "sealpost: cannot write to standard output\n"
 
 
 # -- used wrongly, and what cannot be

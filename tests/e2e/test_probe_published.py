@@ -74,8 +74,8 @@ def signed(tmp_path_factory, zoo):
 @pytest.fixture
 def dane_probe(built, tmp_path, internet, signed):
     internet.policies.put("default", "tls = may")
-    policy = policy_section(internet) | {"resolver": signed.resolver, "trust-anchor": signed.anchor,
-                                         "mta-sts": "no"}
+    policy = policy_section(internet) | {"resolver": signed.resolver, "mta-sts": "no",
+                                         "trust-anchor": internet.readable(signed.anchor)}
     return Probe(built, tmp_path, policy)
 
 
@@ -100,6 +100,26 @@ def test_what_is_said_of_records(dane_probe):
     assert re.search(r"^    tlsa        3 1 1 [0-9a-f]{64}  matched$", text, re.M)
     assert f"    tlsa        3 1 1 {'ab' * 32}\n" in text
     assert "certificate verified (dane), via mx.two.lab[" in last
+
+
+def test_records_that_do_not_count(dane_probe, internet):
+    secure(internet, "eeother.lab", "may", "dane = no")
+    text, _ = dane_probe.told("eeother.lab", FINE)
+    file = internet.policies.file("eeother.lab")
+    assert re.search(rf"^    tlsa        3 1 1 \w+\n +does not count: dane = no \({file}:\d\)$",
+                     text, re.M)
+    [host] = dane_probe.found("eeother.lab", FINE)["hosts"]
+    assert host["dane"] == "usable" and not host["dane_counts"]
+
+
+def test_records_of_a_relay(dane_probe, internet):
+    """They are those of its port 25, and count where its file says so alone."""
+    text, _ = dane_probe.told("mx.eeother.lab:25", FINE)
+    assert "does not count: a relay's do where its policy file says tls = dane" in text
+    assert not dane_probe.found("mx.eeother.lab:25", FINE)["hosts"][0]["dane_counts"]
+    secure(internet, "mx.eeother.lab", "dane")
+    assert "does not count" not in dane_probe.told("mx.eeother.lab:25", NO)[0]
+    assert dane_probe.found("mx.eeother.lab:25", NO)["hosts"][0]["dane_counts"]
 
 
 # -- what Postfix says
@@ -213,3 +233,16 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert ("verified (mta-sts)" in last) == (host["verified_by"] == "mta-sts")
     if mode == "testing":
         assert host["mta_sts_testing"] and "would refuse it, were it in force: " in text
+
+
+def test_a_policy_that_does_not_count(probe, internet, policies):  # noqa: F811
+    internet.peer("d.lab")
+    policies.host("d.lab", sts.response(sts.policy("enforce", "mx1.other.lab")))
+    assert probe.found("d.lab", NO)["mta_sts"]["counts"]
+    secure(internet, "d.lab", "may", "mta-sts = no")
+    said = probe.found("d.lab", FINE)
+    assert said["mta_sts"]["mode"] == "enforce" and not said["mta_sts"]["counts"]
+    assert not said["hosts"][0]["mta_sts_counts"]
+    text, _ = probe.told("d.lab", FINE)
+    assert f"does not count: mta-sts = no ({internet.policies.file('d.lab')}:" in text
+    assert "list it" not in text

@@ -3,6 +3,7 @@
 
 """MTA-STS (RFC 8461): what becomes of records, policy hosts and what was kept of them."""
 
+import shutil
 import socket
 import subprocess
 import threading
@@ -40,17 +41,20 @@ class Command:
     """`sealpost policy` with a configuration and a cache of its own."""
 
     def __init__(self, program, folder, server, zoo):
-        self.program, self.server, self.zoo = program, server, zoo
+        self.program, self.server = program, server
         self.cache = folder / "cache"
         self.kept = self.cache / "mta-sts"
         self.kept.mkdir(parents=True, mode=0o755)
+        shutil.chown(self.kept, "nobody")
         (folder / "policy.d").mkdir()
-        (folder / "policy.d" / "default.policy").write_text("[outbound]\ntls = may\n")
+        self.demands = folder / "policy.d" / "default.policy"
+        self.demands.write_text("[outbound]\ntls = may\n")
         anchor = folder / "island.key"
         anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
+        self.ca = shutil.copy(zoo.ca, folder)
         self.config = folder / "sealpost.conf"
         self.policy = (f"directory = {folder}/policy.d\nresolver = {server.resolver}\n"
-                       f"trust-anchor = {anchor}\nca = {zoo.ca}\ncache = {self.cache}\n")
+                       f"trust-anchor = {anchor}\nca = {self.ca}\ncache = {self.cache}\n")
 
     def keep(self, domain, id_="1", age=3600, mode="enforce", mx=("mx.kept.lab",), max_age=86400):
         """As the daemon would have written it `age` seconds ago."""
@@ -59,6 +63,7 @@ class Command:
         file = self.kept / domain
         file.write_text(text)
         file.chmod(0o600)
+        shutil.chown(file, "nobody")
         return file
 
     def run(self, domain, timeout="8s", more="", environment=None):
@@ -74,19 +79,17 @@ class Command:
                               stdin=subprocess.DEVNULL, env=environment)
         for bad in ("runtime error:", "Sanitizer"):
             assert bad not in done.stderr, done.stderr
-        said, label = [], None
+        self.said, label = {}, None
         for line in done.stdout.splitlines()[1:]:
             label = line[2:12].strip() or label
-            if label == "mta-sts":
-                said.append(line[12:])
-        assert said, done
+            self.said.setdefault(label, []).append(line[12:])
         self.warnings = done.stderr
-        return said
+        return self.said["mta-sts"]
 
 
 @pytest.fixture
-def command(built, tmp_path, server, zoo):
-    return Command(built, tmp_path, server, zoo)
+def command(built, open_folder, server, zoo):
+    return Command(built, open_folder, server, zoo)
 
 
 # -- policies
@@ -176,9 +179,9 @@ def test_other_certificates_that_are(command, world, kind):
     assert command.run("d.lab")[0].startswith("enforce")
 
 
-def test_an_authority_of_the_system_does_not_count_beside_ca(command, world):
+def test_an_authority_of_the_system_does_not_count_beside_ca(command, world, zoo):
     world.host("d.lab", response(GOOD))
-    command.policy = command.policy.replace(str(command.zoo.ca), str(command.zoo.own_ca))
+    shutil.copy(zoo.own_ca, command.ca)
     assert "cannot be had" in command.run("d.lab")[0]
 
 
@@ -311,6 +314,38 @@ def test_not_asked_for(command, world):
     said = command.run("d.lab", more="mta-sts = no\n")
     assert said == ["policies are not asked for (mta-sts = no)"]
     assert not host.connections and not world.dns.asked("_mta-sts.d.lab")
+
+
+# -- what the file says beside it
+
+@pytest.mark.parametrize("level,demanders", [("none", "mta-sts"), ("dane", "mta-sts"),
+                                             ("encrypt", "encrypt, mta-sts")])
+def test_the_domain_demands_more_than_the_file(command, world, level, demanders):
+    world.host("d.lab", response(GOOD))
+    command.demands.write_text(f"[outbound]\ntls = {level}\n")
+    command.run("d.lab")
+    assert command.said["to it"][1:] == ["but the domain itself demands more: mta-sts"]
+    assert command.said["result"][0] == \
+        f"mail to d.lab goes by TLS alone ({demanders}), to one host"
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_the_file_does_without(command, world, published):
+    if published:
+        world.host("d.lab", response(GOOD))
+    command.demands.write_text("[outbound]\ntls = none\nmta-sts = no\n")
+    said = command.run("d.lab")
+    assert said[0].startswith("enforce") == published
+    assert said[-1] == "it does not count: the policy file says mta-sts = no"
+    assert len(command.said["to it"]) == 1
+    assert command.said["result"][0] == "mail to d.lab goes in clear, to one host"
+
+
+def test_a_policy_that_is_tested_demands_nothing(command, world):
+    world.host("d.lab", response(policy("testing", "mx1.d.lab")))
+    command.run("d.lab")
+    assert len(command.said["to it"]) == 1
+    assert "by TLS if it is offered" in command.said["result"][0]
 
 
 # -- what was kept

@@ -11,10 +11,7 @@ import threading
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
-from harness import certs as authorities
 from harness import sts
 from harness.daemon import sanitized
 from harness.internet import send
@@ -46,12 +43,10 @@ def cache(internet):
 
 
 @pytest.fixture
-def serve(smarthost, internet, zoo, cache):
-    """A daemon with that cache; what it trusts can be read by who is not root."""
-    ca = shutil.copy(zoo.ca, internet.folder)
-
+def serve(smarthost, cache):
+    """A daemon with that cache."""
     def start(policy=None, **options):
-        return smarthost(policy={"cache": cache, "ca": ca, **(policy or {})}, **options)
+        return smarthost(policy={"cache": cache, **(policy or {})}, **options)
     return start
 
 
@@ -180,17 +175,8 @@ def test_a_full_disk(serve, internet, world, cache):
 def many(zoo, count):
     """Domains, and one pair for the policy hosts of them all."""
     domains = [f"d{n}.many.lab" for n in range(count)]
-    sans = x509.SubjectAlternativeName([x509.DNSName(f"mta-sts.{d}") for d in domains])
-    key, issuer = authorities.new_key(), zoo.authorities["good"]
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "many")])
-    leaf = authorities.sign(name, key, issuer, (-1, 30), None, [(sans, False)])
-    for file, octets in (("many.pem", leaf.public_bytes(serialization.Encoding.PEM)
-                          + issuer.pem()),
-                         ("many.key", key.private_bytes(serialization.Encoding.PEM,
-                                                        serialization.PrivateFormat.PKCS8,
-                                                        serialization.NoEncryption()))):
-        (zoo.folder / file).write_bytes(octets)
-    return domains, authorities.Pair(str(zoo.folder / "many.pem"), str(zoo.folder / "many.key"))
+    hosts = [f"mta-sts.{d}" for d in domains]
+    return domains, zoo.pair(hosts[0], more=tuple(hosts[1:]))
 
 
 def ask_all(daemon, domains, at_once, code=None):

@@ -55,6 +55,13 @@ static void check_names(const struct chain_facts *facts)
 	}
 }
 
+static void check_dn(const char text[FACTS_DN])
+{
+	must(memchr(text, '\0', FACTS_DN));
+	for (; *text; text++)
+		must(*text >= ' ' && *text <= '~');
+}
+
 static void check_verdict(const struct tls_chain *chain, const gnutls_datum_t *last)
 {
 	struct tls_verdict verdict;
@@ -87,6 +94,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tls_chain_open(&chain, ders, count, &facts);
 	must(facts.count == chain.count && facts.count <= FACTS_CHAIN);
 	check_names(&facts);
+	for (unsigned i = 0; i < chain.count; i++) {
+		struct certificate_names names;
+		memset(&names, 'X', sizeof(names));
+		tls_chain_names(&ders[i], &names);
+		check_dn(names.subject);
+		check_dn(names.issuer);
+	}
 	if (chain.count > 0)
 		check_verdict(&chain, &ders[count - 1]);
 	tls_chain_close(&chain);

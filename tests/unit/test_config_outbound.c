@@ -112,6 +112,16 @@ static void test_policy(void **state)
 	config_free(config);
 }
 
+/* Nobody switches DNSSEC off by the way. */
+static void test_no_trust_anchor_is_the_default(void **state)
+{
+	struct config *config = parse_fine(SERVER "[policy]\ntrust-anchor =\n" OUTBOUND);
+
+	(void)state;
+	assert_string_equal(config->policy.trust_anchor, "/usr/share/dns/root.key");
+	config_free(config);
+}
+
 static void test_intercept(void **state)
 {
 	struct config *config = parse_fine(
@@ -404,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_no_trust_anchor_is_the_default),
 		cmocka_unit_test(test_intercept),
 		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_source_address),

@@ -21,6 +21,7 @@ struct world {
 	size_t length;
 };
 
+static const struct config asks_all = { .policy = { .dane = true, .mta_sts = true } };
 static const uint8_t digest[] = { 0xde, 0xad, 0xbe, 0xef };
 
 /* bank.example has mx1, which was reached by TLS and is what mail would go to. */
@@ -31,6 +32,7 @@ static int set_up(void **state)
 	w->probe = (struct probe){
 		.target = "bank.example", .domain = "bank.example", .host_count = 1
 	};
+	w->probe.config = &asks_all;
 	w->probe.peer = &w->peer;
 	w->probe.hosts = w->hosts;
 	route_init(&w->probe.route, ROUTE_KIND_SMARTHOST, SMTP_PORT);
@@ -56,6 +58,8 @@ static int set_up(void **state)
 	h->chain.certificates[0].not_after = 365 * 86400;
 	h->chain.public_chain = CHAIN_VALID;
 	strcpy(h->chain.names, "mx1.bank.example");
+	strcpy(h->names[0].subject, "CN=mx1.bank.example,O=Bank\\, Inc.");
+	strcpy(h->names[0].issuer, "CN=Some CA");
 	*state = w;
 	return 0;
 }
@@ -66,6 +70,14 @@ static int tear_down(void **state)
 	free(w->text);
 	free(w);
 	return 0;
+}
+
+static void add_record(struct world *w, enum dane_state state)
+{
+	struct candidate *c = &w->peer.candidates[0];
+	c->dane = (uint8_t)state;
+	c->tlsa[c->tlsa_count++] =
+		(struct tlsa){ TLSA_EE, TLSA_SPKI, TLSA_SHA256, sizeof(digest), digest };
 }
 
 static void assert_concludes(struct world *w, const char *result)
@@ -89,14 +101,6 @@ static void assert_has(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		assert_string_equal(text, part);
-}
-
-static void add_record(struct world *w, enum dane_state state)
-{
-	struct candidate *c = &w->peer.candidates[0];
-	c->dane = (uint8_t)state;
-	c->tlsa[c->tlsa_count++] =
-		(struct tlsa){ TLSA_EE, TLSA_SPKI, TLSA_SHA256, sizeof(digest), digest };
 }
 
 /* ---- the last line ---- */
@@ -127,8 +131,10 @@ static void test_in_clear_nothing_vouches(void **state)
 {
 	struct world *w = *state;
 	w->hosts[0].facts = (struct facts){ .protocol = PROTOCOL_CLEAR };
-	assert_concludes(w, "mail to bank.example would flow in clear, by nothing "
-			    "protected, via mx1.bank.example[192.0.2.1]");
+	strcpy(w->hosts[0].no_tls, "TLS is not to be tried");
+	assert_concludes(w, "mail to bank.example would flow in clear, protected by "
+			    "nothing (TLS is not to be tried), via "
+			    "mx1.bank.example[192.0.2.1]");
 }
 
 static void test_no_mail(void **state)
@@ -152,31 +158,135 @@ static void test_one_host_is_a_relay(void **state)
 			    "mx1.bank.example[192.0.2.1]");
 }
 
+static void test_a_literal_is_its_own_host(void **state)
+{
+	struct world *w = *state;
+	w->peer.candidates[0].name[0] = '\0';
+	strcpy(w->probe.domain, "[192.0.2.1]");
+	assert_concludes(w, "mail to [192.0.2.1] would flow by TLS1.3, certificate "
+			    "verified (secure)");
+	w->hosts[0].facts = (struct facts){ .protocol = PROTOCOL_CLEAR };
+	strcpy(w->hosts[0].no_tls, "none");
+	assert_concludes(w, "mail to [192.0.2.1] would flow in clear, protected by "
+			    "nothing (none)");
+}
+
 /* ---- the hint ---- */
+
+static void assert_hints(struct world *w, const char *hint)
+{
+	probe_conclude(&w->probe);
+	if (hint[0] == '\0')
+		assert_string_equal(w->probe.hint, "");
+	else if (!strstr(w->probe.hint, hint))
+		assert_string_equal(w->probe.hint, hint);
+}
 
 static void test_a_blocked_port_is_hinted_at(void **state)
 {
 	struct world *w = *state;
+	w->probe.chosen = -1;
 	w->probe.host_count = 2;
-	w->hosts[1].stage = PROBE_PASSED_OVER;
-	assert_string_equal(probe_hint(&w->probe), "");
 	w->hosts[0].stage = PROBE_CONNECT;
-	assert_has(probe_hint(&w->probe), "port 25 may be blocked");
+	w->hosts[0].verdict = ROUTE_NOT_JUDGED;
+	w->hosts[0].address = (struct address){ AF_INET, 25, { 44, 128, 0, 1 } };
+	w->hosts[1] = w->hosts[0];
+	w->hosts[1].stage = PROBE_PASSED_OVER;
+	assert_hints(w, "port 25 may be blocked");
 	w->hosts[1].stage = PROBE_GREETING;
-	assert_string_equal(probe_hint(&w->probe), "");
+	assert_hints(w, "");
 	w->hosts[1].stage = PROBE_CONNECT;
 	w->probe.route.port = 587;
-	assert_string_equal(probe_hint(&w->probe), "");
-	w->hosts[0].stage = w->hosts[1].stage = PROBE_PASSED_OVER;
+	assert_hints(w, "");
 	w->probe.route.port = SMTP_PORT;
-	assert_string_equal(probe_hint(&w->probe), "");
+	w->hosts[0].address.octets[0] = 127;
+	assert_hints(w, "port 25 may be blocked");
+	w->hosts[1].address.octets[0] = 10;
+	assert_hints(w, "are not those of hosts on the Internet");
+	w->probe.route.kind = ROUTE_KIND_RELAY;
+	assert_hints(w, "");
+	w->probe.route.kind = ROUTE_KIND_SMARTHOST;
+	w->hosts[0].stage = w->hosts[1].stage = PROBE_PASSED_OVER;
+	assert_hints(w, "");
+	w->probe.chosen = 0;
+	w->hosts[0].stage = w->hosts[1].stage = PROBE_CONNECT;
+	assert_hints(w, "");
 }
 
 static void test_want_of_time_is_told(void **state)
 {
 	struct world *w = *state;
 	w->probe.late = true;
-	assert_has(probe_hint(&w->probe), "the time was over");
+	assert_hints(w, "the time was over");
+	w->probe.chosen = -1;
+	assert_hints(w, "the time was over");
+}
+
+static void test_a_testing_policy_is_hinted_at(void **state)
+{
+	struct world *w = *state;
+	assert_hints(w, "");
+	strcpy(w->hosts[0].testing, "expired");
+	assert_hints(w, "its MTA-STS policy is only tested");
+}
+
+/* Who has to do what, and which line of which file demands it. */
+static void test_every_verdict_has_a_hint(void **state)
+{
+	struct world *w = *state;
+	w->probe.chosen = -1;
+	add_record(w, DANE_USABLE);
+	for (unsigned v = VERDICT_PASS + 1; v < VERDICTS; v++) {
+		w->hosts[0].verdict = (uint8_t)v;
+		w->hosts[0].stage = PROBE_POLICY;
+		w->peer.demand.level = LEVEL_SECURE;
+		assert_hints(w, " (/policy.d/bank.example.policy:3)");
+		assert_true(strlen(w->probe.hint) > 50);
+		w->peer.demand.level = LEVEL_MAY;
+		probe_conclude(&w->probe);
+		assert_null(strstr(w->probe.hint, "/policy.d"));
+	}
+	w->hosts[0].verdict = VERDICT_DANE;
+	assert_hints(w, "TLSA records and its certificates agree");
+	w->peer.candidates[0].dane = DANE_ABSENT;
+	assert_hints(w, "demands DANE, which that host does not have");
+}
+
+static void test_what_was_not_judged_has_a_hint(void **state)
+{
+	struct world *w = *state;
+	w->probe.chosen = -1;
+	w->hosts[0].verdict = ROUTE_NOT_JUDGED;
+	w->hosts[0].stage = PROBE_STARTTLS;
+	strcpy(w->hosts[0].code, "4.7.4");
+	assert_hints(w, "has to offer TLS");
+	strcpy(w->hosts[0].code, "4.3.0");
+	assert_hints(w, "");
+	strcpy(w->hosts[0].said, "554 no");
+	assert_hints(w, "can tell more of that reply");
+}
+
+static void test_without_a_host_the_status_hints(void **state)
+{
+	static const char *const hints[] = {
+		[PEER_FINE] = "",
+		[PEER_UNAVAILABLE] = "",
+		[PEER_BROKEN] = "mail waits until that file is mended",
+		[PEER_DNS_FAILED] = "whoever runs that DNS",
+		[PEER_NO_DOMAIN] = "spelt",
+		[PEER_NULL_MX] = "",
+		[PEER_INVALID] = "",
+	};
+	struct world *w = *state;
+	w->probe.chosen = -1;
+	w->probe.host_count = 0;
+	for (unsigned i = 0; i < PEER_STATUSES; i++) {
+		w->peer.status = (uint8_t)i;
+		assert_hints(w, hints[i]);
+	}
+	w->peer.status = PEER_BROKEN;
+	w->probe.stranger = true;
+	assert_hints(w, "probe as root");
 }
 
 /* ---- TLSA records ---- */
@@ -211,9 +321,12 @@ static void test_words(void **state)
 	assert_has(text, "  10 mx1.bank.example[192.0.2.1]\n");
 	assert_has(text, "    tls         TLS1.3 TLS_AES_256_GCM_SHA384\n");
 	assert_has(text, "    names       mx1.bank.example\n");
-	assert_has(text, "    certificate valid from 1970-01-02 to 1971-01-01, key");
+	assert_has(text, "    starttls    not offered\n");
+	assert_has(text, "    certificate CN=mx1.bank.example,O=Bank\\, Inc.\n"
+			 "                given by CN=Some CA\n"
+			 "                valid from 1970-01-02 to 1971-01-01, key");
 	assert_has(text, "    chain       valid, to the public CAs\n");
-	assert_has(text, "    tlsa        absent\n");
+	assert_has(text, "    tlsa        none, or none that is signed\n");
 	assert_has(text, "    policy      is met\n");
 }
 
@@ -253,17 +366,112 @@ static void test_strangers_are_escaped(void **state)
 	memset(h->chain.names, 0, sizeof(h->chain.names));
 	strcpy(h->chain.names, "a\"b\\c\nd");
 	strcpy(w->peer.sts.text, "\r\nforged");
+	strcpy(h->names[0].issuer, "CN=\x1b[2J");
+	strcpy(h->refused, "454 \x1b");
+	h->offered = true;
 	const char *text = written(w, probe_write_text);
 	assert_has(text, "220 \\x1b]0;x\\x07 \\xc3\\xa9 \\x5c \"\n");
 	assert_has(text, "names       a\"b\\x5cc\\x0ad\n");
 	assert_has(text, "mta-sts     \\x0d\\x0aforged\n");
+	assert_has(text, "given by CN=\\x1b[2J\n");
+	assert_has(text, "starttls    offered, and refused: 454 \\x1b\n");
 	for (const char *c = text; *c != '\0'; c++)
 		assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
 	text = written(w, probe_write_json);
 	assert_has(text, "\"220 \\u001b]0;x\\u0007 \\u00c3\\u00a9 \\\\ \\\"\"");
+	assert_has(text, "\"issuer\": \"CN=\\u001b[2J\"");
 	assert_has(text, "[\"a\\\"b\\\\c\\u000ad\"]");
 	for (const char *c = text; *c != '\0'; c++)
 		assert_true((*c == '\n' && c[1] == '\0') || (*c >= ' ' && *c <= '~'));
+}
+
+/* ---- what does not count ---- */
+
+static void test_records_that_do_not_count(void **state)
+{
+	struct world *w = *state;
+	const char no[] = "                does not count: ";
+	add_record(w, DANE_USABLE);
+	assert_null(strstr(written(w, probe_write_text), no));
+	assert_has(written(w, probe_write_json), "\"dane_counts\": true");
+	w->peer.demand.dane = false;
+	assert_has(written(w, probe_write_text),
+		"does not count: dane = no (/policy.d/bank.example.policy:3)\n");
+	assert_has(written(w, probe_write_json), "\"dane_counts\": false");
+	w->peer.direction = DIRECTION_HOST;
+	w->probe.route.kind = ROUTE_KIND_RELAY;
+	w->peer.demand.dane = true;
+	assert_has(written(w, probe_write_text),
+		"does not count: a relay's do where its policy file says tls = dane\n");
+	w->peer.demand.level = LEVEL_DANE;
+	assert_null(strstr(written(w, probe_write_text), no));
+	assert_has(written(w, probe_write_json), "\"dane_counts\": true");
+}
+
+static void test_a_policy_that_does_not_count(void **state)
+{
+	struct world *w = *state;
+	const char no[] = "                does not count: mta-sts = no "
+			  "(/policy.d/bank.example.policy:3)\n";
+	w->peer.sts.mode = STS_ENFORCE;
+	w->peer.sts.mx_count = 1;
+	strcpy(w->peer.sts.mx[0], "mx1.bank.example");
+	const char *text = written(w, probe_write_text);
+	assert_null(strstr(text, no));
+	assert_has(text, "    mta-sts     lists it\n");
+	text = written(w, probe_write_json);
+	assert_has(text, "\"counts\": true");
+	assert_has(text, "\"mta_sts_counts\": true");
+	add_record(w, DANE_USABLE);
+	assert_has(written(w, probe_write_text),
+		"    mta-sts     lists it; its TLSA records count instead\n");
+	text = written(w, probe_write_json);
+	assert_has(text, "\"counts\": true");
+	assert_has(text, "\"mta_sts_counts\": false");
+	w->peer.demand.mta_sts = false;
+	text = written(w, probe_write_text);
+	assert_has(text, no);
+	assert_null(strstr(text, "lists it"));
+	assert_has(written(w, probe_write_json), "\"counts\": false");
+}
+
+static void test_what_is_not_asked_for(void **state)
+{
+	static const struct config asks_nothing;
+	struct world *w = *state;
+	w->probe.config = &asks_nothing;
+	w->peer.candidates[0].dane = DANE_UNAVAILABLE;
+	const char *text = written(w, probe_write_text);
+	assert_has(text, "    tlsa        not asked for (dane = no in [policy])\n");
+	assert_has(text, "    mta-sts     not asked for (mta-sts = no in [policy])\n");
+	w->probe.route.kind = ROUTE_KIND_RELAY; /* has none anyhow */
+	assert_null(strstr(written(w, probe_write_text), "mta-sts"));
+}
+
+/* ---- STARTTLS ---- */
+
+static void test_what_became_of_starttls(void **state)
+{
+	struct world *w = *state;
+	struct probe_host *h = &w->hosts[0];
+	h->offered = true;
+	h->encryption = ENCRYPTION_MAY;
+	assert_has(written(w, probe_write_text), "    starttls    offered\n");
+	h->encryption = ENCRYPTION_NONE;
+	assert_has(
+		written(w, probe_write_text), "    starttls    offered, and not tried\n");
+	strcpy(h->refused, "454 no");
+	strcpy(h->said, "454 no");
+	const char *text = written(w, probe_write_text);
+	assert_has(text, "    starttls    offered, and refused: 454 no\n");
+	assert_null(strstr(text, "it said"));
+	assert_has(written(w, probe_write_json), "\"starttls_refused\": \"454 no\"");
+	h->stage = PROBE_EHLO;
+	assert_null(strstr(written(w, probe_write_text), "starttls"));
+	h->stage = PROBE_COMPLETE;
+	w->probe.implicit = true;
+	assert_has(written(w, probe_write_text),
+		"    starttls    not used: TLS comes first\n");
 }
 
 /* ---- JSON ---- */
@@ -283,7 +491,9 @@ static void test_json(void **state)
 	assert_has(text, "\"mx\": [\"mx1.bank.example\", \"*.bank.example\"], ");
 	assert_has(text, "\"tlsa\": [{\"usage\": 3, \"selector\": 1, \"matching\": 1, "
 			 "\"data\": \"deadbeef\", \"matched\": true}], "
-			 "\"mta_sts_lists\": true, ");
+			 "\"dane_counts\": true, \"mta_sts_lists\": true, ");
+	assert_has(text, "\"subject\": \"CN=mx1.bank.example,O=Bank\\\\, Inc.\", "
+			 "\"issuer\": \"CN=Some CA\", ");
 	assert_has(text, "\"not_before\": \"1970-01-02T00:00:00Z\"");
 	assert_has(text, "\"fetched\": \"\"");
 	assert_has(text, "\"flows\": true, \"host\": 0, ");
@@ -298,30 +508,32 @@ static void test_json(void **state)
 	assert_has(written(w, probe_write_json), "\"hosts\": [], ");
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			test_what_vouches_for_the_host, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_in_clear_nothing_vouches, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_mail, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_one_host_is_a_relay, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_a_blocked_port_is_hinted_at, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_want_of_time_is_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_the_record_that_matched, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_words, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_what_was_wrong_in_words, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_many_names_are_counted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_strangers_are_escaped, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
+	static const struct CMUnitTest tests[] = {
+		TEST(test_what_vouches_for_the_host),
+		TEST(test_in_clear_nothing_vouches),
+		TEST(test_no_mail),
+		TEST(test_one_host_is_a_relay),
+		TEST(test_a_literal_is_its_own_host),
+		TEST(test_a_blocked_port_is_hinted_at),
+		TEST(test_want_of_time_is_told),
+		TEST(test_a_testing_policy_is_hinted_at),
+		TEST(test_every_verdict_has_a_hint),
+		TEST(test_what_was_not_judged_has_a_hint),
+		TEST(test_without_a_host_the_status_hints),
+		TEST(test_the_record_that_matched),
+		TEST(test_words),
+		TEST(test_what_was_wrong_in_words),
+		TEST(test_many_names_are_counted),
+		TEST(test_strangers_are_escaped),
+		TEST(test_records_that_do_not_count),
+		TEST(test_a_policy_that_does_not_count),
+		TEST(test_what_is_not_asked_for),
+		TEST(test_what_became_of_starttls),
+		TEST(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,6 +224,25 @@ static void test_answers_that_refuse(void **state)
 	peer_free(peer);
 }
 
+/* But of an intercepted connection: that goes where the backend wants, literal or not. */
+static void test_a_literal_is_named_once(void **state)
+{
+	struct route r = intercepted(99);
+	struct peer *peer = peer_new("[192.0.2.10]", LEVEL_MAY);
+	(void)state;
+	add_host(peer, "", 0, 10, 1);
+	assert_true(route_plan(&r, peer, 1));
+	assert_false(route_failed(&r, "4.4.1", "Connection refused", ""));
+	assert_string_equal(route_refusal(&r),
+		"421 4.4.1 [192.0.2.10] via [192.0.2.99]: Connection refused");
+	route_init(&r, ROUTE_KIND_SMARTHOST, 25);
+	assert_true(route_plan(&r, peer, 1));
+	assert_false(route_failed(&r, "4.4.1", "Connection refused", ""));
+	assert_string_equal(
+		route_refusal(&r), "451 4.4.1 [192.0.2.10]: Connection refused");
+	peer_free(peer);
+}
+
 static void test_foreign_octets_are_made_printable(void **state)
 {
 	struct route r;
@@ -422,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_interception_goes_by_the_greeting),
 		cmocka_unit_test(test_interception_without_dns),
 		cmocka_unit_test(test_answers_that_refuse),
+		cmocka_unit_test(test_a_literal_is_named_once),
 		cmocka_unit_test(test_foreign_octets_are_made_printable),
 		cmocka_unit_test(test_on_failure_bounce),
 		cmocka_unit_test(test_no_bounce_for_what_may_pass),

@@ -4,6 +4,7 @@
 /* What tls_chain() finds of the chains in a zoo, each shown in a handshake. */
 
 #include "judge.h"
+#include "tls_private.h"
 #include "tls_zoo.h"
 
 #include <gnutls/crypto.h>
@@ -125,6 +126,69 @@ static void test_many_names(void **state)
 	assert_true(f->names_cut);
 	assert_string_equal(f->names, "0.many.example");
 	zoo_free(&leaf);
+}
+
+static void assert_named(const struct animal *a, const char *subject, const char *issuer)
+{
+	struct certificate_names names;
+	gnutls_datum_t der;
+
+	gnutls_x509_crt_export2(a->crt, GNUTLS_X509_FMT_DER, &der);
+	tls_chain_names(&der, &names);
+	gnutls_free(der.data);
+	assert_string_equal(names.subject, subject);
+	assert_string_equal(names.issuer, issuer);
+}
+
+static void test_whose_and_whence(void **state)
+{
+	struct zoo *z = *state;
+	struct animal leaf;
+	char cn[FACTS_DN * 2], cut[FACTS_DN];
+
+	assert_named(&z->middle, "CN=Middle,O=Zoo", "CN=Zoo Root,O=Zoo");
+	zoo_breed(&leaf, &z->middle,
+		&(struct species){ .cn = "a\x1b[2J,O=\"b\" \xc3\xa9\\c" });
+	assert_named(&leaf, "CN=a\\1b[2J\\,O=\\\"b\\\" \\c3\\a9\\\\c,O=Zoo",
+		"CN=Middle,O=Zoo");
+	zoo_free(&leaf);
+	memset(cn, 'x', sizeof(cn));
+	cn[sizeof(cn) - 1] = '\0';
+	memcpy(cut, "CN=", 3);
+	memset(cut + 3, 'x', sizeof(cut) - 7);
+	strcpy(cut + sizeof(cut) - 4, "...");
+	zoo_breed(&leaf, NULL, &(struct species){ .cn = cn });
+	assert_named(&leaf, cut, cut);
+	zoo_free(&leaf);
+	struct certificate_names names;
+	gnutls_datum_t none = { (unsigned char *)cn, sizeof(cn) };
+	tls_chain_names(&none, &names);
+	assert_string_equal(names.subject, "");
+	assert_string_equal(names.issuer, "");
+}
+
+static void test_names_of_all_that_was_shown(void **state)
+{
+	struct zoo *z = *state;
+	struct animal leaf;
+	const struct animal *chain[] = { &leaf, &z->middle };
+	struct certificate_names names[3];
+	struct odd o;
+
+	zoo_breed(&leaf, &z->middle, &(struct species){ .cn = "Leaf" });
+	gnutls_certificate_credentials_t credentials = zoo_show(chain, 2);
+
+	odd_serve(&o, z->w, z->client, &(struct tls_target){ .name = "good.example" },
+		credentials, "NORMAL");
+	assert_int_equal(tls_certificate_names(o.tls, names, 3), 0);
+	assert_int_equal(odd_shake(&o), TLS_OK);
+	assert_int_equal(tls_certificate_names(o.tls, names, 1), 1);
+	assert_int_equal(tls_certificate_names(o.tls, names, 3), 2);
+	assert_string_equal(names[0].subject, "CN=Leaf,O=Zoo");
+	assert_string_equal(names[1].subject, "CN=Middle,O=Zoo");
+	odd_close(&o);
+	zoo_free(&leaf);
+	gnutls_certificate_free_credentials(credentials);
 }
 
 static void test_damaged(void **state)
@@ -351,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_whose_and_whence),
+		cmocka_unit_test(test_names_of_all_that_was_shown),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_issued_by_a_leaf),
 		cmocka_unit_test(test_own_ca),

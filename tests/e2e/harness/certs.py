@@ -165,13 +165,13 @@ class Zoo:
         return str(file)
 
     @functools.cache
-    def pair(self, host, kind="good", serial=0):
-        """One for this host; another serial is another key."""
+    def pair(self, host, kind="good", serial=0, more=()):
+        """One for this host; another serial is another key; `more` are names beside its own."""
         how = KINDS[kind]
         parent = host.partition(".")[2]
         words = {"host": host, "parent": parent, "top": host.rpartition(".")[2]}
         names = [n.format(**words) for n in how.get("names", ["{host}"])]
-        sans = [x509.DNSName(n) for n in names]
+        sans = [x509.DNSName(n) for n in (*names, *more)]
         if how.get("address"):
             sans.append(x509.IPAddress(ipaddress.ip_address("198.51.100.10")))
         extensions = [(x509.BasicConstraints(False, None), True)]
@@ -188,7 +188,7 @@ class Zoo:
         pem = leaf.public_bytes(serialization.Encoding.PEM)
         if issuer and issuer.issuer and how.get("shows", True):
             pem += issuer.pem()
-        stem = f"{host}.{kind}.{serial}"
+        stem = f"{host}+{len(more)}.{kind}.{serial}"
         return Pair(self._write(f"{stem}.pem", pem),
                     self._write(f"{stem}.key", key.private_bytes(
                         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,

@@ -24,11 +24,10 @@ class Internet:
 
     def __init__(self, zoo, dns="127.0.0.1"):
         self.zoo = zoo
-        # Not below pytest's folder, which only root may enter.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-internet-"))
         self.folder.chmod(0o755)
         self.policies = Policies(self.folder)
-        self.own_ca = shutil.copy(zoo.own_ca, self.folder)
+        self.ca, self.own_ca = self.readable(zoo.ca), self.readable(zoo.own_ca)
         self.hosts = {}
         self._last = 9
         self._open = contextlib.ExitStack()
@@ -40,6 +39,13 @@ class Internet:
     def __exit__(self, *_):
         self._open.close()
         shutil.rmtree(self.folder)
+
+    def readable(self, file):
+        """
+        A copy of it for whoever is not root: the daemon, and what an administrator runs, too. What
+        is in pytest's folders is for root alone.
+        """
+        return shutil.copy(file, self.folder)
 
     def address(self):
         """The next one that nobody has."""
@@ -97,7 +103,7 @@ def policy_section(internet):
     anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
     anchor.chmod(0o644)
     return {"directory": internet.policies.folder, "resolver": internet.dns.resolver,
-            "trust-anchor": anchor, "ca": internet.zoo.ca}
+            "trust-anchor": anchor, "ca": internet.ca}
 
 
 class Outcome:

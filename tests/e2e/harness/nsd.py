@@ -138,7 +138,8 @@ remote-control:
 class Meddler:
     """
     Stands before a SignedWorld, by UDP, and hands everything on but what it is told to spoil:
-    "servfail", or "silent". `resolver` is for [policy] of sealpost.conf.
+    "servfail", "silent", or a function that makes another answer of the query and the true one.
+    `resolver` is for [policy] of sealpost.conf.
     """
 
     def __init__(self, world):
@@ -169,18 +170,18 @@ class Meddler:
                 octets, client = self._socket.recvfrom(65535)
             except TimeoutError:
                 continue
-            name, type_ = _question(octets)
+            name, type_ = question(octets)
             self.asked.append((name, type_))
             how = self._spoiled.get((name, type_))
             if how == "servfail":
-                self._socket.sendto(octets[:2] + b"\x80\x02" + octets[4:6] + bytes(6)
-                                    + octets[12:12 + len(name) + 6], client)
-            elif how is None:
-                answer = self._ask(octets)
+                self._socket.sendto(forged(octets, code=2), client)
+            elif how != "silent":
+                answer = self.ask(octets)
                 if answer:
-                    self._socket.sendto(answer, client)
+                    self._socket.sendto(how(octets, answer) if how else answer, client)
 
-    def _ask(self, octets):
+    def ask(self, octets):
+        """The truth."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(5)
             s.sendto(octets, (self.world.host, self.world.port))
@@ -190,13 +191,50 @@ class Meddler:
                 return None
 
 
-def _question(octets):
+def question(octets):
     """(name, number of the type) of a query."""
     labels, at = [], 12
     while octets[at]:
         labels.append(octets[at + 1:at + 1 + octets[at]].decode("ascii").lower())
         at += 1 + octets[at]
     return ".".join(labels), struct.unpack(">H", octets[at + 1:at + 3])[0]
+
+
+def query(name, number):
+    return (bytes(4) + struct.pack(">4H", 1, 0, 0, 1) + wire(name) + struct.pack(">2H", number, 1)
+            + b"\0" + struct.pack(">HHIH", 41, 4096, 0x8000, 0))   # EDNS0: DNSSEC, if you please
+
+
+def forged(octets, *records, code=0, flags=0x8420):
+    """
+    An answer to this query by somebody without keys, who says that it was validated (AD). Records
+    are (number of the type, data) of the name that was asked for.
+    """
+    end = 12 + len(wire(question(octets)[0])) + 4
+    answer = octets[:2] + struct.pack(">5H", flags | code, 1, len(records), 0, 0) + octets[12:end]
+    for type_, data in records:
+        answer += b"\xc0\x0c" + struct.pack(">HHIH", type_, 1, 300, len(data)) + data
+    return answer
+
+
+def unsigned(octets, answer):
+    """The true answer; but its signatures and proofs are of a type that nobody knows."""
+    spoiled, at = bytearray(answer), len(forged(octets))
+    for _ in range(sum(struct.unpack(">3H", answer[6:12]))):
+        while answer[at] & 0xc0 == 0 and answer[at]:
+            at += 1 + answer[at]
+        at += 2 if answer[at] else 1
+        type_, _, _, length = struct.unpack(">HHIH", answer[at:at + 10])
+        if type_ in (46, 47, 50):           # RRSIG, NSEC, NSEC3
+            spoiled[at:at + 2] = b"\xff\x77"
+        at += 10 + length
+    return bytes(spoiled)
+
+
+def wire(text):
+    """A name as in a record's data."""
+    labels = [label.encode() for label in text.split(".") if label]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
 def break_signatures(file, type_):
