@@ -5,6 +5,7 @@
 
 #include "ask.h"
 #include "check.h"
+#include "control.h"
 #include "child.h"
 #include "demo.h"
 #include "policyprocess.h"
@@ -29,7 +30,7 @@
 #define DEFAULT_CONFIG SYSCONFDIR "/sealpost/sealpost.conf"
 #define DEFAULT_LISTEN "127.0.0.1:2525"
 
-/* Each command has one option, and -h; probe has --json as well. */
+/* Each command has one option, and -h; probe and status have --json as well. */
 struct setting {
 	char letter;
 	const char *name;
@@ -42,7 +43,10 @@ static const struct setting config_setting = { 'c', "config", "[-c FILE]",
 static const struct setting listen_setting = { 'l', "listen", "[-l ADDRESS]",
 	"-l, --listen=ADDRESS", DEFAULT_LISTEN };
 
-/* Some take arguments: those have run_on(), or run_probe() for one. */
+/*
+ * One way to run each: some take arguments, those have run_on(), or run_probe() for one;
+ * run_status() takes none.
+ */
 struct command {
 	const char *name;
 	const struct setting *setting;
@@ -51,6 +55,7 @@ struct command {
 	const char *arguments;
 	int (*run_on)(const char *setting, char *const *arguments, unsigned count);
 	int (*run_probe)(const char *setting, const char *argument, bool json);
+	int (*run_status)(const char *setting, bool json);
 };
 
 static const struct command commands[] = {
@@ -72,6 +77,11 @@ static const struct command commands[] = {
 		.summary = "go there, and say whether mail would flow",
 		.arguments = " [--json] DOMAIN|USER@DOMAIN|HOST:PORT",
 		.run_probe = probe_run },
+	{ .name = "status",
+		.setting = &config_setting,
+		.summary = "how the running service stands",
+		.arguments = " [--json]",
+		.run_status = control_run },
 	{ .name = "demo",
 		.setting = &listen_setting,
 		.summary = "show the main job, beside peers of its own",
@@ -108,6 +118,11 @@ static const char *arguments_of(const struct command *command)
 	return command->arguments != NULL ? command->arguments : "";
 }
 
+static bool takes_json(const struct command *command)
+{
+	return command->run_probe != NULL || command->run_status != NULL;
+}
+
 static int print_help(void)
 {
 	printf("usage: sealpost COMMAND [OPTION]...\n\n");
@@ -135,7 +150,7 @@ static int print_command_help(const struct command *command)
 	       "    %-20s  default: %s\n",
 		command->name, setting->usage, arguments_of(command), command->summary,
 		setting->help, setting->fallback);
-	if (command->run_probe != NULL)
+	if (takes_json(command))
 		printf("    %-20s  say it in JSON\n", "--json");
 	printf("    %-20s  show this help\n", "-h, --help");
 	return printed();
@@ -170,10 +185,14 @@ static int wrong_option(char **argv, int returned)
 static int run_with(const struct command *command, const char *setting, bool json,
 	char *const *arguments, unsigned count)
 {
-	if (command->arguments == NULL && count > 0)
+	bool alone = command->run != NULL || command->run_status != NULL;
+
+	if (alone && count > 0)
 		return used_wrongly(arguments[0], "too many arguments");
-	if (command->arguments == NULL)
+	if (command->run != NULL)
 		return command->run(setting);
+	if (command->run_status != NULL)
+		return command->run_status(setting, json);
 	if (count == 0)
 		return used_wrongly(command->name, "its argument is missing");
 	if (command->run_probe == NULL)
@@ -190,7 +209,7 @@ static int run(const struct command *command, int argc, char **argv)
 	const struct option options[] = {
 		{ setting->name, required_argument, NULL, setting->letter },
 		{ "help", no_argument, NULL, 'h' },
-		{ command->run_probe ? "json" : NULL, no_argument, NULL, JSON },
+		{ takes_json(command) ? "json" : NULL, no_argument, NULL, JSON },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char letters[] = { '+', ':', setting->letter, ':', 'h', '\0' };
