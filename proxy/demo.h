@@ -4,12 +4,12 @@
 #define SEALPOST_DEMO_H
 
 /*
- * `sealpost demo`: the daemon between servers of its own, in four processes and that of
- * the policy. The first one (demo.c) makes what is needed (demo_world.c), starts the
- * others, is the client both ways (demo_client.c), shows what passed, and ends the
- * others. The second is the daemon as ever, from supervise(). The last two are servers
- * (demo_server.c): an old one, for mail that comes in, and one that stands for the
- * Internet, for mail that goes out.
+ * `sealpost demo`: the daemon between servers of its own, in four processes and those
+ * that the daemon starts. The first one (demo.c) makes what is needed (demo_world.c),
+ * starts the others, is the client both ways (demo_client.c), shows what passed, and ends
+ * the others. The second is the daemon as ever, from supervise(). The last two are
+ * servers (demo_server.c): an old one, for mail that comes in, and one that stands for
+ * the Internet, for mail that goes out.
  */
 
 #include "address.h"
@@ -22,7 +22,7 @@
 
 enum {
 	DEMO_REASON = 600, /* octets of a reason, its NUL included */
-	DEMO_FOLDER = 160, /* of a folder's name: a line of sealpost.conf holds it */
+	DEMO_FOLDER = 96,  /* of a folder's name: the path of a socket holds it */
 	DEMO_CONFIG = 1024,
 };
 

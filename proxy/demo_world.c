@@ -25,6 +25,7 @@ enum {
 };
 
 /* Files of the daemon's and of the Internet's. */
+static const char control_name[] = "control";
 static const char certificate_name[] = "certificate.pem", key_name[] = "key.pem";
 static const char mx_certificate_name[] = "mx.pem", mx_key_name[] = "mx.key";
 
@@ -179,6 +180,8 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 		"[server]\n"
 		"hostname    = " HOSTNAME "\n"
 		"user        = nobody\n"
+		"workers     = 1\n"
+		"control     = %s/%s\n"
 		"log         = stderr\n"
 		"\n"
 		"[tls]\n"
@@ -196,8 +199,8 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 		"\n"
 		"[policy]\n"
 		"ca          = %s/%s\n",
-		world->folder_name, certificate_name, world->folder_name, key_name,
-		address_text(&world->inbound, inbound),
+		world->folder_name, control_name, world->folder_name, certificate_name,
+		world->folder_name, key_name, address_text(&world->inbound, inbound),
 		address_text(&world->backend_address, backend),
 		address_text(&world->outbound, outbound),
 		address_host(&world->outbound, from),
@@ -265,6 +268,7 @@ void demo_world_end(struct demo_world *world)
 {
 	if (world->folder >= 0) {
 		demo_world_remove_keys(world);
+		unlinkat(world->folder, control_name, 0);
 		/* where there is a message, it stays */
 		unlinkat(world->folder, world->backend.name, AT_REMOVEDIR);
 		unlinkat(world->folder, world->internet.name, AT_REMOVEDIR);

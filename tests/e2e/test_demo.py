@@ -22,7 +22,7 @@ from harness.daemon import parse, program
 from harness.net import Deadline, free_port, until
 
 NOBODY = 65534
-PROCESSES = 5  # the first one, the daemon, the policy process, two servers
+PROCESSES = 6  # the first one, the daemon, its worker, the policy process, two servers
 MESSAGE = b"Subject: second\r\n\r\n.dots\r\n..and more\r\n"
 
 
@@ -142,7 +142,7 @@ def folder_of(tmp_path):
 def files(tmp_path):
     folder = folder_of(tmp_path)
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*")
-                  if not file.is_dir())
+                  if file.is_file())
 
 
 def records(d):
