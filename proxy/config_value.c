@@ -341,7 +341,8 @@ static void bad_wanted(const struct config_key *key, char *text)
 	case TYPE_KEYWORD: words_wanted(key->words, text); break;
 	case TYPE_NUMBER: range_wanted(key, no_units, "number", "", text); break;
 	case TYPE_NUMBER_AUTO:
-		range_wanted(key, no_units, "number", ", and not auto", text);
+		snprintf(text, CONFIG_TEXT, "neither auto nor a number from %ju to %ju",
+			(uintmax_t)key->low, (uintmax_t)key->high);
 		break;
 	case TYPE_TIME:
 		range_wanted(key, time_units, "time",

@@ -302,7 +302,9 @@ static void test_notes(void **state)
 				"[outbound three]\nroute = intercept\n"
 				"listen = 127.0.0.1:1 [::1]:1\nbackends = 192.0.2.1\n"
 				"[outbound four]\nroute = intercept\n"
-				"listen = [::1]:2\nbackends = ::1\n";
+				"listen = [::1]:2\nbackends = ::1\n"
+				"[outbound five]\nroute = intercept\nbackends = ::1\n"
+				"[inbound]\ntls = off\nbackend = 192.0.2.1\n";
 	FILE *in = fmemopen((void *)text, strlen(text), "r");
 	char *printed;
 	size_t length;
@@ -317,6 +319,8 @@ static void test_notes(void **state)
 	config_notes(config, out);
 	fclose(out);
 	assert_string_equal(printed,
+		"f:24: note: no listen: it is served where systemd passes a socket for "
+		"it, FileDescriptorName=inbound, and nowhere else\n"
 		"f:4: note: " EXCHANGE_WAITS
 		"f:9: note: backends = 10.0.0.0/23: every machine there can send in your "
 		"name; better name the mail servers alone\n"
@@ -324,7 +328,9 @@ static void test_notes(void **state)
 		"name; better name the mail servers alone\n"
 		"f:9: note: " EXCHANGE_WAITS
 		"f:17: note: route = intercept by IPv6 alone: see that the firewall lets "
-		"no mail pass by the other version of IP\n");
+		"no mail pass by the other version of IP\n"
+		"f:21: note: no listen: it is served where systemd passes a socket for "
+		"it, FileDescriptorName=five, and nowhere else\n");
 	config_free(config);
 	fclose(in);
 	free(printed);

@@ -164,6 +164,8 @@ static void test_values(void **state)
 		{ "[server]\nhostname = 192.0.2.1\n" SERVICE,
 			"f:2: hostname = 192.0.2.1: not a domain name such as "
 			"mail.example.com\n" },
+		{ SERVER "workers = 65\n" SERVICE,
+			"f:4: workers = 65: neither auto nor a number from 1 to 64\n" },
 		{ SERVER "log = jurnal\n" SERVICE,
 			"f:4: log = jurnal: not one of stderr, syslog, journal\n" },
 		{ SERVER "[tls]\nmin-version = 1.1\n" SERVICE,
