@@ -29,6 +29,8 @@ enum {
 	CONFIG_OUTBOUND_MAX = 16,
 	CONFIG_IDENTITY_MAX = 16,
 	CONFIG_STUB_MAX = 16,
+	CONFIG_GUARD_MAX = 8,
+	CONFIG_INTERFACE = 16, /* octets of an interface's name, its NUL included */
 };
 
 enum config_near_tls {
@@ -123,6 +125,8 @@ struct config_outbound {
 	struct config_endpoint relay; /* ROUTE_RELAY; the policy process looks it up */
 	struct network backends[CONFIG_NETWORK_MAX]; /* who may send through us */
 	unsigned backends_count;
+	char guard[CONFIG_GUARD_MAX][CONFIG_INTERFACE]; /* they come in by these */
+	unsigned guard_count;
 	enum config_source source;
 	struct address source_address; /* SOURCE_ADDRESS */
 	enum config_near_tls tls;      /* off (the default) or offer */

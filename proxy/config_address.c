@@ -99,6 +99,23 @@ enum config_value_status config_set_backend(
 	return status;
 }
 
+/* What stands in rules of the firewall between quotes, without a meaning of its own. */
+enum config_value_status config_set_interface(
+	const struct config_key *key, void *base, const char *value)
+{
+	char *name = config_element(key, base, CONFIG_INTERFACE);
+	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	if (name == NULL)
+		return VALUE_FULL;
+	if (value[length] != '\0' || length == 0 || length >= CONFIG_INTERFACE)
+		return VALUE_BAD;
+	memcpy(name, value, length + 1);
+	++*config_count(key, base);
+	return VALUE_OK;
+}
+
 enum config_value_status config_set_network(
 	const struct config_key *key, void *base, const char *value)
 {

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-	CONFIG_KEYS = 64,
+	CONFIG_KEYS = 65,
 	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
 	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
 	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */
@@ -69,6 +69,7 @@ enum config_type {
 	TYPE_LISTEN, /* from here on several values stand in a line, too */
 	TYPE_BACKEND,
 	TYPE_NETWORK,
+	TYPE_INTERFACE,
 	TYPE_MECHANISM,
 	TYPE_KEYWORD,
 	CONFIG_TYPES
@@ -131,7 +132,8 @@ typedef enum config_value_status config_setter(
 	const struct config_key *key, void *base, const char *value);
 
 config_setter config_set_text, config_set_listen, config_set_backend, config_set_network,
-	config_set_route, config_set_source, config_set_resolver, config_set_stub;
+	config_set_interface, config_set_route, config_set_source, config_set_resolver,
+	config_set_stub;
 
 /* Where the key is kept; of a list: the number of values, the first free place or NULL.
  */

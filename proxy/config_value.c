@@ -285,6 +285,8 @@ static const struct {
 	[TYPE_NETWORK] = { config_set_network,
 		"not a network such as 192.0.2.0/24 or 2001:db8::/32",
 		sizeof(struct network) },
+	[TYPE_INTERFACE] = { config_set_interface, "not an interface such as eth1",
+		CONFIG_INTERFACE },
 	[TYPE_MECHANISM] = { set_mechanism,
 		"not a mechanism that Sealpost knows, such as PLAIN or LOGIN", 0 },
 	[TYPE_KEYWORD] = { set_keyword, NULL, 0 },

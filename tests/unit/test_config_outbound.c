@@ -127,6 +127,7 @@ static void test_intercept(void **state)
 	struct config *config = parse_fine(
 		SERVER PAIR "[outbound one]\nlisten = 0.0.0.0:25 [::]:25\n"
 			    "route = intercept\nallow-private = yes\n"
+			    "guard = eth1 br-lan_0.5\nguard = a23456789012345\n"
 			    "backends = 10.0.0.10 10.0.1.0/24\nbackends = fd00::10\n"
 			    "source = transparent\ntls = offer\nhelo = client\n"
 			    "received = on\nbare-newline = reject\n"
@@ -141,6 +142,9 @@ static void test_intercept(void **state)
 	assert_int_equal(outbound->backends_count, 3);
 	assert_int_equal(outbound->backends[1].prefix, 24);
 	assert_int_equal(outbound->backends[2].base.family, AF_INET6);
+	assert_int_equal(outbound->guard_count, 3);
+	assert_string_equal(outbound->guard[1], "br-lan_0.5");
+	assert_string_equal(outbound->guard[2], "a23456789012345");
 	assert_int_equal(outbound->source, SOURCE_TRANSPARENT);
 	assert_int_equal(outbound->tls, NEAR_TLS_OFFER);
 	assert_int_equal(outbound->helo, HELO_CLIENT);
@@ -310,6 +314,13 @@ static void test_values(void **state)
 		{ SERVER OUTBOUND "backends = 10.0.0.10:25\n",
 			"f:7: backends = 10.0.0.10:25: not a network such as "
 			"192.0.2.0/24 or 2001:db8::/32\n" },
+		{ SERVER OUTBOUND "route = intercept\nguard = a234567890123456\n",
+			"f:8: guard = a234567890123456: not an interface such as "
+			"eth1\n" },
+		{ SERVER OUTBOUND "route = intercept\nguard = eth1\"\n",
+			"f:8: guard = eth1\": not an interface such as eth1\n" },
+		{ SERVER OUTBOUND "route = intercept\nguard = a b c d e f g h i\n",
+			"f:8: guard = i: one too many: there is room for 8\n" },
 		{ SERVER OUTBOUND "[policy]\nresolver = 127.0.0.1:53\n",
 			"f:8: resolver = 127.0.0.1:53: not one of system, recursive and "
 			"an address such as 192.0.2.53 or 192.0.2.53@5353\n" },
@@ -366,6 +377,9 @@ static void test_route_keys(void **state)
 		{ SERVER OUTBOUND "route = intercept\ncredentials = c\n",
 			"f:8: credentials means nothing with route = intercept (servers "
 			"on the Internet ask for none): take it out\n" },
+		{ SERVER OUTBOUND "guard = eth1\n",
+			"f:7: guard means nothing with route = smarthost (nothing is "
+			"intercepted): take it out\n" },
 		{ SERVER OUTBOUND "allow-private = no\n",
 			"f:7: allow-private means nothing with route = smarthost (it "
 			"judges intercepted destinations): take it out\n" },
