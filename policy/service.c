@@ -37,6 +37,7 @@ enum { LOG_ERROR, LOG_WARNING, LOG_INFO };
 struct service {
 	int status;
 	bool settled; /* the settings have come */
+	policy_confine *confine;
 	struct sources sources;
 	struct readers *readers;
 	ev_timer look;
@@ -148,7 +149,7 @@ static bool read_files(struct service *service)
 		changed = directory_reload(sources->directory, to);
 	else
 		sources->directory =
-			directory_open(settings->directory, settings->owner, to);
+			directory_open(settings->directory, settings->owner, -1, to);
 	if (fclose(to) == 0)
 		say_faults(service, faults);
 	free(faults);
@@ -351,6 +352,16 @@ static void on_worker(struct service *service, uint32_t reader, const uint8_t *o
 	readers_drop(service->readers, reader);
 }
 
+static bool is_confined(const struct service *service)
+{
+	char reason[REQUIREMENT_TEXT];
+	if (!service->confine ||
+		service->confine(&service->sources.settings, reason, sizeof(reason)))
+		return true;
+	fprintf(stderr, "sealpost: cannot run the policy process: %s\n", reason);
+	return false;
+}
+
 static void on_packet(
 	uint32_t reader, const uint8_t *octets, size_t length, int fd, void *context)
 {
@@ -361,7 +372,8 @@ static void on_packet(
 	else if (!ended && service->settled)
 		on_supervisor(service, octets, length, &fd);
 	else if (!ended &&
-		 message_read_settings(octets, length, &service->sources.settings))
+		 message_read_settings(octets, length, &service->sources.settings) &&
+		 is_confined(service))
 		begin_service(service);
 	else if (!ended)
 		end(service, STATUS_CANNOT);
@@ -394,7 +406,7 @@ static void dismantle(struct service *service)
 	free(service);
 }
 
-int policy_service_run(int fd)
+int policy_service_run(int fd, policy_confine *confine)
 {
 	struct service *service = calloc(1, sizeof(*service));
 	struct ev_loop *loop = service ? ev_loop_new(EVFLAG_AUTO) : NULL;
@@ -409,6 +421,7 @@ int policy_service_run(int fd)
 		.loop = loop, .writes = true, .say = on_sts_says, .context = service
 	};
 	service->status = -1;
+	service->confine = confine;
 	service->readers = readers_new(loop, &owner);
 	if (service->readers && readers_add(service->readers, fd))
 		ev_run(loop, 0);

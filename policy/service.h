@@ -13,11 +13,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* Gives up what the settings do not need; false with a reason. */
+typedef bool policy_confine(const struct settings *settings, char *reason, size_t size);
+
 /*
  * Serves the supervisor on `fd` (SOCK_SEQPACKET; settings come first) and the workers
- * that it introduces, until all of them have hung up: exit status.
+ * that it introduces, until all of them have hung up: exit status. `confine` (NULL: none)
+ * is called when the settings are known, before anybody is asked anything.
  */
-int policy_service_run(int fd);
+int policy_service_run(int fd, policy_confine *confine);
 
 /*
  * `sealpost policy`: the same answer without a process, in plain words: which file and

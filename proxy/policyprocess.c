@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "privileges.h"
+#include "sandbox.h"
 #include "service.h"
 #include "status.h"
 
@@ -78,6 +79,25 @@ bool policyprocess_settings(const struct config *config, struct settings *settin
 
 /* ---- inside the process ---- */
 
+/* Where CAs lie on the systems that we know; the names in there are links. */
+#define CA_FOLDERS                                                                       \
+	"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates",                            \
+		"/usr/local/share/ca-certificates"
+
+/* What libunbound and libcurl read to know where they are. */
+#define RESOLVER_FILES                                                                   \
+	"/etc/resolv.conf", "/run/systemd/resolve", "/etc/hosts", "/etc/nsswitch.conf"
+
+static bool confine(const struct settings *settings, char *reason, size_t size)
+{
+	const char *const read[] = { settings->directory, settings->trust_anchor,
+		settings->ca, CA_FOLDERS, RESOLVER_FILES, NULL };
+	const char *const write[] = { settings->cache, NULL };
+	const struct sandbox_paths paths = { read, write };
+	bool confined;
+	return sandbox_policy(&paths, &confined, reason, size);
+}
+
 int policyprocess_run(void)
 {
 	char reason[REASON];
@@ -90,5 +110,5 @@ int policyprocess_run(void)
 		fprintf(stderr, "sealpost: cannot run the policy process: %s\n", reason);
 		return STATUS_CANNOT;
 	}
-	return policy_service_run(CHILD_DESCRIPTOR);
+	return policy_service_run(CHILD_DESCRIPTOR, confine);
 }
