@@ -485,7 +485,22 @@ static const char *default_told(const struct config_key *key, char *text, size_t
 	return text;
 }
 
-/* Every key has its paragraph, in its section, and that tells the default. */
+/* Whether it says so before `end`, as the schema does. */
+static void assert_restart_told(
+	const struct config_key *key, const char *item, const char *end)
+{
+	const char *told = strstr(item, "\nOnly a restart changes ");
+
+	if ((told != NULL && (end == NULL || told < end)) != key->restart)
+		fail_msg("sealpost.conf(5) has it wrong whether a restart is needed for "
+			 "%s",
+			key->name);
+}
+
+/*
+ * Every key has its paragraph, in its section, and that tells the default, and whether a
+ * reload can change it.
+ */
 static void test_manual_keys(void **state)
 {
 	char *manual = manual_read("sealpost.conf.5"), mark[128];
@@ -505,10 +520,12 @@ static void test_manual_keys(void **state)
 
 		if (item == NULL || item > next_section)
 			fail_msg("sealpost.conf(5) lacks %s", key->name);
+		const char *next = strstr(item + 1, "\n.It Ic ");
+
+		assert_restart_told(key, item, next);
 		if (key->fallback == NULL)
 			continue;
 		const char *told = strstr(item, "\nThe default is");
-		const char *next = strstr(item + 1, "\n.It Ic ");
 
 		if (told == NULL || (next != NULL && told > next))
 			fail_msg("sealpost.conf(5) lacks the default of %s", key->name);
