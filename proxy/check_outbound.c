@@ -195,10 +195,10 @@ static void note_networks(
 	}
 }
 
-static bool listens(const struct config_outbound *outbound, sa_family_t family)
+static bool serves(const struct config_outbound *outbound, sa_family_t family)
 {
-	for (unsigned i = 0; i < outbound->listen_count; i++) {
-		if (outbound->listen[i].family == family)
+	for (unsigned i = 0; i < outbound->backends_count; i++) {
+		if (outbound->backends[i].base.family == family)
 			return true;
 	}
 	return false;
@@ -217,17 +217,20 @@ static void note_listen(
 
 static void note_route(const struct verifier *v, const struct config_outbound *outbound)
 {
+	bool four = serves(outbound, AF_INET), six = serves(outbound, AF_INET6);
+
 	if (outbound->route == ROUTE_SMARTHOST)
 		check_note(v, outbound->line,
 			"route = smarthost: an Exchange server waits for its retry "
 			"interval, often 15 minutes, for each further domain that a "
 			"message goes to; with route = intercept nothing waits");
-	if (outbound->route == ROUTE_INTERCEPT && outbound->listen_count > 0 &&
-		!(listens(outbound, AF_INET) && listens(outbound, AF_INET6)))
+	if (outbound->route == ROUTE_INTERCEPT && outbound->guard_count == 0 &&
+		!(four && six))
 		check_note(v, outbound->line,
-			"route = intercept by %s alone: see that the firewall lets no "
-			"mail pass by the other version of IP",
-			listens(outbound, AF_INET) ? "IPv4" : "IPv6");
+			"route = intercept by %s alone: the guard of `sealpost firewall` "
+			"refuses everybody's mail that would pass by %s; name the "
+			"backends' addresses of it, too, or guard = their interface",
+			four ? "IPv4" : "IPv6", four ? "IPv6" : "IPv4");
 }
 
 void config_notes(struct config *config, FILE *to)

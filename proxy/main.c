@@ -5,9 +5,10 @@
 
 #include "ask.h"
 #include "check.h"
-#include "control.h"
 #include "child.h"
+#include "control.h"
 #include "demo.h"
+#include "firewall.h"
 #include "policyprocess.h"
 #include "probe.h"
 #include "serve.h"
@@ -82,6 +83,11 @@ static const struct command commands[] = {
 		.summary = "how the running service stands",
 		.arguments = " [--json]",
 		.run_status = control_run },
+	{ .name = "firewall",
+		.setting = &config_setting,
+		.summary = "the rules that the configuration needs",
+		.arguments = " up|down|print",
+		.run_on = firewall_run },
 	{ .name = "demo",
 		.setting = &listen_setting,
 		.summary = "show the main job, beside peers of its own",
@@ -255,8 +261,7 @@ static int run_process(const struct process *process)
 		pthread_setname_np(pthread_self(), process->shown);
 		return process->run();
 	}
-	fprintf(stderr,
-		"sealpost: cannot run %s by hand: sealpost serve starts it\n",
+	fprintf(stderr, "sealpost: cannot run %s by hand: sealpost serve starts it\n",
 		process->name);
 	return STATUS_USAGE;
 }

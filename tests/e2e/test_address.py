@@ -13,6 +13,7 @@ import pytest
 
 from harness import mail, peer
 from harness.backend import EXTENSIONS, Backend
+from harness.daemon import program
 from harness.net import Deadline, free_port
 from harness.netns import Net
 from harness.peer import Listener
@@ -399,18 +400,6 @@ class Lan(Net):
             self.default_route(name, near)
         return self
 
-    def divert(self, port):
-        self.keep_marked("proxy")
-        self.nft("proxy", f"""
-table ip sealpost {{
-	chain prerouting {{
-		type filter hook prerouting priority mangle;
-		ip saddr {self.backend} tcp sport {port} socket transparent 1 \\
-			meta mark set 0x19 accept
-	}}
-}}
-""")
-
 
 @pytest.mark.namespaces
 def test_transparent(daemon, tls):
@@ -418,9 +407,9 @@ def test_transparent(daemon, tls):
         with lan.inside("in"):
             listener = Listener((lan.backend, 0))
         with Backend(listener=listener) as server:
-            lan.divert(listener.port)
             d = daemon(server, inbound={"client-address": "transparent"}, listen="198.51.100.1",
                        network=lan.names["proxy"])
+            lan.run("proxy", program(), "firewall", "-c", str(d.config), "up")
             with lan.inside("out"):
                 c = peer.Client(d.address)
             with c:

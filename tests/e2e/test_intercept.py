@@ -3,6 +3,9 @@
 
 """Mail taken on its way out: by the firewall rules that we ship, between three namespaces."""
 
+import os
+import signal
+
 import pytest
 
 from harness import destination as far
@@ -37,21 +40,6 @@ def test_a_message_is_taken_and_leaves_encrypted(gateway, internet, intercept, w
     gateway.no_envelope_in_clear()
     end = d.session_end(end="quit")
     assert host in end["host"] and end["verdict"] == "pass", end
-
-
-@pytest.mark.parametrize("way,source,six", [("redirect", "auto", 0), ("redirect", "auto", 1),
-                                            ("tproxy", "transparent", 0)])
-def test_the_rules_of_the_manual(gateway, internet, intercept, way, source, six):
-    host = gateway.HOSTS[0][six]
-    mx = gateway.serve(internet, address=host)
-    d = intercept(way, {"source": source}, rules=gateway.manual)
-    assert gateway.deliver(host, "bob@peer.example").accepted
-    assert mx.store.messages[0].secure
-    d.stop()
-    with pytest.raises(ConnectionRefusedError):
-        gateway.connect(host)
-    assert len(gateway.wire.flows()) == 1
-    gateway.no_envelope_in_clear()
 
 
 @FAMILIES
@@ -200,9 +188,7 @@ def test_not_for_strangers(gateway, internet, intercept, way, six):
     stranger = (gateway.STRANGER[six], 0)
     with gateway.connect(gateway.LAN[six], d.port, stranger) as c:
         refused(c, b"4|5")
-    rules = gateway.run("proxy", "nft", "list", "chain", "inet", "sealpost", "intercept")
-    rules = rules.replace(f"saddr {gateway.BACKEND[six]}", f"saddr {gateway.STRANGER[six]}")
-    gateway.nft("proxy", "flush chain inet sealpost intercept\n" + rules)
+    gateway.firewall(way, d.port, backends=gateway.BACKEND + gateway.STRANGER)
     with gateway.connect(host, source=stranger) as c:
         refused(c, b"4|5")
     d.logged(lambda r: gateway.STRANGER[six] in str(r))
@@ -226,7 +212,8 @@ def test_while_we_are_down_nothing_leaves(gateway, internet, intercept, way, six
             c.begin()
             if how == "killed":
                 c.command("MAIL FROM:<a@backend.example>", 250)
-                d.process.kill()
+                for pid in d.pids:
+                    os.kill(pid, signal.SIGKILL)
                 d.process.wait()
                 with pytest.raises((peer.Ended, OSError)):
                     c.command("RCPT TO:<bob@peer.example>")

@@ -295,6 +295,11 @@ static void test_policy(void **state)
 	assert_cases(cases, LENGTH(cases));
 }
 
+#define ALONE(kept, lost)                                                                \
+	"note: route = intercept by " kept " alone: the guard of `sealpost firewall` "   \
+	"refuses everybody's mail that would pass by " lost "; name the backends' "      \
+	"addresses of it, too, or guard = their interface\n"
+
 static void test_notes(void **state)
 {
 	static const char text[] =
@@ -303,7 +308,10 @@ static void test_notes(void **state)
 				"listen = 127.0.0.1:1 [::1]:1\nbackends = 192.0.2.1\n"
 				"[outbound four]\nroute = intercept\n"
 				"listen = [::1]:2\nbackends = ::1\n"
-				"[outbound five]\nroute = intercept\nbackends = ::1\n"
+				"[outbound five]\nroute = intercept\n"
+				"listen = [::1]:3\nbackends = ::1\nguard = eth1\n"
+				"[outbound six]\nroute = intercept\n"
+				"backends = ::1 192.0.2.1\n"
 				"[inbound]\ntls = off\nbackend = 192.0.2.1\n";
 	FILE *in = fmemopen((void *)text, strlen(text), "r");
 	char *printed;
@@ -319,7 +327,7 @@ static void test_notes(void **state)
 	config_notes(config, out);
 	fclose(out);
 	assert_string_equal(printed,
-		"f:24: note: no listen: it is served where systemd passes a socket for "
+		"f:29: note: no listen: it is served where systemd passes a socket for "
 		"it, FileDescriptorName=inbound, and nowhere else\n"
 		"f:4: note: " EXCHANGE_WAITS
 		"f:9: note: backends = 10.0.0.0/23: every machine there can send in your "
@@ -327,10 +335,10 @@ static void test_notes(void **state)
 		"f:9: note: backends = fd00::/63: every machine there can send in your "
 		"name; better name the mail servers alone\n"
 		"f:9: note: " EXCHANGE_WAITS
-		"f:17: note: route = intercept by IPv6 alone: see that the firewall lets "
-		"no mail pass by the other version of IP\n"
-		"f:21: note: no listen: it is served where systemd passes a socket for "
-		"it, FileDescriptorName=five, and nowhere else\n");
+		"f:13: " ALONE("IPv4", "IPv6") "f:17: " ALONE(
+			"IPv6", "IPv4") "f:26: note: no listen: it is served where "
+					"systemd passes a socket for "
+					"it, FileDescriptorName=six, and nowhere else\n");
 	config_free(config);
 	fclose(in);
 	free(printed);

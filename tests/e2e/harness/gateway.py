@@ -5,11 +5,12 @@
 
 import itertools
 import re
+import tempfile
 
 import pytest
 
 from . import peer
-from .daemon import ROOT
+from .daemon import program, section
 from .internet import Internet, policy_section, send
 from .netns import Net
 
@@ -59,35 +60,21 @@ class Gateway(Net):
 
     # -- the firewall
 
-    def firewall(self, way, port):
-        """The rules of docs/, with these addresses filled in."""
-        names = {"lan": '"lan"', "wan": '"wan"', "backend4": self.BACKEND[0],
-                 "backend6": self.BACKEND[1], "listen4": self.LAN[0], "listen6": self.LAN[1],
-                 "listen_port": port}
-        rules = (ROOT / "docs" / f"{way}.nft").read_text()
-        for name, value in names.items():
-            rules, found = re.subn(rf"(?m)^define {name} = .*$", f"define {name} = {value}",
-                                   rules)
-            assert found or name in ("listen4", "listen6"), name
-        self.nft("proxy", rules)
-        if way == "tproxy":
-            self.keep_marked("proxy")
+    def firewall(self, way, port, listen=LAN, **keys):
+        """What `sealpost firewall` loads for such a service; `guard` and `backends` are keys."""
+        keys = {"route": "intercept", "backends": self.BACKEND, **keys,
+                "source": "transparent" if way == "tproxy" else "auto",
+                "listen": [f"[{a}]:{port}" if ":" in a else f"{a}:{port}" for a in listen]}
+        keys = {k: v if isinstance(v, str) else " ".join(v) for k, v in keys.items()}
+        self.command("up", section("server", {"hostname": "proxy.example"})
+                     + section("outbound", keys))
 
-    def manual(self, way, port):
-        """The rules of sealpost.conf(5), likewise; its TPROXY is IPv4's."""
-        page = (ROOT / "docs" / "sealpost.conf.5").read_text()
-        page = page.partition(".Ss Interception")[2].partition("\n.S")[0].replace("\\e", "\\")
-        rules, chains, _ = re.findall(r"\.Bd -literal[^\n]*\n(.*?)\.Ed", page, re.S)
-        if way == "tproxy":
-            rules, found = re.subn(r"\tchain intercept \{.*?\n\t\}\n", lambda _: chains, rules,
-                                   flags=re.S)
-            assert found
-            self.keep_marked("proxy")
-        for name, value in {"10.0.0.10": self.BACKEND[0], "fd00::10": self.BACKEND[1],
-                            "10.0.0.1": self.LAN[0], "10025": str(port), "eth0": "wan",
-                            "eth1": "lan"}.items():
-            rules = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", value, rules)
-        self.nft("proxy", rules)
+    def command(self, what, config):
+        """`sealpost firewall`, told this configuration; what it printed."""
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(config)
+            file.flush()
+            return self.run("proxy", program(), "firewall", "-c", file.name, what)
 
     # -- both sides
 
@@ -143,11 +130,11 @@ def internet(gateway, zoo):
 @pytest.fixture
 def intercept(daemon, gateway, internet):
     """Starts a daemon on the gateway, and the firewall's rules that send it mail."""
-    def start(way="redirect", outbound=None, listen=gateway.LAN, rules=gateway.firewall):
+    def start(way="redirect", outbound=None, listen=gateway.LAN):
         keys = {"route": "intercept", "backends": " ".join(gateway.BACKEND), **(outbound or {})}
         d = daemon([], outbound=keys, limits=SHORT, network=gateway.names["proxy"],
                    listen=[f"[{a}]" if ":" in a else a for a in listen],
                    policy=policy_section(internet))
-        rules(way, d.port)
+        gateway.firewall(way, d.port)
         return d
     return start

@@ -95,13 +95,6 @@ class Net:
     def nft(self, name, rules):
         self.run(name, "nft", "-f", "-", text=rules)
 
-    def keep_marked(self, name):
-        """Packets with our mark are ours, whatever their destination: TPROXY's other half."""
-        for family in ("-4", "-6"):
-            self.run(name, "ip", family, "rule", "add", "fwmark", "0x19", "lookup", "25")
-            self.run(name, "ip", family, "route", "add", "local", "default", "dev", "lo",
-                     "table", "25")
-
     def capture(self, name, device):
         with self.inside(name):
             capture = Capture(device)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+/* `sealpost firewall`: the rules shown, loaded by nft(8) and ip(8), and removed. */
+
+#include "firewall.h"
+
+#include "status.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+/* Where they are, whoever asks. */
+#define TOOLS "PATH=$PATH:/usr/sbin:/sbin "
+
+/*
+ * What is marked stays on this machine. The preference makes it one rule, however often
+ * it is loaded.
+ */
+#define RULE  "pref 25 fwmark 0x19 lookup 25"
+#define ROUTE "local default dev lo table 25"
+
+/* systemd-networkd removes rules that it does not know, but for the kernel's. */
+#define RULE_ADD      "rule add " RULE " protocol kernel"
+#define RULE_DELETE   "rule del " RULE
+#define RULE_LIST     "rule list " RULE
+#define ROUTE_REPLACE "route replace " ROUTE
+#define ROUTE_DELETE  "route del " ROUTE
+#define ROUTE_LIST    "route list exact default type local dev lo table 25"
+
+static const struct {
+	sa_family_t family;
+	char digit;
+} families[] = { { AF_INET, '4' }, { AF_INET6, '6' } };
+
+enum { FAMILIES = sizeof(families) / sizeof(families[0]), COMMAND_MAX = 160 };
+
+/* What a tool has against it, it says itself. */
+static bool ended_well(const char *tool, int status)
+{
+	if (status == 0)
+		return true;
+	fprintf(stderr, "sealpost: cannot change the firewall: %s failed\n", tool);
+	return false;
+}
+
+/* ---- ip(8) ---- */
+
+static FILE *ip_open(char digit, const char *arguments, const char *mode)
+{
+	char command[COMMAND_MAX];
+
+	snprintf(command, sizeof(command), TOOLS "ip -%c %s", digit, arguments);
+	return popen(command, mode);
+}
+
+/* Whether there is what it should list; a table that is not there is an error to ip. */
+static bool ip_finds(char digit, const char *list)
+{
+	char quiet[COMMAND_MAX / 2];
+
+	snprintf(quiet, sizeof(quiet), "%s 2>/dev/null", list);
+	FILE *from = ip_open(digit, quiet, "re");
+
+	if (from == NULL)
+		return false;
+	bool found = getc(from) != EOF;
+
+	pclose(from);
+	return found;
+}
+
+static bool ip_batch(char digit, const char *lines)
+{
+	FILE *to = lines[0] != '\0' ? ip_open(digit, "-batch -", "we") : NULL;
+
+	if (to == NULL)
+		return lines[0] == '\0' || ended_well("ip", -1);
+	fputs(lines, to);
+	return ended_well("ip", pclose(to));
+}
+
+/* Never a moment without them where they are wanted: what is there stays. */
+static bool keep_marked(char digit, bool wanted)
+{
+	bool rule = ip_finds(digit, RULE_LIST);
+	bool route = ip_finds(digit, ROUTE_LIST);
+	char lines[2 * COMMAND_MAX];
+
+	if (wanted)
+		snprintf(lines, sizeof(lines), "%s%s", rule ? "" : RULE_ADD "\n",
+			route ? "" : ROUTE_REPLACE "\n");
+	else
+		snprintf(lines, sizeof(lines), "%s%s", rule ? RULE_DELETE "\n" : "",
+			route ? ROUTE_DELETE "\n" : "");
+	return ip_batch(digit, lines);
+}
+
+/* ---- nft(8) ---- */
+
+static bool load(const struct config *config)
+{
+	FILE *to = popen(TOOLS "nft -f -", "we");
+
+	if (to == NULL)
+		return ended_well("nft", -1);
+	firewall_write(config, to);
+	return ended_well("nft", pclose(to));
+}
+
+/* ---- the command ---- */
+
+/* The rules first: among them is the guard. */
+static int apply(const struct config *config)
+{
+	bool done = load(config);
+
+	for (int i = 0; done && i < FAMILIES; i++)
+		done = keep_marked(
+			families[i].digit, firewall_marks(config, families[i].family));
+	return done ? STATUS_FINE : STATUS_CANNOT;
+}
+
+static int print(const struct config *config)
+{
+	printf("# What %s needs of the firewall, for nft -f.\n", config->path);
+	for (int i = 0; i < FAMILIES; i++) {
+		if (firewall_marks(config, families[i].family))
+			printf("# ip -%c " RULE_ADD "\n# ip -%c " ROUTE_REPLACE "\n",
+				families[i].digit, families[i].digit);
+	}
+	firewall_write(config, stdout);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return STATUS_FINE;
+	fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
+		strerror(errno));
+	return STATUS_CANNOT;
+}
+
+static int with_config(const char *path, int (*act)(const struct config *config))
+{
+	struct bundle *bundle = bundle_new();
+	struct config *config = NULL;
+	int status = STATUS_CANNOT;
+
+	errno = ENOMEM;
+	if (bundle != NULL)
+		config = config_read(bundle, path, stderr);
+	if (config != NULL)
+		status = firewall_verify(config, stderr) ? act(config) : STATUS_NO;
+	else if (errno == 0)
+		status = STATUS_NO;
+	config_free(config);
+	bundle_free(bundle);
+	return status;
+}
+
+int firewall_run(const char *config_path, char *const *arguments, unsigned count)
+{
+	static const struct config nothing;
+	const char *what = arguments[count - 1];
+
+	/* a tool that is not there reads nothing */
+	signal(SIGPIPE, SIG_IGN);
+	if (count == 1 && strcmp(what, "up") == 0)
+		return with_config(config_path, apply);
+	/* whatever the configuration is worth by now */
+	if (count == 1 && strcmp(what, "down") == 0)
+		return apply(&nothing);
+	if (count == 1 && strcmp(what, "print") == 0)
+		return with_config(config_path, print);
+	fprintf(stderr,
+		"sealpost: cannot understand %s: one of up, down and print is wanted\n",
+		what);
+	return STATUS_USAGE;
+}
