@@ -125,8 +125,9 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		.fallback = "auto", .restart = true),
 	SERVER("control", OF_CONFIG(TYPE_TEXT, control),
 		.fallback = "/run/sealpost/control", .restart = true),
+	/* processes that have given up system calls could not connect to another one */
 	SERVER("log", OF_CONFIG(TYPE_WORD, log), .words = log_target_names,
-		.fallback = "stderr"),
+		.fallback = "stderr", .restart = true),
 	SERVER("log-level", OF_CONFIG(TYPE_WORD, log_level), .words = log_level_names,
 		.fallback = "info"),
 

@@ -5,6 +5,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,20 @@ static void called(struct ev_loop *loop, ev_io *io, int events)
 	}
 	if (!find_room(control))
 		ev_io_stop(loop, io);
+}
+
+void control_make_directory(const char *path, const char *user)
+{
+	const struct passwd *owner = getpwnam(user);
+	const char *end = strrchr(path, '/');
+	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	if (!owner || !end || end == path || (size_t)(end - path) >= sizeof(directory))
+		return;
+	memcpy(directory, path, (size_t)(end - path));
+	directory[end - path] = '\0';
+	if (mkdir(directory, 0755) == 0 &&
+		lchown(directory, owner->pw_uid, owner->pw_gid) != 0)
+		rmdir(directory);
 }
 
 /* Whether the path is free now, of what nobody serves any more too. */

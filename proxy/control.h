@@ -20,6 +20,12 @@
 struct control;
 
 /*
+ * For whoever starts as root: makes the directory of `path` for `user`, if only that is
+ * missing. What cannot be done is told by control_open().
+ */
+void control_make_directory(const char *path, const char *user);
+
+/*
  * Listens on `path` (mode 0660; a socket that nobody serves any more is replaced, any
  * other file is not). `fill` gives the overview when somebody asks. NULL with a reason.
  */

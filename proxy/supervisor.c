@@ -206,6 +206,8 @@ static void open_control(struct supervisor *s)
 static bool prepare(struct supervisor *s, char *reason, size_t size)
 {
 	raise_descriptors(s->config);
+	if (geteuid() == 0)
+		control_make_directory(s->config->control, s->config->user);
 	if (!sockets_open(&s->sockets, s->config, reason) ||
 		!make_shared(s, reason, size) ||
 		!privileges_drop_to_hand_on(s->config, reason, size))
