@@ -30,10 +30,12 @@ static int entry_compare(const void *a, const void *b)
 	return strcmp(left->domain, right->domain);
 }
 
-static void set_free(struct set *set)
+void set_free(struct set *set)
 {
-	for (size_t i = 0; i < set->count; i++)
-		version_free(&set->entries[i].version);
+	for (size_t i = 0; i < set->count; i++) {
+		if (!set->entries[i].lent)
+			version_free(&set->entries[i].version);
+	}
 	free(set->entries);
 	free(set->files);
 	*set = (struct set){ .count = 0 };
@@ -111,7 +113,7 @@ static void version_keep(struct entry *entry, struct entry *old)
 		return;
 	version_free(&entry->version);
 	entry->version = old->version;
-	old->version = (struct version){ .file = NULL };
+	old->lent = true;
 }
 
 static void outcome_tell(const struct reading *reading, const struct entry *entry)
@@ -179,7 +181,7 @@ static void name_take(struct reading *reading, const char *name)
 		name_fault(reading, name);
 		return;
 	}
-	struct entry *old = directory_entry(reading->directory, entry->domain);
+	struct entry *old = directory_entry(&reading->directory->set, entry->domain);
 
 	reading->known += old != NULL;
 	reading->set.count++;
@@ -198,7 +200,7 @@ static int is_policy(const struct dirent *entry)
 	       strcmp(entry->d_name + length - end, suffix) == 0;
 }
 
-static bool set_reserve(struct set *set, size_t count)
+bool set_reserve(struct set *set, size_t count)
 {
 	/* one more than none, so that NULL means one thing only */
 	set->entries = calloc(count + 1, sizeof(*set->entries));
@@ -209,7 +211,7 @@ static bool set_reserve(struct set *set, size_t count)
 	return false;
 }
 
-static void set_sort(struct set *set)
+void set_complete(struct set *set)
 {
 	qsort(set->entries, set->count, sizeof(struct entry), entry_compare);
 	for (size_t i = 0; i < set->count; i++) {
@@ -239,7 +241,7 @@ static const char *files_read(struct reading *reading)
 		return "out of memory";
 	if (count == 0)
 		fault(reading, ": there is no policy file in it: write default.policy");
-	set_sort(&reading->set);
+	set_complete(&reading->set);
 	reading->changed |= reading->known < directory->set.count;
 	return NULL;
 }
@@ -247,6 +249,7 @@ static const char *files_read(struct reading *reading)
 bool directory_reload(struct directory *directory, FILE *faults)
 {
 	struct reading reading = { .directory = directory, .faults = faults };
+	int64_t now = time(NULL);
 	bool first = directory->generation == 0 || directory->closed[0] != '\0';
 
 	directory->faults = 0;
@@ -270,6 +273,9 @@ bool directory_reload(struct directory *directory, FILE *faults)
 		directory->generation += directory->generation == 0;
 		return false;
 	}
+	if (!first)
+		directory_compare(directory, &reading.set, now, faults);
+	directory->read_at = now;
 	directory->closed[0] = '\0';
 	set_free(&directory->set);
 	directory->set = reading.set;
@@ -277,7 +283,22 @@ bool directory_reload(struct directory *directory, FILE *faults)
 	return reading.changed || first;
 }
 
-struct directory *directory_open(const char *path, uid_t owner, FILE *faults)
+/* As though it had been read just now. */
+static void last_good_take(struct directory *directory, int packed, FILE *faults)
+{
+	const char *why = directory_take(directory, packed);
+
+	if (why != NULL)
+		fprintf(faults,
+			"%s: warning: what was in force before cannot be taken up: %s\n",
+			directory->path, why);
+	/* an empty one is none: all would be open if nothing can be read now */
+	else if (directory->set.file_count > 0)
+		directory->generation = 1;
+	directory->read_at = time(NULL);
+}
+
+struct directory *directory_open(const char *path, uid_t owner, int packed, FILE *faults)
 {
 	struct directory *directory = calloc(1, sizeof(*directory));
 
@@ -289,6 +310,8 @@ struct directory *directory_open(const char *path, uid_t owner, FILE *faults)
 		free(directory);
 		return NULL;
 	}
+	if (packed >= 0 && path[0] != '\0')
+		last_good_take(directory, packed, faults);
 	directory_reload(directory, faults);
 	return directory;
 }

@@ -20,8 +20,16 @@ struct directory;
  * beside root (the user who runs `demo`); files that others can write are refused. NULL
  * without memory. A directory that cannot be opened is a fault, and an empty one. Where
  * it could never be read, every domain is PEER_BROKEN. "" is none: no file, no fault.
+ * `packed`: what directory_pack() made in a process before us, whose last good versions
+ * are ours then, or -1; stays the caller's.
  */
-struct directory *directory_open(const char *path, uid_t owner, FILE *faults);
+struct directory *directory_open(const char *path, uid_t owner, int packed, FILE *faults);
+
+/*
+ * The last good version of each file in a sealed memory file, close-on-exec. -1 with
+ * errno; ENOENT: it could never be read, so that there are none.
+ */
+int directory_pack(const struct directory *directory);
 
 /* Reads it again. True when anything changed: the generation is then another. */
 bool directory_reload(struct directory *directory, FILE *faults);

@@ -127,10 +127,18 @@ static const char *file_read(
 	return NULL;
 }
 
+static const char *ca_unfit(const char *text, size_t length)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+
+	if (memmem(text, length, begin, sizeof(begin) - 1) == NULL)
+		return "there is no certificate in PEM form in it";
+	return NULL;
+}
+
 static bool ca_read(struct source *source, const struct policyfile *file, const char *ca,
 	unsigned line, FILE *faults, struct demand *demand)
 {
-	static const char begin[] = "-----BEGIN CERTIFICATE-----";
 	char *text;
 	size_t length;
 
@@ -138,8 +146,8 @@ static bool ca_read(struct source *source, const struct policyfile *file, const 
 		return true;
 	const char *why = file_read(source, ca, &text, &length);
 
-	if (why == NULL && memmem(text, length, begin, sizeof(begin) - 1) == NULL)
-		why = "there is no certificate in PEM form in it";
+	if (why == NULL)
+		why = ca_unfit(text, length);
 	if (why != NULL) {
 		fprintf(faults, "%s:%u: ca = %s: %s\n", file->path, line, ca, why);
 		free(text);
@@ -150,8 +158,9 @@ static bool ca_read(struct source *source, const struct policyfile *file, const 
 	return true;
 }
 
-static struct policyfile *text_parse(struct source *source, const char *path,
-	const char *domain, FILE *faults, const struct version *version, bool *subdomains)
+/* Without its CAs. */
+static struct policyfile *text_parse(const char *path, const char *domain, FILE *faults,
+	const struct version *version, bool *subdomains)
 {
 	FILE *in = fmemopen(version->text, version->length, "r");
 
@@ -162,18 +171,17 @@ static struct policyfile *text_parse(struct source *source, const char *path,
 	struct policyfile *file = policyfile_read(in, path, domain, faults, subdomains);
 
 	fclose(in);
-	if (file == NULL)
-		return NULL;
+	return file;
+}
+
+static bool cas_read(struct source *source, struct policyfile *file, FILE *faults)
+{
 	bool fine = ca_read(source, file, file->outbound_ca, file->outbound_ca_line,
 		faults, &file->outbound);
 
-	fine = ca_read(source, file, file->inbound_ca, file->inbound_ca_line, faults,
+	return ca_read(source, file, file->inbound_ca, file->inbound_ca_line, faults,
 		       &file->inbound) &&
 	       fine;
-	if (fine)
-		return file;
-	policyfile_free(file);
-	return NULL;
 }
 
 bool version_read(struct source *source, const char *domain, FILE *faults,
@@ -181,6 +189,7 @@ bool version_read(struct source *source, const char *domain, FILE *faults,
 {
 	char *path = NULL;
 	const char *name, *why = no_memory;
+	bool fine = false;
 
 	*version = (struct version){ .file = NULL };
 	*subdomains = false;
@@ -193,12 +202,56 @@ bool version_read(struct source *source, const char *domain, FILE *faults,
 	if (why != NULL)
 		fprintf(faults, "%s: cannot be used: %s\n", path, why);
 	else
-		version->file =
-			text_parse(source, path, domain, faults, version, subdomains);
+		version->file = text_parse(path, domain, faults, version, subdomains);
 	free(path);
-	if (version->file == NULL)
+	if (version->file != NULL)
+		fine = cas_read(source, version->file, faults);
+	if (!fine)
 		version_free(version);
-	return version->file != NULL;
+	return fine;
+}
+
+static bool ca_unpack(
+	const char *ca, const uint8_t *octets, size_t length, struct demand *demand)
+{
+	if (ca == NULL || length == 0)
+		return ca == NULL && length == 0;
+	demand->ca =
+		ca_unfit((const char *)octets, length) == NULL ? malloc(length) : NULL;
+	if (demand->ca == NULL)
+		return false;
+	memcpy(demand->ca, octets, length);
+	demand->ca_length = length;
+	return true;
+}
+
+static bool cas_unpack(const struct packed_version *packed, struct policyfile *file)
+{
+	return ca_unpack(file->outbound_ca, packed->outbound_ca,
+		       packed->outbound_ca_length, &file->outbound) &&
+	       ca_unpack(file->inbound_ca, packed->inbound_ca, packed->inbound_ca_length,
+		       &file->inbound);
+}
+
+bool version_unpack(const char *path, const char *domain,
+	const struct packed_version *packed, FILE *faults, struct version *version)
+{
+	char *name = NULL;
+	bool subdomains;
+
+	*version = (struct version){ .text = malloc(packed->length + 1) };
+	if (version->text == NULL || asprintf(&name, "%s/%s.policy", path, domain) < 0) {
+		version_free(version);
+		return false;
+	}
+	memcpy(version->text, packed->text, packed->length);
+	version->length = packed->length;
+	version->file = text_parse(name, domain, faults, version, &subdomains);
+	free(name);
+	if (version->file != NULL && cas_unpack(packed, version->file))
+		return true;
+	version_free(version);
+	return false;
 }
 
 static bool octets_same(const void *a, size_t a_length, const void *b, size_t b_length)

@@ -15,10 +15,8 @@ static int domain_compare(const void *domain, const void *entry)
 	return strcmp(domain, ((const struct entry *)entry)->domain);
 }
 
-struct entry *directory_entry(const struct directory *directory, const char *domain)
+struct entry *directory_entry(const struct set *set, const char *domain)
 {
-	const struct set *set = &directory->set;
-
 	if (set->count == 0)
 		return NULL;
 	return bsearch(
@@ -58,20 +56,20 @@ static const char *name_above(const char *name)
 	return dot != NULL ? dot + 1 : NULL;
 }
 
-static const struct entry *entry_for(const struct directory *directory,
-	enum direction direction, const char *domain, int64_t now)
+const struct entry *directory_decider(const struct set *set, enum direction direction,
+	const char *domain, int64_t now, bool below)
 {
 	char literal[REQUIREMENT_NAME];
 	const char *name = policyfile_literal(domain, literal) ? literal : domain;
 
-	for (bool below = false; name != NULL; below = true) {
-		const struct entry *entry = directory_entry(directory, name);
+	for (; name != NULL; below = true) {
+		const struct entry *entry = directory_entry(set, name);
 
 		if (entry_decides(entry, direction, now, below))
 			return entry;
 		name = name_above(name);
 	}
-	const struct entry *entry = directory_entry(directory, "default");
+	const struct entry *entry = directory_entry(set, "default");
 
 	return entry_decides(entry, direction, now, false) ? entry : NULL;
 }
@@ -141,7 +139,7 @@ bool directory_find(const struct directory *directory, enum direction direction,
 		peer_close(directory->path, directory->closed, peer);
 		return true;
 	}
-	entry = entry_for(directory, direction, domain, now);
+	entry = directory_decider(&directory->set, direction, domain, now, false);
 	if (direction == DIRECTION_HOST && (entry == NULL || !is_own(entry))) {
 		demand_of_relay(peer);
 		return true;

@@ -66,7 +66,7 @@ static bool open_all(struct explanation *e, const struct settings *settings, FIL
 	sources->loop = ev_loop_new(EVFLAG_AUTO);
 	if (sources->loop)
 		sources->directory =
-			directory_open(settings->directory, settings->owner, faults);
+			directory_open(settings->directory, settings->owner, -1, faults);
 	if (!sources->directory) {
 		snprintf(reason, size, "out of memory");
 		return false;

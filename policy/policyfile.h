@@ -51,4 +51,32 @@ struct policyfile *policyfile_read(
 	FILE *in, const char *path, const char *domain, FILE *faults, bool *subdomains);
 void policyfile_free(struct policyfile *file); /* NULL is allowed */
 
+/* What there is to compare of two demands. */
+enum policyfile_aspect {
+	ASPECT_TLS,
+	ASPECT_MATCH,
+	ASPECT_MX,
+	ASPECT_FINGERPRINT,
+	ASPECT_CA,
+	ASPECT_PROTOCOLS,
+	ASPECT_DANE,
+	ASPECT_MTA_STS,
+	ASPECTS
+};
+
+enum change {
+	CHANGE_NONE, /* or stronger */
+	CHANGE_WEAKER,
+	CHANGE_OTHER, /* others are believed than before: neither weaker nor stronger */
+};
+
+/*
+ * What becomes of the protection of mail to, or from, `domain` where `after` is demanded
+ * in place of `before`; in words, such as "tls = secure is now may". Pure. Where `tls`
+ * itself is weaker or other, nothing more is said of what belonged to it.
+ */
+enum change policyfile_compare(enum policyfile_aspect aspect, const char *domain,
+	const struct demand *before, const struct demand *after,
+	char text[REQUIREMENT_TEXT]);
+
 #endif

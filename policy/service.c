@@ -16,6 +16,7 @@
 #include "stamp.h"
 #include "topics.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -133,8 +134,9 @@ static int64_t today(void)
 	return (int64_t)time(NULL) / (24 * 60 * 60);
 }
 
-/* Reads the files, first or again. True: something is different now. */
-static bool read_files(struct service *service)
+/* Reads the files, first or again; `packed` is of a process before us, or -1. True:
+ * something is different now. */
+static bool read_files(struct service *service, int packed)
 {
 	struct sources *sources = &service->sources;
 	const struct settings *settings = &sources->settings;
@@ -149,7 +151,7 @@ static bool read_files(struct service *service)
 		changed = directory_reload(sources->directory, to);
 	else
 		sources->directory =
-			directory_open(settings->directory, settings->owner, -1, to);
+			directory_open(settings->directory, settings->owner, packed, to);
 	if (fclose(to) == 0)
 		say_faults(service, faults);
 	free(faults);
@@ -159,10 +161,26 @@ static bool read_files(struct service *service)
 	return changed && sources->directory;
 }
 
+/* For the process after us. */
+static void send_files(struct service *service)
+{
+	int fd = directory_pack(service->sources.directory);
+	if (fd >= 0)
+		send_plain(service, MESSAGE_FILES, fd);
+	else if (errno != ENOENT)
+		say(service, LOG_WARNING,
+			"%s: the versions in force now would not outlive the policy "
+			"process: %s",
+			service->sources.settings.directory, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void read_again(struct service *service)
 {
-	if (!read_files(service))
+	if (!read_files(service, -1))
 		return;
+	send_files(service);
 	topics_forget(service->topics);
 	send_state_to_all(service);
 	say(service, LOG_INFO, "policy files read again: %u of %s are in force",
@@ -283,16 +301,17 @@ static void on_probed(enum dns_validation validation, void *context)
 			resolver);
 }
 
-static void begin_service(struct service *service)
+static void begin_service(struct service *service, int packed)
 {
 	service->settled = true;
-	read_files(service);
+	read_files(service, packed);
 	service->topics = topics_new();
 	if (!service->sources.directory || !service->topics) {
 		end(service, STATUS_CANNOT);
 		return;
 	}
 	send_state_to_all(service);
+	send_files(service);
 	service->sources.dns = dns_new(service->sources.loop, &service->sources.settings,
 		service->sources.no_dns, sizeof(service->sources.no_dns));
 	if (service->sources.dns)
@@ -374,7 +393,7 @@ static void on_packet(
 	else if (!ended &&
 		 message_read_settings(octets, length, &service->sources.settings) &&
 		 is_confined(service))
-		begin_service(service);
+		begin_service(service, fd);
 	else if (!ended)
 		end(service, STATUS_CANNOT);
 	if (fd >= 0)

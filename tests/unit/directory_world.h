@@ -25,8 +25,12 @@ void file_write(const char *name, const char *text);
 /* Opens the directory, or reads it again: whether anything changed. */
 bool world_read(struct world *world);
 
-/* Fails where there is a fault. */
+/* Fails where there is a fault, or a warning that is not of what has become weaker. */
 bool world_read_fine(struct world *world);
+
+/* The process is another: it has what the one before packed. */
+void world_restart(struct world *world);
+void world_restart_with(struct world *world, int packed);
 
 struct peer *found(const struct world *world, enum direction direction,
 	const char *domain, int64_t now);

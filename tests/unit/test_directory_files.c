@@ -149,14 +149,14 @@ static void test_owner(void **state)
 	if (getuid() == 0)
 		assert_int_equal(chown("a.example.policy", NOBODY, NOBODY), 0);
 	struct directory *directory =
-		directory_open(world->path, getuid() == 0 ? NOBODY - 1 : NOBODY, out);
+		directory_open(world->path, getuid() == 0 ? NOBODY - 1 : NOBODY, -1, out);
 
 	fflush(out);
 	assert_non_null(strstr(said, "it belongs to another user: chown it to root\n"));
 	assert_int_equal(directory_faults(directory), 1);
 	directory_close(directory);
 	if (getuid() == 0) {
-		directory = directory_open(world->path, NOBODY, out);
+		directory = directory_open(world->path, NOBODY, -1, out);
 		assert_int_equal(directory_faults(directory), 0);
 		directory_close(directory);
 	}
@@ -233,7 +233,7 @@ static void test_no_directory(void **state)
 static void test_empty(void **state)
 {
 	struct world *world = *state;
-	struct directory *none = directory_open("", 0, stderr);
+	struct directory *none = directory_open("", 0, -1, stderr);
 
 	world_read(world);
 	assert_string_equal(world->faults,
