@@ -29,9 +29,7 @@ static const struct {
 	{ HEAD IN OUT, NULL },
 	{ OUT IN HEAD, NULL },
 	{ HEAD IN OUT "[limits]\nrecipients = 5\nconnections = 10000\n", NULL },
-	{ HEAD "log = syslog\nlog-level = debug\nuser = sealpost\nworkers = auto\n" IN
-			OUT,
-		NULL },
+	{ HEAD "log-level = debug\nuser = sealpost\nworkers = auto\n" IN OUT, NULL },
 	{ HEAD IN "backend = 10.0.0.2\n" OUT, NULL },
 	{ HEAD IN OUT "[identity a]\ncertificate = a\nkey = b\n", NULL },
 	{ HEAD IN "[outbound]\nlisten = 192.0.2.1:26\nbackends = 10.0.0.2\n"
@@ -39,6 +37,7 @@ static const struct {
 		NULL },
 	{ HEAD "user = other\n" IN OUT, "f:3: user" },
 	{ HEAD "workers = 2\n" IN OUT, "f:3: workers" },
+	{ HEAD "log = syslog\n" IN OUT, "f:3: log" },
 	{ HEAD "control = /run/x\n" IN OUT, "f:3: control" },
 	{ HEAD IN OUT "[limits]\nconnections = 5\n", "f:12: connections" },
 	{ HEAD IN "listen = 192.0.2.3\n" OUT, "f:5: listen" },
