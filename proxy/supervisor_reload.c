@@ -65,7 +65,8 @@ static bool read_and_take_up(struct supervisor *s, bool running, FILE *faults)
 	char reason[SUPERVISOR_REASON];
 	struct config *config = NULL;
 	struct bundle *bundle = bundle_new();
-	if (bundle && bundle_carry(bundle, s->bundle))
+	if (bundle && (running ? bundle_carry(bundle, s->bundle)
+			       : tls_ticket_key_put(bundle, s->bundle)))
 		config = running ? config_of_bundle(bundle, faults)
 				 : config_read(bundle, s->config->path, faults);
 	else
