@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -105,7 +106,8 @@ static int introduce(const struct world *world)
 	return pair[0];
 }
 
-static void send_settings(struct world *world, const char *anchor)
+/* With the files of a process before this one, or -1. */
+static void settle(struct world *world, const char *anchor, int files)
 {
 	struct settings *settings = calloc(1, sizeof(*settings));
 	assert_non_null(settings);
@@ -115,10 +117,16 @@ static void send_settings(struct world *world, const char *anchor)
 	settings->owner = getuid();
 	settings->timeout = 1;
 	settings->dane = true;
-	send_packet(world->fd, world->packet,
-		message_write_settings(world->packet, sizeof(world->packet), settings));
+	size_t length =
+		message_write_settings(world->packet, sizeof(world->packet), settings);
+	assert_true(parcel_send(world->fd, world->packet, length, files));
 	free(settings);
 	world->worker = introduce(world);
+}
+
+static void send_settings(struct world *world, const char *anchor)
+{
+	settle(world, anchor, -1);
 }
 
 static void start_process(struct world *world)
@@ -167,16 +175,20 @@ static void world_free(struct world *world)
 	free(world);
 }
 
-/* The next packet of that kind; others are passed over. */
-static void receive(struct world *world, int from, enum message_type type)
+/* The next packet of that kind; others are passed over. What came with it, or -1. */
+static int receive(struct world *world, int from, enum message_type type)
 {
+	int fd = -1;
 	struct pollfd in = { .fd = from, .events = POLLIN };
 	do {
 		assert_int_equal(poll(&in, 1, PATIENCE), 1);
-		ssize_t n = recv(from, world->packet, sizeof(world->packet), 0);
-		assert_true(n > 0);
-		world->length = (size_t)n;
+		if (fd >= 0)
+			close(fd);
+		assert_int_equal(parcel_receive(from, world->packet,
+					 sizeof(world->packet), &world->length, &fd),
+			PARCEL_TAKEN);
 	} while (message_type(world->packet, world->length) != type);
+	return fd;
 }
 
 static struct policy_state state_from(struct world *world, int from)
@@ -363,6 +375,72 @@ static void test_reload(void **state)
 	assert_int_equal(end_process(world), 0);
 	world_free(world);
 }
+
+/* ---- what outlives it ---- */
+
+/* Another process, in the place of one that was killed. */
+static void restart(struct world *world, int files)
+{
+	kill(world->pid, SIGKILL);
+	end_process(world);
+	start_process(world);
+	settle(world, "", files);
+	receive_state(world);
+}
+
+static void test_files_outlive_it(void **state)
+{
+	static const char broken[] = "[outbound]\ntls = wrong\n";
+	struct world *world = world_new();
+	(void)state;
+	write_file(world, "a.lab.policy", "[inbound]\ntls = encrypt\n");
+	send_settings(world, "");
+	int first = receive(world, world->fd, MESSAGE_FILES);
+	receive_state(world);
+	write_file(world, "default.policy", broken); /* keeps it, and is no news */
+	write_file(world, "a.lab.policy", "[inbound]\ntls = verify\n");
+	order(world, MESSAGE_RELOAD, -1);
+	int second = receive(world, world->fd, MESSAGE_FILES);
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_VERIFY);
+	write_file(world, "a.lab.policy", broken);
+
+	restart(world, second);
+	assert_log(world, "a.lab.policy: warning: the version before it stays in force");
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_VERIFY);
+	assert_answer(world, DIRECTION_OUTBOUND, "[192.0.2.1]", PEER_FINE, LEVEL_ENCRYPT);
+	int third = receive(world, world->fd, MESSAGE_FILES);
+
+	restart(world, third);
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_VERIFY);
+	restart(world, first);
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_ENCRYPT);
+	remove_file(world, "a.lab.policy");
+	restart(world, third);
+	assert_log(world, "[inbound] is weaker than before, as no file decides now");
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_MAY);
+	restart(world, STDERR_FILENO); /* that is no memory */
+	assert_log(world, "cannot be taken up");
+	assert_answer(world, DIRECTION_OUTBOUND, "[192.0.2.1]", PEER_BROKEN, LEVEL_MAY);
+	assert_int_equal(end_process(world), 0);
+	close(first), close(second), close(third);
+	world_free(world);
+}
+
+static void test_weaker_is_logged(void **state)
+{
+	struct world *world = world_new();
+	(void)state;
+	send_settings(world, "");
+	receive_state(world);
+	write_file(world, "default.policy", "[outbound]\ntls = may\n");
+	order(world, MESSAGE_RELOAD, -1);
+	assert_log(world, "default.policy: warning: [outbound] is weaker than before: "
+			  "tls = encrypt is now may");
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+}
+
+/* ---- who is served ---- */
 
 /* It is told so by the end of its socket; packets that were on their way come first. */
 static void assert_dropped(int worker)
@@ -578,6 +656,8 @@ int main(void)
 		cmocka_unit_test(test_many_wait_for_one_answer),
 		cmocka_unit_test(test_touched_files_are_read_again),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_files_outlive_it),
+		cmocka_unit_test(test_weaker_is_logged),
 		cmocka_unit_test(test_what_is_no_question),
 		cmocka_unit_test(test_what_is_no_order),
 		cmocka_unit_test(test_too_many_workers),
