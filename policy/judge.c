@@ -239,6 +239,15 @@ unsigned judge_demanded_by(const struct peer *peer, const struct candidate *cand
 	}
 }
 
+bool judge_identifies(const struct peer *peer, const struct candidate *candidate)
+{
+	enum level level = (enum level)peer->demand.level;
+	return level == LEVEL_VERIFY || level == LEVEL_SECURE ||
+	       level == LEVEL_FINGERPRINT ||
+	       judge_dane_state(peer, candidate) == DANE_USABLE ||
+	       judge_sts_mode(peer, candidate) == STS_ENFORCE;
+}
+
 enum encryption judge_encryption(
 	const struct peer *peer, const struct candidate *candidate)
 {

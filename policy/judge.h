@@ -51,6 +51,9 @@ enum dane_state judge_dane_state(
 	const struct peer *peer, const struct candidate *candidate);
 enum sts_mode judge_sts_mode(const struct peer *peer, const struct candidate *candidate);
 
+/* Whether a host that passes over TLS has proved who it is, because that is demanded. */
+bool judge_identifies(const struct peer *peer, const struct candidate *candidate);
+
 /* Whether the domain's MTA-STS policy names this host, which may be NULL. */
 bool judge_sts_lists(const struct peer *peer, const struct candidate *candidate);
 

@@ -49,6 +49,7 @@ static void turn_away(struct listener *l, int fd, const char *why)
 	if (l->service->dialogue.near_tls != DIALOGUE_NEAR_IMPLICIT)
 		send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
+	worker_count(l->worker, l->service->number, COUNTER_TURNED_AWAY, 1);
 	double now = clock_steady();
 	if (now < l->logged + QUIET) {
 		l->hushed++;

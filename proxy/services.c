@@ -43,11 +43,22 @@ static struct dialogue_service common(const struct config *config)
 	};
 }
 
+unsigned service_number(const struct config *config, const char *name)
+{
+	unsigned before = 0;
+	for (unsigned i = 0; i < config->inbound_count; i++)
+		before += strcmp(config->inbound[i].name, name) < 0;
+	for (unsigned i = 0; i < config->outbound_count; i++)
+		before += strcmp(config->outbound[i].name, name) < 0;
+	return before;
+}
+
 void service_inbound(struct service *service, const struct config *config,
 	const struct config_inbound *inbound, struct tls_server *server)
 {
 	*service = (struct service){
 		.name = inbound->name,
+		.number = service_number(config, inbound->name),
 		.inbound = inbound,
 		.listen = inbound->listen,
 		.listen_count = inbound->listen_count,
@@ -145,6 +156,7 @@ bool service_outbound(struct service *service, struct bundle *bundle,
 {
 	*service = (struct service){
 		.name = outbound->name,
+		.number = service_number(config, outbound->name),
 		.outbound = outbound,
 		.listen = outbound->listen,
 		.listen_count = outbound->listen_count,

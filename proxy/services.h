@@ -15,6 +15,7 @@
 struct service {
 	struct setup *setup; /* that it is of; not held by it */
 	const char *name;
+	unsigned number;			/* of its counters: service_number() */
 	const struct config_inbound *inbound;	/* one of the two; */
 	const struct config_outbound *outbound; /* the other is NULL */
 	const struct address *listen;
@@ -28,6 +29,12 @@ struct service {
 enum {
 	SERVICE_REASON = 512, /* octets of a reason, its NUL included */
 };
+
+/*
+ * By the names, not by the order: a configuration that is read anew has the same services
+ * perhaps in another order.
+ */
+unsigned service_number(const struct config *config, const char *name);
 
 /* `server`: what is presented to clients where the section wants TLS; not owned. */
 void service_inbound(struct service *service, const struct config *config,

@@ -166,6 +166,8 @@ static void free_session(struct session *s)
 	if (s->entered)
 		limits_leave(&worker->limits, &s->client);
 	limits_disconnect(&worker->limits);
+	counters_subtract(worker->counters, worker->limits.slot, s->service->number,
+		COUNTER_OPEN, 1);
 	if (s->next)
 		s->next->previous = s->previous;
 	*(s->previous ? &s->previous->next : &worker->sessions) = s->next;
@@ -208,6 +210,18 @@ static void linger(struct session *s)
 
 /* ---- running ---- */
 
+/* Messages that far has taken, over a leg with TLS or without. */
+static void count_messages(struct session *s, uint32_t n, bool tls)
+{
+	if (n == 0)
+		return;
+	session_count(s, COUNTER_MESSAGES, n);
+	if (tls)
+		session_count(s, COUNTER_MESSAGES_TLS, n);
+	if (tls && session_route_identified(s))
+		session_count(s, COUNTER_MESSAGES_VERIFIED, n);
+}
+
 /* One turn of the stream; whether it can go on at once. */
 static bool run_stream(struct session *s)
 {
@@ -217,7 +231,14 @@ static bool run_stream(struct session *s)
 	stream->ask_sender = s->service->inbound && s->worker->policy &&
 			     policylink_state(s->worker->policy).inbound_demands;
 	struct trace trace = session_trace(s);
+	/* Far may go right behind its reply, and its TLS with it. */
+	const uint32_t messages = stream->dialogue.transactions;
+	const uint64_t octets = stream->octets;
+	const bool tls = stream->dialogue.far_tls;
 	enum dialogue_want want = stream_run(stream, &trace);
+	count_messages(s, stream->dialogue.transactions - messages, tls);
+	if (stream->octets != octets)
+		session_count(s, COUNTER_OCTETS, stream->octets - octets);
 	if (stream_failed(stream)) {
 		session_log_failure(s, "session ended", "out of memory");
 		session_near_lost(s, DIALOGUE_END_SERVER, "out of memory");
@@ -367,6 +388,8 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	s->worker = worker;
 	s->service = service;
 	setup_hold(service->setup);
+	session_count(s, COUNTER_OPEN, 1);
+	session_count(s, COUNTER_SESSIONS, 1);
 	s->id = worker->next_id;
 	worker->next_id += WORKER_MAX;
 	s->started = clock_steady();

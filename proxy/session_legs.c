@@ -55,6 +55,7 @@ static bool begin_near_tls(struct session *s)
 	if (s->service->dialogue.near_tls == DIALOGUE_NEAR_IMPLICIT &&
 		limits_handshakes_full(limits, clock_steady())) {
 		session_log_failure(s, "client refused", "too many TLS handshakes");
+		session_count(s, COUNTER_TURNED_AWAY, 1);
 		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
 		return false;
 	}
@@ -82,6 +83,7 @@ static bool shake_near(struct session *s)
 		s->near_shaking = false;
 		s->near_readable = true;
 		count_handshake(s, false);
+		session_count(s, COUNTER_NEAR_TLS, 1);
 		io = stream_io(&s->stream, NULL);
 		session_obey(s, dialogue_near_tls(&s->stream.dialogue, &io));
 		return true;
@@ -132,7 +134,10 @@ static const char *turned_away(struct session *s)
 	if (s->service->outbound)
 		return session_route_begin(s);
 	s->entered = limits_enter(&s->worker->limits, &s->client) == LIMITS_FINE;
-	return s->entered ? NULL : "Too many connections from your address";
+	if (s->entered)
+		return NULL;
+	session_count(s, COUNTER_TURNED_AWAY, 1);
+	return "Too many connections from your address";
 }
 
 void session_begin(struct session *s)

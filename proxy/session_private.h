@@ -75,6 +75,11 @@ static inline const struct config *session_config(const struct session *s)
 	return s->service->setup->config;
 }
 
+static inline void session_count(struct session *s, enum counter counter, uint64_t n)
+{
+	worker_count(s->worker, s->service->number, counter, n);
+}
+
 /* ---- session_legs.c ---- */
 
 /* Near is known by its true address: the conversation begins. */
@@ -123,6 +128,9 @@ enum config_client_address session_client_address(const struct session *s);
 /* An outbound session begins: why it must not, as a constant, or NULL. */
 const char *session_route_begin(struct session *s);
 void session_route_end(struct session *s);
+
+/* Whether who far is was demanded, and proved. */
+bool session_route_identified(const struct session *s);
 
 /* Asks about the dialogue's `asked`, and brings it the answer if there is one already. */
 void session_ask(struct session *s);

@@ -102,6 +102,7 @@ static void refuse(struct session *s, const char *domain, const char *refusal)
 {
 	struct errand *e = s->errand;
 	session_log_failure(s, "mail refused", refusal);
+	session_count(s, COUNTER_REFUSED, 1);
 	snprintf(e->refused, sizeof(e->refused), "%s", domain);
 	e->refused_until = domain[0] != '\0' ? clock_steady() + REFUSED_SECONDS : 0;
 	tell(s, DIALOGUE_POLICY_REFUSED, refusal);
@@ -311,8 +312,10 @@ static void decide_inbound(struct session *s, struct peer *peer)
 			refusal = route_refuses_sender(r, peer, verdict, reason);
 	}
 	set_peer(s, peer);
-	if (refusal)
+	if (refusal) {
 		session_log_failure(s, "mail refused", refusal);
+		session_count(s, COUNTER_REFUSED, 1);
+	}
 	tell(s, refusal ? DIALOGUE_POLICY_REFUSED : DIALOGUE_POLICY_SERVED, refusal);
 }
 
@@ -367,6 +370,7 @@ void session_ask(struct session *s)
 	e->deadline = clock_steady() + session_config(s)->limits.rcpt_budget;
 	if (out && strcmp(e->asked, e->refused) == 0 &&
 		clock_steady() < e->refused_until) {
+		session_count(s, COUNTER_REFUSED, 1);
 		tell(s, DIALOGUE_POLICY_REFUSED, e->route.reply);
 		return;
 	}
@@ -410,6 +414,13 @@ bool session_route_judge(struct session *s)
 	}
 	unfit(s, verdict_code((enum verdict)r->verdict), r->text);
 	return false;
+}
+
+bool session_route_identified(const struct session *s)
+{
+	const struct route *r = s->errand ? &s->errand->route : NULL;
+	return r && s->service->outbound && r->peer && r->verdict == VERDICT_PASS &&
+	       judge_identifies(r->peer, route_candidate(r->peer, r->rule));
 }
 
 void session_route_closed(struct session *s)

@@ -3,6 +3,7 @@
 
 /* How things stand, for `sealpost status` and the unit's status line. */
 
+#include "services.h"
 #include "supervisor_private.h"
 
 #include <stdio.h>
@@ -26,15 +27,15 @@ static void add_process(struct overview *o, enum overview_role role,
 static void add_service(const struct supervisor *s, struct overview *o, const char *name,
 	const char *kind)
 {
-	unsigned i = o->service_count++;
-	struct overview_service *service = &o->services[i];
+	unsigned number = service_number(s->config, name);
+	struct overview_service *service = &o->services[o->service_count++];
 	service->name = name;
 	service->kind = kind;
 	for (unsigned c = 0; c < COUNTERS; c++)
-		service->counts[c] = counters_read(s->board.counters, i, (enum counter)c);
+		service->counts[c] =
+			counters_read(s->board.counters, number, (enum counter)c);
 }
 
-/* In the order in which setup has them. */
 static void add_services(const struct supervisor *s, struct overview *o)
 {
 	const struct config *config = s->config;

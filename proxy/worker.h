@@ -49,6 +49,13 @@ struct worker {
 	void (*policy_lost)(struct worker *worker);
 };
 
+/* Of the service of that number (services.h). */
+static inline void worker_count(
+	struct worker *worker, unsigned service, enum counter counter, uint64_t n)
+{
+	counters_add(worker->counters, worker->limits.slot, service, counter, n);
+}
+
 /* What main() runs where the process was started as `sealpost worker-process`. */
 int worker_process(void);
 

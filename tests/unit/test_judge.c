@@ -219,6 +219,25 @@ static void test_unasked(void **state)
 	for_all(check_unasked);
 }
 
+static void check_identifies(struct judge_world *world)
+{
+	const struct chain_facts *chain = world->facts.chain;
+
+	if (!passes(world) || world->facts.protocol == PROTOCOL_CLEAR)
+		return;
+	world->facts.chain = NULL;
+	must(passes(world) == !judge_identifies(&world->peer, world->candidate), world,
+		"identified by nothing, or not by what it had to show");
+	world->facts.chain = chain;
+}
+
+/* Whoever passed because of what it has shown is identified, and nobody else. */
+static void test_identifies(void **state)
+{
+	(void)state;
+	for_all(check_identifies);
+}
+
 /* What demands less in this dimension, where there is such a thing. */
 static bool weaker(enum dimension dimension, unsigned value, unsigned *less)
 {
@@ -406,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_unasked),
+		cmocka_unit_test(test_identifies),
 		cmocka_unit_test(test_weaker),
 		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_candidates),
