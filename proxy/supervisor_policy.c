@@ -157,6 +157,13 @@ static bool start_another(struct supervisor *s, char *reason, size_t size)
 	return child_start(&s->policy, s->loop, reason, size);
 }
 
+void policy_reload(struct supervisor *s)
+{
+	if (s->policy.kind && s->policy.fd >= 0 &&
+		!send_plain(&s->policy, MESSAGE_RELOAD, -1))
+		child_kill(&s->policy, "takes no orders");
+}
+
 bool policy_renew(struct supervisor *s, char *reason, size_t size)
 {
 	struct settings settings;
@@ -172,7 +179,6 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size)
 	s->settings = settings;
 	if (!same)
 		return start_another(s, reason, size);
-	if (s->policy.fd >= 0 && !send_plain(&s->policy, MESSAGE_RELOAD, -1))
-		child_kill(&s->policy, "takes no orders");
+	policy_reload(s);
 	return true;
 }

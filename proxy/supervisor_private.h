@@ -80,6 +80,9 @@ bool workers_ended(const struct supervisor *s);
  */
 bool policy_renew(struct supervisor *s, char *reason, size_t size);
 
+/* Has it read the policy files again, whatever became of the configuration. */
+void policy_reload(struct supervisor *s);
+
 /* A worker gets a socket of its own to it, if it is there. */
 void policy_introduce(struct supervisor *s, struct child *worker);
 

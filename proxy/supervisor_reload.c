@@ -105,13 +105,15 @@ void reload_configuration(struct supervisor *s)
 {
 	unit_reloading();
 	log_message(LOG_LEVEL_INFO, "reading %s again", s->config->path);
-	if (renew(s, false))
+	if (renew(s, false)) {
 		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
 			s->config->path, s->generation);
-	else
+	} else {
 		log_message(LOG_LEVEL_ERROR,
 			"%s was not taken up: what was in force stays so",
 			s->config->path);
+		policy_reload(s);
+	}
 	supervisor_progress(s);
 }
 
