@@ -18,9 +18,11 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +41,7 @@ struct service {
 	int status;
 	bool settled; /* the settings have come */
 	policy_confine *confine;
+	struct stat place; /* of the policy files, when it was confined */
 	struct sources sources;
 	struct readers *readers;
 	ev_timer look;
@@ -176,8 +179,34 @@ static void send_files(struct service *service)
 		close(fd);
 }
 
+/*
+ * What the process may see was settled when it began, by what was there then: another
+ * directory under the same name is for another process.
+ */
+static bool is_out_of_sight(const struct service *service)
+{
+	const char *path = service->sources.settings.directory;
+	struct stat now;
+	if (!service->confine || stat(path, &now) != 0 ||
+		(now.st_dev == service->place.st_dev &&
+			now.st_ino == service->place.st_ino))
+		return false;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EACCES;
+}
+
 static void read_again(struct service *service)
 {
+	if (is_out_of_sight(service)) {
+		say(service, LOG_WARNING,
+			"%s is another directory than before: the policy process starts "
+			"anew to see it",
+			service->sources.settings.directory);
+		end(service, STATUS_FINE);
+		return;
+	}
 	if (!read_files(service, -1))
 		return;
 	send_files(service);
@@ -371,9 +400,10 @@ static void on_worker(struct service *service, uint32_t reader, const uint8_t *o
 	readers_drop(service->readers, reader);
 }
 
-static bool is_confined(const struct service *service)
+static bool is_confined(struct service *service)
 {
 	char reason[REQUIREMENT_TEXT];
+	stat(service->sources.settings.directory, &service->place);
 	if (!service->confine ||
 		service->confine(&service->sources.settings, reason, sizeof(reason)))
 		return true;

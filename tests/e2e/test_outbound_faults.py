@@ -337,3 +337,20 @@ def test_the_end_of_service_in_a_message(internet, smarthost, sender):
     for job in jobs:
         copies = sum(m.octets == job.octets for m in mx.store.messages)
         assert copies == bool(job.delivered) or job.uncertain
+
+
+def test_another_directory_in_the_place_of_the_policy_files(internet, smarthost):
+    """The process that reads them sees what was there when it began: another one takes over."""
+    internet.peer("d.example")
+    d = smarthost()
+    assert send(d.address, "bob@d.example").accepted
+    before = d.policy_process
+    folder = internet.policies.folder
+    folder.rename(folder.with_name("before"))
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    internet.policies.put("default", "tls = fingerprint\nfingerprint = sha256/cert:" + "00" * 32)
+    d.process.send_signal(signal.SIGHUP)
+    until(lambda: d.policy_process not in (None, before), "another policy process is there")
+    until(lambda: send(d.address, "bob@d.example").last.startswith("451 4.7.5"),
+          "the new file is in force")
