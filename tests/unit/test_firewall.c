@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 #include "firewall.h"
+#include "manual.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -193,6 +194,22 @@ static void nowhere_to_send_it(void **state)
 	config_free(config);
 }
 
+#ifdef HAVE_SYSTEMD
+/* The example that is installed has a use for most of it. */
+static void example(void **state)
+{
+	char *text = manual_read("examples/sealpost.conf");
+	struct config *config = parse(text);
+
+	(void)state;
+	assert_true(firewall_verify(config, stderr));
+	assert_true(firewall_needed(config));
+	assert_int_equal(config->inbound_count + config->outbound_count, 2);
+	config_free(config);
+	free(text);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +219,9 @@ int main(void)
 		cmocka_unit_test(intercepted_and_borrowed),
 		cmocka_unit_test(guarded),
 		cmocka_unit_test(nowhere_to_send_it),
+#ifdef HAVE_SYSTEMD /* it writes to the journal */
+		cmocka_unit_test(example),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

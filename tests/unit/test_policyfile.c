@@ -359,6 +359,11 @@ static void test_manual_examples(void **state)
 	}
 	assert_int_equal(count, 7);
 	free(manual);
+
+	char *installed = manual_read("examples/default.policy");
+
+	policyfile_free(parse_fine("default", installed));
+	free(installed);
 }
 
 /* Every key has its paragraph where it belongs, and every level. */
