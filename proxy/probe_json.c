@@ -6,174 +6,76 @@
  * there. An octet that is no printable ASCII is \u00HH: strangers need not send UTF-8.
  */
 
+#include "json.h"
 #include "probe_private.h"
 
-#include <inttypes.h>
 #include <string.h>
-#include <time.h>
-
-struct json {
-	FILE *out;
-	bool comma; /* something stands before what comes next */
-};
-
-static void string(struct json *j, const char *text)
-{
-	fputc('"', j->out);
-	for (; *text != '\0'; text++)
-		if (*text == '"' || *text == '\\')
-			fprintf(j->out, "\\%c", *text);
-		else if (*text < ' ' || *text > '~')
-			fprintf(j->out, "\\u%04x", (unsigned char)*text);
-		else
-			fputc(*text, j->out);
-	fputc('"', j->out);
-	j->comma = true;
-}
-
-static void separate(struct json *j)
-{
-	if (j->comma)
-		fputs(", ", j->out);
-	j->comma = false;
-}
-
-static void key(struct json *j, const char *name)
-{
-	separate(j);
-	string(j, name);
-	fputs(": ", j->out);
-	j->comma = false;
-}
-
-static void begin(struct json *j, char bracket)
-{
-	fputc(bracket, j->out);
-	j->comma = false;
-}
-
-static void end(struct json *j, char bracket)
-{
-	fputc(bracket, j->out);
-	j->comma = true;
-}
-
-static void pair(struct json *j, const char *name, const char *value)
-{
-	key(j, name);
-	string(j, value);
-}
-
-static void truth(struct json *j, const char *name, bool value)
-{
-	key(j, name);
-	fputs(value ? "true" : "false", j->out);
-	j->comma = true;
-}
-
-static void number(struct json *j, const char *name, unsigned value)
-{
-	key(j, name);
-	fprintf(j->out, "%u", value);
-	j->comma = true;
-}
-
-static void nothing(struct json *j, const char *name)
-{
-	key(j, name);
-	fputs("null", j->out);
-	j->comma = true;
-}
-
-/* RFC 3339, "" for none. */
-static void moment(struct json *j, const char *name, int64_t seconds)
-{
-	char text[32] = "";
-	time_t t = (time_t)seconds;
-	struct tm utc;
-	if (seconds != 0 && gmtime_r(&t, &utc))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-	pair(j, name, text);
-}
-
-static void octets(struct json *j, const char *name, const uint8_t *at, size_t length)
-{
-	key(j, name);
-	fputc('"', j->out);
-	for (size_t i = 0; i < length; i++)
-		fprintf(j->out, "%02x", at[i]);
-	fputc('"', j->out);
-	j->comma = true;
-}
 
 /* ---- a host ---- */
 
 static void certificates(struct json *j, const struct probe_host *host)
 {
 	const struct chain_facts *chain = host->facts.chain;
-	key(j, "certificates");
-	begin(j, '[');
+	json_key(j, "certificates");
+	json_begin(j, '[');
 	for (unsigned i = 0; i < chain->count; i++) {
 		const struct certificate_facts *c = &chain->certificates[i];
-		separate(j);
-		begin(j, '{');
-		pair(j, "subject", host->names[i].subject);
-		pair(j, "issuer", host->names[i].issuer);
-		moment(j, "not_before", c->not_before);
-		moment(j, "not_after", c->not_after);
-		octets(j, "sha256", c->certificate_sha256, sizeof(c->certificate_sha256));
-		octets(j, "spki_sha256", c->spki_sha256, sizeof(c->spki_sha256));
-		end(j, '}');
+		json_begin(j, '{');
+		json_pair(j, "subject", host->names[i].subject);
+		json_pair(j, "issuer", host->names[i].issuer);
+		json_moment(j, "not_before", c->not_before);
+		json_moment(j, "not_after", c->not_after);
+		json_octets(j, "sha256", c->certificate_sha256,
+			sizeof(c->certificate_sha256));
+		json_octets(j, "spki_sha256", c->spki_sha256, sizeof(c->spki_sha256));
+		json_end(j, '}');
 	}
-	end(j, ']');
+	json_end(j, ']');
 }
 
 static void names(struct json *j, const struct chain_facts *chain)
 {
-	key(j, "names");
-	begin(j, '[');
-	for (const char *name = chain->names; name[0] != '\0'; name += strlen(name) + 1) {
-		separate(j);
-		string(j, name);
-	}
-	end(j, ']');
+	json_key(j, "names");
+	json_begin(j, '[');
+	for (const char *name = chain->names; name[0] != '\0'; name += strlen(name) + 1)
+		json_string(j, name);
+	json_end(j, ']');
 }
 
 static void tls(struct json *j, const struct probe_host *host)
 {
 	const struct chain_facts *chain = host->facts.chain;
 	if (host->facts.protocol == PROTOCOL_CLEAR || !chain) {
-		nothing(j, "tls");
+		json_nothing(j, "tls");
 		return;
 	}
-	key(j, "tls");
-	begin(j, '{');
-	pair(j, "version", host->facts.version);
-	pair(j, "cipher", host->facts.cipher);
-	pair(j, "public_chain", chain_verdict_name(chain->public_chain));
-	pair(j, "own_chain", chain_verdict_name(chain->own_chain));
-	pair(j, "detail", chain->reason);
+	json_key(j, "tls");
+	json_begin(j, '{');
+	json_pair(j, "version", host->facts.version);
+	json_pair(j, "cipher", host->facts.cipher);
+	json_pair(j, "public_chain", chain_verdict_name(chain->public_chain));
+	json_pair(j, "own_chain", chain_verdict_name(chain->own_chain));
+	json_pair(j, "detail", chain->reason);
 	names(j, chain);
-	truth(j, "common_name", chain->common_name);
+	json_truth(j, "common_name", chain->common_name);
 	certificates(j, host);
-	end(j, '}');
+	json_end(j, '}');
 }
 
 static void tlsa(struct json *j, const struct candidate *c, const struct probe_host *host)
 {
-	key(j, "tlsa");
-	begin(j, '[');
+	json_key(j, "tlsa");
+	json_begin(j, '[');
 	for (unsigned i = 0; c && i < c->tlsa_count; i++) {
-		separate(j);
-		begin(j, '{');
-		number(j, "usage", c->tlsa[i].usage);
-		number(j, "selector", c->tlsa[i].selector);
-		number(j, "matching", c->tlsa[i].matching);
-		octets(j, "data", c->tlsa[i].octets, c->tlsa[i].length);
-		truth(j, "matched", probe_matched(host, i));
-		end(j, '}');
+		json_begin(j, '{');
+		json_number(j, "usage", c->tlsa[i].usage);
+		json_number(j, "selector", c->tlsa[i].selector);
+		json_number(j, "matching", c->tlsa[i].matching);
+		json_octets(j, "data", c->tlsa[i].octets, c->tlsa[i].length);
+		json_truth(j, "matched", probe_matched(host, i));
+		json_end(j, '}');
 	}
-	end(j, ']');
+	json_end(j, ']');
 }
 
 static void host_object(
@@ -184,31 +86,30 @@ static void host_object(
 	bool judged = host->verdict < VERDICTS;
 	if (host->address.family != AF_UNSPEC)
 		address_host(&host->address, address);
-	separate(j);
-	begin(j, '{');
-	pair(j, "name", c ? c->name : "");
-	number(j, "preference", c ? c->preference : 0);
-	pair(j, "address", address);
-	pair(j, "stage", probe_stage_name(host->stage));
-	truth(j, "usable", host->stage == PROBE_COMPLETE);
-	pair(j, "greeting", host->greeting);
-	truth(j, "starttls", host->offered);
-	pair(j, "starttls_refused", host->refused);
-	pair(j, "server_name", host->server_name);
-	pair(j, "in_clear", host->no_tls);
+	json_begin(j, '{');
+	json_pair(j, "name", c ? c->name : "");
+	json_number(j, "preference", c ? c->preference : 0);
+	json_pair(j, "address", address);
+	json_pair(j, "stage", probe_stage_name(host->stage));
+	json_truth(j, "usable", host->stage == PROBE_COMPLETE);
+	json_pair(j, "greeting", host->greeting);
+	json_truth(j, "starttls", host->offered);
+	json_pair(j, "starttls_refused", host->refused);
+	json_pair(j, "server_name", host->server_name);
+	json_pair(j, "in_clear", host->no_tls);
 	tls(j, host);
-	pair(j, "dane", probe_dane_name(c ? c->dane : DANE_UNAVAILABLE));
+	json_pair(j, "dane", probe_dane_name(c ? c->dane : DANE_UNAVAILABLE));
 	tlsa(j, c, host);
-	truth(j, "dane_counts", probe_dane_counts(probe));
-	truth(j, "mta_sts_lists", judge_sts_lists(probe->peer, c));
-	truth(j, "mta_sts_counts", judge_sts_mode(probe->peer, c) != STS_NONE);
-	pair(j, "mta_sts_testing", host->testing);
-	pair(j, "verdict", judged ? verdict_name(host->verdict) : "");
-	pair(j, "verified_by", probe_vouchers(probe, host, vouchers));
-	pair(j, "code", host->code);
-	pair(j, "reason", host->reason);
-	pair(j, "said", host->said);
-	end(j, '}');
+	json_truth(j, "dane_counts", probe_dane_counts(probe));
+	json_truth(j, "mta_sts_lists", judge_sts_lists(probe->peer, c));
+	json_truth(j, "mta_sts_counts", judge_sts_mode(probe->peer, c) != STS_NONE);
+	json_pair(j, "mta_sts_testing", host->testing);
+	json_pair(j, "verdict", judged ? verdict_name(host->verdict) : "");
+	json_pair(j, "verified_by", probe_vouchers(probe, host, vouchers));
+	json_pair(j, "code", host->code);
+	json_pair(j, "reason", host->reason);
+	json_pair(j, "said", host->said);
+	json_end(j, '}');
 }
 
 /* ---- the whole ---- */
@@ -216,51 +117,49 @@ static void host_object(
 static void mta_sts(struct json *j, const struct probe *probe)
 {
 	const struct sts *sts = &probe->peer->sts;
-	key(j, "mta_sts");
-	begin(j, '{');
-	pair(j, "mode", sts_mode_name((enum sts_mode)sts->mode));
-	pair(j, "id", sts->id);
-	key(j, "mx");
-	begin(j, '[');
-	for (unsigned i = 0; i < sts->mx_count; i++) {
-		separate(j);
-		string(j, sts->mx[i]);
-	}
-	end(j, ']');
-	moment(j, "fetched", sts->fetched);
-	moment(j, "expires", sts->expires);
-	pair(j, "reason", sts->text);
-	truth(j, "counts", sts->mode != STS_NONE && probe_sts_counts(probe));
-	end(j, '}');
+	json_key(j, "mta_sts");
+	json_begin(j, '{');
+	json_pair(j, "mode", sts_mode_name((enum sts_mode)sts->mode));
+	json_pair(j, "id", sts->id);
+	json_key(j, "mx");
+	json_begin(j, '[');
+	for (unsigned i = 0; i < sts->mx_count; i++)
+		json_string(j, sts->mx[i]);
+	json_end(j, ']');
+	json_moment(j, "fetched", sts->fetched);
+	json_moment(j, "expires", sts->expires);
+	json_pair(j, "reason", sts->text);
+	json_truth(j, "counts", sts->mode != STS_NONE && probe_sts_counts(probe));
+	json_end(j, '}');
 }
 
 void probe_write_json(FILE *out, const struct probe *probe)
 {
 	const struct peer *peer = probe->peer;
 	struct json j = { .out = out };
-	begin(&j, '{');
-	pair(&j, "target", probe->target);
-	pair(&j, "domain", probe->domain);
-	number(&j, "port", probe->route.port);
-	pair(&j, "status", probe_status_name(peer->status));
-	pair(&j, "detail", peer->text);
-	pair(&j, "level",
+	json_begin(&j, '{');
+	json_pair(&j, "target", probe->target);
+	json_pair(&j, "domain", probe->domain);
+	json_number(&j, "port", probe->route.port);
+	json_pair(&j, "status", probe_status_name(peer->status));
+	json_pair(&j, "detail", peer->text);
+	json_pair(&j, "level",
 		peer->status == PEER_BROKEN ? "" : level_name(peer->demand.level));
-	pair(&j, "where", peer->where);
+	json_pair(&j, "where", peer->where);
 	mta_sts(&j, probe);
-	key(&j, "hosts");
-	begin(&j, '[');
+	json_key(&j, "hosts");
+	json_begin(&j, '[');
 	for (unsigned i = 0; i < probe->host_count; i++)
 		host_object(&j, probe, &probe->hosts[i]);
-	end(&j, ']');
-	truth(&j, "flows", probe->chosen >= 0);
+	json_end(&j, ']');
+	json_truth(&j, "flows", probe->chosen >= 0);
 	if (probe->chosen >= 0)
-		number(&j, "host", (unsigned)probe->chosen);
+		json_number(&j, "host", (unsigned)probe->chosen);
 	else
-		nothing(&j, "host");
-	pair(&j, "refusal", probe->refusal);
-	pair(&j, "hint", probe->hint);
-	pair(&j, "result", probe->result);
-	end(&j, '}');
+		json_nothing(&j, "host");
+	json_pair(&j, "refusal", probe->refusal);
+	json_pair(&j, "hint", probe->hint);
+	json_pair(&j, "result", probe->result);
+	json_end(&j, '}');
 	fputc('\n', out);
 }
