@@ -29,18 +29,26 @@ bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint)
 	       address_parse(&endpoint->address, (const char *)found.at, port);
 }
 
-/* The resolver's first address counts: they are sorted as this machine wants them. */
-static bool ask(struct config_endpoint *endpoint, const char **why)
+/* NULL with a constant reason. To be freed. */
+static struct addrinfo *ask(const struct config_endpoint *endpoint, const char **why)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
-	in_port_t port = endpoint->address.port;
 	int error = getaddrinfo(endpoint->host, NULL, &hints, &found);
 
-	if (error != 0) {
+	if (error != 0)
 		*why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+	return found;
+}
+
+/* The resolver's first address counts: they are sorted as this machine wants them. */
+static bool take_first(struct config_endpoint *endpoint, const char **why)
+{
+	struct addrinfo *found = ask(endpoint, why);
+	in_port_t port = endpoint->address.port;
+
+	if (found == NULL)
 		return false;
-	}
 	bool usable = address_from_sockaddr(&endpoint->address, found->ai_addr);
 
 	freeaddrinfo(found);
@@ -54,11 +62,40 @@ bool hosts_look_up(
 {
 	char name[NAME], text[ADDRESS_TEXT];
 
-	if (hosts_find(bundle, endpoint))
+	if (endpoint->host == NULL)
 		return true;
-	if (!ask(endpoint, why))
-		return false;
+	if (!take_first(endpoint, why))
+		return hosts_find(bundle, endpoint);
 	address_host(&endpoint->address, text);
 	*why = "out of memory";
 	return bundle_put(bundle, entry_name(endpoint, name), text, strlen(text));
+}
+
+static bool has_moved(const struct config_endpoint *endpoint)
+{
+	const char *why;
+	struct addrinfo *found = endpoint->host != NULL ? ask(endpoint, &why) : NULL;
+	bool moved = found != NULL;
+
+	for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+		struct address address;
+		if (address_from_sockaddr(&address, one->ai_addr) &&
+			address_same_host(&address, &endpoint->address))
+			moved = false;
+	}
+	if (found != NULL)
+		freeaddrinfo(found);
+	return moved;
+}
+
+bool hosts_moved(const struct config *config)
+{
+	for (unsigned i = 0; i < config->inbound_count; i++) {
+		const struct config_inbound *inbound = &config->inbound[i];
+
+		for (unsigned n = 0; n < inbound->backend_count; n++)
+			if (has_moved(&inbound->backend[n]))
+				return true;
+	}
+	return false;
 }

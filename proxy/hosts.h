@@ -12,14 +12,17 @@
 #include "config.h"
 
 /*
- * Writes the address to the endpoint: that of the bundle, or else, which may take as long
- * as the resolver does, the first that the resolver tells, which is put in. `why` is a
- * constant.
+ * Writes the address to the endpoint and puts it in the bundle: the first that the
+ * resolver tells, which may take as long as that does; or, where it tells none, that of
+ * the bundle. `why` is a constant.
  */
 bool hosts_look_up(
 	struct bundle *bundle, struct config_endpoint *endpoint, const char **why);
 
-/* The same without asking anybody. An endpoint that is an address already stays so. */
+/* Whether the resolver knows a name by other addresses alone than the one in force. */
+bool hosts_moved(const struct config *config);
+
+/* The address of the bundle, without asking anybody. An endpoint that is an address already stays so. */
 bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint);
 
 #endif

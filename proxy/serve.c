@@ -9,10 +9,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 int serve_run(const char *config_path)
 {
 	char reason[SUPERVISOR_REASON];
+	/* Names of backends are looked up while it serves, too: that must not take long.
+	 */
+	setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
 	struct bundle *bundle = bundle_new();
 	struct config *config = NULL;
 	int status = STATUS_CANNOT;

@@ -36,6 +36,8 @@ struct supervisor {
 	uint64_t stamp_seen,
 		stamp_refused; /* of its files, at the last look; of bad ones */
 
+	double hosts_asked; /* when the resolver was asked for backends, clock_steady() */
+
 	struct sockets sockets;
 	struct board board;
 	struct child workers[WORKER_MAX];
@@ -91,7 +93,8 @@ void policy_introduce(struct supervisor *s, struct child *worker);
 /* Reads sealpost.conf and all its files again (SIGHUP). */
 void reload_configuration(struct supervisor *s);
 
-/* Now and then: certificates that have changed are taken up once they are at rest. */
+/* Now and then: certificates that have changed are taken up once they are at rest, and so
+ * are other addresses of backends that are configured by name. */
 void reload_look(struct supervisor *s);
 
 /* ---- supervisor_overview.c ---- */

@@ -7,6 +7,8 @@
  */
 
 #include "check.h"
+#include "clock.h"
+#include "hosts.h"
 #include "supervisor_private.h"
 #include "unit.h"
 
@@ -17,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { HOSTS_EVERY = 300 }; /* seconds between questions for backends' addresses */
 
 /* ---- why not ---- */
 
@@ -65,8 +69,7 @@ static bool read_and_take_up(struct supervisor *s, bool running, FILE *faults)
 	char reason[SUPERVISOR_REASON];
 	struct config *config = NULL;
 	struct bundle *bundle = bundle_new();
-	if (bundle && (running ? bundle_carry(bundle, s->bundle)
-			       : tls_ticket_key_put(bundle, s->bundle)))
+	if (bundle && bundle_carry(bundle, s->bundle))
 		config = running ? config_of_bundle(bundle, faults)
 				 : config_read(bundle, s->config->path, faults);
 	else
@@ -117,21 +120,42 @@ void reload_configuration(struct supervisor *s)
 	supervisor_progress(s);
 }
 
-void reload_look(struct supervisor *s)
+static void take_up_what_changed(struct supervisor *s, const char *what)
+{
+	log_message(LOG_LEVEL_INFO, "%s: %s", s->config->path, what);
+	if (renew(s, true))
+		log_message(LOG_LEVEL_INFO, "that is in force (generation %u)",
+			s->generation);
+	else
+		log_message(LOG_LEVEL_ERROR,
+			"that was not taken up: what was in force stays so");
+}
+
+static bool files_have_changed(struct supervisor *s)
 {
 	uint64_t stamp = bundle_stamp(s->bundle);
 	bool at_rest = stamp == s->stamp_seen;
 	s->stamp_seen = stamp;
 	if (!at_rest || stamp == bundle_stamp_read(s->bundle) ||
 		stamp == s->stamp_refused)
-		return;
-	log_message(LOG_LEVEL_INFO, "certificates, or what else %s names, have changed",
-		s->config->path);
+		return false;
 	s->stamp_refused = stamp;
-	if (renew(s, true))
-		log_message(LOG_LEVEL_INFO, "the new files are in force (generation %u)",
-			s->generation);
-	else
-		log_message(LOG_LEVEL_ERROR,
-			"the new files were not taken up: the ones before stay in force");
+	return true;
+}
+
+static bool hosts_have_moved(struct supervisor *s)
+{
+	double now = clock_steady();
+	if (now < s->hosts_asked + HOSTS_EVERY)
+		return false;
+	s->hosts_asked = now;
+	return hosts_moved(s->config);
+}
+
+void reload_look(struct supervisor *s)
+{
+	if (files_have_changed(s))
+		take_up_what_changed(s, "certificates, or other files of it, changed");
+	else if (hosts_have_moved(s))
+		take_up_what_changed(s, "a backend's name leads elsewhere now");
 }
