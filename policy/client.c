@@ -38,7 +38,6 @@ struct topic {
 	enum direction direction;
 	char domain[REQUIREMENT_NAME];
 	uint32_t id;
-	double since;	     /* when it was asked */
 	struct peer *answer; /* NULL while it is asked about */
 };
 
@@ -158,8 +157,8 @@ static struct topic *topic_find_asked(struct policy_client *client, uint32_t id)
 }
 
 /* It is asked about from now on. NULL without memory. */
-static struct topic *topic_new(struct policy_client *client, enum direction direction,
-	const char *domain, double now)
+static struct topic *topic_new(
+	struct policy_client *client, enum direction direction, const char *domain)
 {
 	struct topic *topic = calloc(1, sizeof(*topic));
 	if (!topic)
@@ -167,7 +166,6 @@ static struct topic *topic_new(struct policy_client *client, enum direction dire
 	topic->direction = direction;
 	strncpy(topic->domain, domain, sizeof(topic->domain) - 1);
 	topic->id = ++client->last_id;
-	topic->since = now;
 	ring_init(&topic->waiters);
 	ring_init(&topic->unsent);
 	ring_append(topic_bucket(client, direction, domain), &topic->by_name);
@@ -334,11 +332,24 @@ struct policy_client *policy_client_new(void)
 	return client;
 }
 
+static void ask_all_again(struct policy_client *client)
+{
+	for (struct ring *r = client->asked.next; r != &client->asked; r = r->next) {
+		struct topic *topic = HOLDER(struct topic, by_age, r);
+		ring_remove(&topic->unsent);
+		ring_append(&client->unsent, &topic->unsent);
+	}
+}
+
 void policy_client_attach(struct policy_client *client, int fd)
 {
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = fd;
+	if (fd >= 0) {
+		ask_all_again(client);
+		return;
+	}
 	while (!ring_is_empty(&client->asked)) {
 		struct topic *topic = oldest(&client->asked);
 		waiters_due(client, topic, nobody_answers());
@@ -399,12 +410,12 @@ bool policy_client_flush(struct policy_client *client)
 
 /* Asks about a topic that is new. False: it cannot be. */
 static bool ask(struct policy_client *client, enum direction direction,
-	const char *domain, void *name, double now)
+	const char *domain, void *name)
 {
 	if (client->fd < 0 || client->asked_count >= ASKED ||
 		strlen(domain) >= REQUIREMENT_NAME)
 		return false;
-	struct topic *topic = topic_new(client, direction, domain, now);
+	struct topic *topic = topic_new(client, direction, domain);
 	if (!topic)
 		return false;
 	struct waiter *waiter = waiter_new(client, topic, name);
@@ -429,15 +440,8 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
 		topic = NULL;
 	}
 	bool asked = topic ? waiter_new(client, topic, name) != NULL
-			   : ask(client, direction, domain, name, now);
+			   : ask(client, direction, domain, name);
 	return asked ? NULL : nobody_answers();
-}
-
-double policy_client_waits(const struct policy_client *client, double now)
-{
-	if (ring_is_empty(&client->asked))
-		return 0;
-	return now - HOLDER(struct topic, by_age, client->asked.next)->since;
 }
 
 /* ---- what the process says ---- */

@@ -20,8 +20,9 @@ struct policy_client *policy_client_new(void); /* NULL without memory */
 void policy_client_free(struct policy_client *client);
 
 /*
- * Takes over our end of a new process's SOCK_SEQPACKET pair (non-blocking), or -1: it is
- * down. Questions under way are answered PEER_UNAVAILABLE, to be taken by _next().
+ * Takes over our end of a new process's SOCK_SEQPACKET pair (non-blocking): it is asked
+ * what the one before has not answered, by _flush(). Or -1: there is none. Questions
+ * under way are then answered PEER_UNAVAILABLE, to be taken by _next().
  */
 void policy_client_attach(struct policy_client *client, int fd);
 
@@ -36,9 +37,6 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
 /* Sends what found no room before. False: some still waits until the descriptor can be
  * written to. */
 bool policy_client_flush(struct policy_client *client);
-
-/* Seconds for which the oldest question has had no answer, whoever still waits for it. */
-double policy_client_waits(const struct policy_client *client, double now);
 
 /* The waiter is gone: its answer is dropped when it comes. */
 void policy_client_cancel(struct policy_client *client, const void *waiter);

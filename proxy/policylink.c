@@ -81,12 +81,16 @@ void policylink_free(struct policylink *link)
 
 void policylink_attach(struct policylink *link, int fd)
 {
-	detach(link);
+	struct ev_loop *loop = link->worker->loop;
+	ev_io_stop(loop, &link->io);
+	ev_io_stop(loop, &link->out);
 	link->fd = fd;
 	policy_client_attach(link->client, fd);
 	ev_io_set(&link->io, fd, EV_READ);
-	ev_io_start(link->worker->loop, &link->io);
+	ev_io_start(loop, &link->io);
 	ev_io_set(&link->out, fd, EV_WRITE);
+	if (!policy_client_flush(link->client))
+		ev_io_start(loop, &link->out);
 }
 
 struct peer *policylink_ask(struct policylink *link, enum direction direction,

@@ -93,6 +93,29 @@ static void test_process_dies(void **state)
 	learn(w, "a.example", 3);
 }
 
+/* Nobody notices: the new one is asked what the one before owes. */
+static void test_another_takes_its_place(void **state)
+{
+	struct world *w = *state;
+
+	learn(w, "kept.example", 1);
+	assert_null(ask(w, "a.example", &waiters[0], 1));
+	assert_null(ask(w, "b.example", &waiters[1], 1));
+	must_hear(w, "a.example");
+	start_process(w);
+	assert_nothing_due(w);
+	assert_true(policy_client_flush(w->client));
+	struct question first = must_hear(w, "a.example");
+	struct question second = must_hear(w, "b.example");
+	must_hear_nothing(w);
+	say_answer(w, &first);
+	say_answer(w, &second);
+	receive(w, 2);
+	assert_next(w, &waiters[0], "a.example");
+	assert_next(w, &waiters[1], "b.example");
+	assert_asked_anew(w, "kept.example", 3);
+}
+
 /* An answer that was due when it died is still that answer. */
 static void test_dies_behind_its_answer(void **state)
 {
@@ -176,6 +199,7 @@ int main(void)
 		WITH_PROCESS(test_full_socket),
 		WITH_PROCESS(test_too_many_questions),
 		WITH_PROCESS(test_process_dies),
+		WITH_PROCESS(test_another_takes_its_place),
 		WITH_PROCESS(test_dies_behind_its_answer),
 		WITH_PROCESS(test_unknown_message),
 		WITH_PROCESS(test_broken_message),
