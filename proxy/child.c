@@ -121,6 +121,7 @@ static void on_end(struct ev_loop *loop, ev_child *ended, int events)
 	int status = ended->rstatus;
 	(void)events;
 	ev_child_stop(loop, ended);
+	ev_timer_stop(loop, &child->late);
 	child->pid = 0;
 	hang_up(child);
 	child->kind->ended(child);
@@ -177,6 +178,15 @@ static void on_question(struct ev_loop *loop, ev_timer *timer, int events)
 		child_kill(child, "takes no questions");
 }
 
+static void on_late(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct child *child = timer->data;
+	(void)loop, (void)events;
+	log_message(LOG_LEVEL_WARNING, "the %s process %d does not end: it is killed",
+		child->kind->name, (int)child->pid);
+	kill_process(child);
+}
+
 bool child_start(struct child *child, struct ev_loop *loop, char *reason, size_t size)
 {
 	child->loop = loop;
@@ -185,8 +195,9 @@ bool child_start(struct child *child, struct ev_loop *loop, char *reason, size_t
 	ev_init(&child->io, on_packets);
 	ev_init(&child->ended, on_end);
 	ev_init(&child->restart, on_restart);
+	ev_init(&child->late, on_late);
 	ev_timer_init(&child->question, on_question, 0., every);
-	child->io.data = child->ended.data = child;
+	child->io.data = child->ended.data = child->late.data = child;
 	child->restart.data = child->question.data = child;
 	child->wanted = start_process(child, reason, size);
 	if (!child->wanted)
@@ -205,10 +216,21 @@ void child_dismiss(struct child *child)
 	ev_timer_stop(child->loop, &child->restart);
 }
 
+void child_leave(struct child *child, double seconds)
+{
+	child_dismiss(child);
+	hang_up(child);
+	if (child->pid == 0)
+		return;
+	ev_timer_set(&child->late, seconds, 0.);
+	ev_timer_start(child->loop, &child->late);
+}
+
 void child_forget(struct child *child)
 {
 	child_dismiss(child);
 	hang_up(child);
 	ev_child_stop(child->loop, &child->ended);
+	ev_timer_stop(child->loop, &child->late);
 	child->pid = 0;
 }

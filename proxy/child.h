@@ -51,7 +51,7 @@ struct child {
 	bool wanted; /* to be started again when it ends */
 	ev_io io;
 	ev_child ended;
-	ev_timer restart, question;
+	ev_timer restart, question, late;
 };
 
 /*
@@ -68,6 +68,9 @@ void child_kill(struct child *child, const char *why);
 
 /* No other one is to follow when it ends. */
 void child_dismiss(struct child *child);
+
+/* It is hung up on, and is to end by itself within `seconds`, or is killed. */
+void child_leave(struct child *child, double seconds);
 
 /* Nobody looks after it any more; what still runs is hung up on. */
 void child_forget(struct child *child);

@@ -68,7 +68,7 @@ static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 void supervisor_progress(struct supervisor *s)
 {
 	if (s->stopping) {
-		if (workers_ended(s))
+		if (workers_ended(s) && policy_ended(s))
 			ev_break(s->loop, EVBREAK_ALL);
 		return;
 	}
@@ -239,8 +239,9 @@ static void dismantle(struct supervisor *s)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		if (s->workers[i].kind)
 			child_forget(&s->workers[i]);
-	if (s->policy.kind)
-		child_forget(&s->policy);
+	for (unsigned i = 0; i < 2; i++)
+		if (s->policies[i].kind)
+			child_forget(&s->policies[i]);
 	sockets_close(&s->sockets);
 	board_close(&s->board);
 	if (s->packed >= 0)
@@ -288,6 +289,7 @@ bool supervise(struct bundle *bundle, struct config *config, void (*ready)(void 
 	s->generation = 1;
 	s->worker_count = count_workers(config);
 	s->packed = s->held = s->board.fd = -1;
+	s->policy = &s->policies[0];
 	log_open(config->log, config->log_level);
 	bool fine = run(s);
 	dismantle(s);

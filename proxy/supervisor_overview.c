@@ -81,7 +81,7 @@ void supervisor_overview(struct overview *o, void *supervisor)
 		add_certificate(s, o, &s->config->pairs[i]);
 	for (unsigned i = 0; i < s->config->identity_count; i++)
 		add_certificate(s, o, &s->config->identities[i].pair);
-	o->policy = s->policy.kind;
+	o->policy = s->policy->kind;
 	o->policy_generation = s->state.generation;
 	o->policy_files = s->state.files;
 	o->policy_broken = s->state.broken;
@@ -89,6 +89,6 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		add_process(o, ROLE_WORKER, &s->workers[i],
 			counters_open(s->board.counters, i));
-	if (s->policy.kind)
-		add_process(o, ROLE_POLICY, &s->policy, 0);
+	if (s->policy->kind)
+		add_process(o, ROLE_POLICY, s->policy, 0);
 }

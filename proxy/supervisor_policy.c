@@ -19,6 +19,7 @@
 enum {
 	PACKET = sizeof(struct settings) + 1024,
 	ROUND = 32,
+	FAREWELL = 5, /* seconds to end in, for one that nobody asks any more */
 };
 
 static bool cannot(const char *what, char *reason, size_t size)
@@ -63,7 +64,7 @@ static bool write_log(const uint8_t *packet, size_t length)
 static bool take(struct supervisor *s, const uint8_t *packet, size_t length, int *fd)
 {
 	switch (message_type(packet, length)) {
-	case MESSAGE_PONG: child_answered(&s->policy); return true;
+	case MESSAGE_PONG: child_answered(s->policy); return true;
 	case MESSAGE_STATE: return message_read_state(packet, length, &s->state);
 	case MESSAGE_LOG: return write_log(packet, length);
 	case MESSAGE_FILES: keep_files(s, fd); return true;
@@ -109,6 +110,11 @@ static void gone(struct child *policy)
 	(void)policy; /* workers see it for themselves */
 }
 
+static void ended(struct child *policy)
+{
+	supervisor_progress(policy->owner);
+}
+
 static const struct child_kind kind = {
 	.argument = "policy-process",
 	.name = "policy",
@@ -117,7 +123,7 @@ static const struct child_kind kind = {
 	.read = read_packets,
 	.ping = ping,
 	.gone = gone,
-	.ended = gone,
+	.ended = ended,
 };
 
 /* ---- for workers ---- */
@@ -125,7 +131,7 @@ static const struct child_kind kind = {
 void policy_introduce(struct supervisor *s, struct child *worker)
 {
 	int pair[2];
-	if (!s->policy.kind || s->policy.fd < 0 || worker->fd < 0)
+	if (!s->policy->kind || s->policy->fd < 0 || worker->fd < 0)
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
 		log_message(LOG_LEVEL_ERROR,
@@ -134,7 +140,7 @@ void policy_introduce(struct supervisor *s, struct child *worker)
 		return;
 	}
 	/* Where one of the two does not take it, the other sees that it hung up. */
-	if (send_plain(&s->policy, MESSAGE_READER, pair[0]))
+	if (send_plain(s->policy, MESSAGE_READER, pair[0]))
 		order_send(worker->fd, ORDER_POLICY, 0, NULL, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
@@ -144,41 +150,60 @@ void policy_introduce(struct supervisor *s, struct child *worker)
 
 static bool start_another(struct supervisor *s, char *reason, size_t size)
 {
-	/* What workers have asked the one before is still answered by it: it goes when
-	 * they have turned to the new one. */
-	if (s->policy.kind)
-		child_forget(&s->policy);
-	s->policy = (struct child){
+	struct child *before = s->policy;
+	if (before->kind) {
+		s->policy = &s->policies[before == s->policies];
+		if (s->policy->pid > 0)
+			child_kill(s->policy, "had to leave already");
+		if (s->policy->kind)
+			child_forget(s->policy);
+		child_leave(before, FAREWELL);
+	}
+	*s->policy = (struct child){
 		.kind = &kind,
 		.owner = s,
 		/* Within policy-timeout it answers everything, whatever the DNS does. */
 		.patience = 2 * s->settings.timeout,
 	};
-	return child_start(&s->policy, s->loop, reason, size);
+	return child_start(s->policy, s->loop, reason, size);
 }
 
 void policy_reload(struct supervisor *s)
 {
-	if (s->policy.kind && s->policy.fd >= 0 &&
-		!send_plain(&s->policy, MESSAGE_RELOAD, -1))
-		child_kill(&s->policy, "takes no orders");
+	if (s->policy->kind && s->policy->fd >= 0 &&
+		!send_plain(s->policy, MESSAGE_RELOAD, -1))
+		child_kill(s->policy, "takes no orders");
 }
 
 bool policy_renew(struct supervisor *s, char *reason, size_t size)
 {
 	struct settings settings;
 	/* Once there is one it stays: sessions may have asked it. */
-	if (!s->policy.kind && !policyprocess_needed(s->config))
+	if (!s->policy->kind && !policyprocess_needed(s->config))
 		return true;
 	if (!policyprocess_settings(s->config, &settings)) {
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
 	}
-	bool same =
-		s->policy.kind && memcmp(&settings, &s->settings, sizeof(settings)) == 0;
+	bool same = s->policy->wanted &&
+		    memcmp(&settings, &s->settings, sizeof(settings)) == 0;
 	s->settings = settings;
 	if (!same)
 		return start_another(s, reason, size);
 	policy_reload(s);
 	return true;
+}
+
+bool policy_ended(struct supervisor *s)
+{
+	bool running = false;
+	for (unsigned i = 0; i < 2; i++) {
+		struct child *policy = &s->policies[i];
+		if (policy->kind && policy->fd >= 0)
+			child_leave(policy, FAREWELL);
+		else if (policy->kind)
+			child_dismiss(policy);
+		running = running || policy->pid > 0;
+	}
+	return !running;
 }

@@ -44,7 +44,8 @@ struct supervisor {
 	uint32_t taken[WORKER_MAX]; /* the generation that a worker serves by; 0: none */
 	unsigned worker_count;
 
-	struct child policy; /* kind NULL: there is none */
+	struct child policies[2]; /* the one there is, and the one before it */
+	struct child *policy;	  /* of these; kind NULL: there is none */
 	struct settings settings;
 	struct policy_state state;
 	int held; /* its last good files, unread; -1: none */
@@ -84,6 +85,9 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size);
 
 /* Has it read the policy files again, whatever became of the configuration. */
 void policy_reload(struct supervisor *s);
+
+/* Nobody asks any more. Whether it has ended; supervisor_progress() is told. */
+bool policy_ended(struct supervisor *s);
 
 /* A worker gets a socket of its own to it, if it is there. */
 void policy_introduce(struct supervisor *s, struct child *worker);

@@ -26,7 +26,7 @@ static bool cannot(const char *what, char *reason, size_t size)
 static bool send_setup(const struct supervisor *s, const struct child *worker)
 {
 	return order_send(worker->fd, ORDER_SETUP, s->generation,
-		s->policy.kind ? "policy" : NULL, s->packed);
+		s->policy->kind ? "policy" : NULL, s->packed);
 }
 
 static bool begin(struct child *worker, char *reason, size_t size)
