@@ -5,9 +5,13 @@
 
 #include "parcel.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* No more of a text is sent than there is. */
+enum { TEXT_AT = offsetof(struct order, text) };
 
 /* Which of them carry a descriptor. */
 static bool carries(uint32_t type)
@@ -20,13 +24,13 @@ bool order_send(int to, enum order_type type, uint32_t number, const char *text,
 {
 	struct order order = { .type = type, .number = number };
 	snprintf(order.text, sizeof(order.text), "%s", text ? text : "");
-	return parcel_send(to, &order, sizeof(order), fd);
+	return parcel_send(to, &order, TEXT_AT + strlen(order.text) + 1, fd);
 }
 
-static bool makes_sense(const struct order *order, int fd)
+static bool makes_sense(const struct order *order, size_t length, int fd)
 {
-	return order->type > 0 && order->type < ORDER_TYPES &&
-	       memchr(order->text, '\0', sizeof(order->text)) &&
+	return length > TEXT_AT && order->type > 0 && order->type < ORDER_TYPES &&
+	       strnlen(order->text, length - TEXT_AT) == length - TEXT_AT - 1 &&
 	       carries(order->type) == (fd >= 0);
 }
 
@@ -39,7 +43,7 @@ enum order_status order_receive(int from, struct order *order, int *fd)
 	case PARCEL_HUNG_UP: return ORDER_HUNG_UP;
 	default: return ORDER_NONSENSE;
 	}
-	if (length == sizeof(*order) && makes_sense(order, *fd))
+	if (makes_sense(order, length, *fd))
 		return ORDER_TAKEN;
 	if (*fd >= 0)
 		close(*fd);
