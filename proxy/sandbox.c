@@ -225,7 +225,7 @@ static int add_families(scmp_filter_ctx filter, const int *families, size_t coun
 	int error = 0;
 	for (size_t i = 0; i < count && error == 0; i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 	return error;
 }
 
@@ -239,7 +239,7 @@ static int add_fstat(scmp_filter_ctx filter)
 static int add_prlimit(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+		filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
 }
 
 static int add_common(scmp_filter_ctx filter)
