@@ -212,6 +212,8 @@ static bool prepare(struct supervisor *s, char *reason, size_t size)
 		!make_shared(s, reason, size) ||
 		!privileges_drop_to_hand_on(s->config, reason, size))
 		return false;
+	/* What root has read and this user cannot even look at has not changed. */
+	s->stamp_refused = bundle_stamp(s->bundle);
 	open_control(s);
 	return sandbox_supervisor(reason, size) && policy_renew(s, reason, size) &&
 	       workers_start(s, reason, size);

@@ -24,14 +24,14 @@ enum { HOSTS_EVERY = 300 }; /* seconds between questions for backends' addresses
 
 /* ---- why not ---- */
 
-/* A line of faults a time; the last fault is what `status` and the unit show. */
+/* A line a time; the first fault is what `status` and the unit show. */
 static void tell_faults(struct supervisor *s, char *lines)
 {
 	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		bool warning = strstr(line, ": warning: ");
 		log_message(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", line);
-		if (!warning)
+		if (!warning && s->fault[0] == '\0')
 			snprintf(s->fault, sizeof(s->fault), "%s", line);
 	}
 }
