@@ -14,6 +14,7 @@ import pytest
 from harness import destination as far
 from harness import dns as names
 from harness import mail, peer
+from harness.daemon import sanitized
 from harness.exchange import SENDERS, Exchange2003, Exchange2010, Job
 from harness.internet import MESSAGE, send
 from harness.net import Deadline, until
@@ -341,6 +342,8 @@ def test_the_end_of_service_in_a_message(internet, smarthost, sender):
 
 def test_another_directory_in_the_place_of_the_policy_files(internet, smarthost):
     """The process that reads them sees what was there when it began: another one takes over."""
+    if sanitized():
+        pytest.skip("a sanitizer is on: the process sees every directory")
     internet.peer("d.example")
     d = smarthost()
     assert send(d.address, "bob@d.example").accepted
