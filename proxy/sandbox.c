@@ -124,6 +124,8 @@ static const int files[] = {
 	CALL(readlinkat),
 	CALL(getcwd),
 	CALL(getdents64),
+	CALL(mkdir),
+	CALL(mkdirat),
 	CALL(unlink),
 	CALL(unlinkat),
 	CALL(rename),
