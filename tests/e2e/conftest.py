@@ -3,8 +3,10 @@
 
 """Fixtures of the end-to-end tests. They run in a network namespace of their own where they can."""
 
+import contextlib
 import os
 import pathlib
+import pwd
 import sys
 import tempfile
 
@@ -51,10 +53,32 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"NOT TESTED: {reason}", yellow=True, bold=True)
 
 
+@contextlib.contextmanager
+def open_temporary():
+    """A folder that whoever is not root may enter, too; pytest's own are for root alone."""
+    with tempfile.TemporaryDirectory(prefix="sealpost-test-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+@pytest.fixture
+def open_folder():
+    with open_temporary() as folder:
+        yield folder
+
+
+@pytest.fixture
+def tmp_path(open_folder):
+    """Where a daemon that is no longer root can read its files again, and make its socket."""
+    if os.geteuid() == 0:
+        os.chown(open_folder, pwd.getpwnam("nobody").pw_uid, -1)
+    return open_folder
+
+
 @pytest.fixture(scope="session")
-def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    return Certificates(folder)
+def certs():
+    with open_temporary() as folder:
+        yield Certificates(folder)
 
 
 @pytest.fixture(scope="session")
@@ -91,17 +115,10 @@ def daemon(built, tmp_path, certs):
         d.unblemished()
 
 
-@pytest.fixture
-def open_folder():
-    """One that whoever is not root may enter, too; pytest's own are for root alone."""
-    with tempfile.TemporaryDirectory(prefix="sealpost-test-") as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
-
-
 @pytest.fixture(scope="session")
-def zoo(tmp_path_factory):
-    return Zoo(tmp_path_factory.mktemp("zoo"))
+def zoo():
+    with open_temporary() as folder:
+        yield Zoo(folder)
 
 
 @pytest.fixture

@@ -308,4 +308,4 @@ def test_rights_after_the_start(gateway, internet, intercept, source, needed):
     for pid in d.pids:
         users, groups, capabilities = rights(pid)
         assert 0 not in users and 0 not in groups
-        assert capabilities == (needed if pid == main else 0), hex(capabilities)
+        assert capabilities == (0 if pid == d.policy_process else needed), hex(capabilities)

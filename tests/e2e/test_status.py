@@ -61,17 +61,8 @@ def counted(d, service=0, **counts):
 
 
 @pytest.fixture
-def tmp_path(open_folder):
-    """
-    Where the daemon, which is no longer root, can read its configuration again and make its socket.
-    """
-    os.chown(open_folder, pwd.getpwnam("nobody").pw_uid, -1)
-    return open_folder
-
-
-@pytest.fixture
 def pairs(tmp_path, certs):
-    """... and read its certificate again."""
+    """A certificate that the daemon, which is no longer root, can read again."""
     pair = [shutil.copy(file, tmp_path) for file in certs.ecdsa]
     for file in pair:
         os.chmod(file, 0o644)

@@ -5,9 +5,13 @@
 
 import datetime
 import functools
+import grp
 import hashlib
 import ipaddress
+import os
 import pathlib
+import pwd
+import shutil
 import subprocess
 import types
 import typing
@@ -47,6 +51,9 @@ class Certificates:
                   "-CA", self.ca, "-CAkey", self._ca_key,
                   "-addext", f"subjectAltName=DNS:{name}",
                   "-addext", "basicConstraints=critical,CA:FALSE")
+        if os.geteuid() == 0:  # whom the daemon becomes, and nobody else
+            shutil.chown(key, group=grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name)
+        os.chmod(key, 0o640)
         return certificate, key
 
     @property
