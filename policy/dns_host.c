@@ -80,16 +80,13 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 		return;
 	}
 	candidate->tlsa_secure = result->security == SECURE;
-	candidate->tlsa_ttl = 0;
-	while (dns_packet_next(&result->packet, &record)) {
-		dns_shorten(query, record.ttl);
-		if (candidate->tlsa_ttl == 0 || record.ttl < candidate->tlsa_ttl)
-			candidate->tlsa_ttl = record.ttl;
+	candidate->tlsa_ttl = dns_packet_lifetime(result->packet);
+	dns_shorten(query, candidate->tlsa_ttl);
+	while (dns_packet_next(&result->packet, &record))
 		if (record.answer && record.type == DNS_TLSA &&
 			result->security == SECURE)
 			dns_tlsa_add(
 				&set, result->packet.octets + record.at, record.length);
-	}
 	if (set.seen == 0 && query->hosts[host].stage == STAGE_EXPANDED) {
 		ask_tlsa(query, host, STAGE_INITIAL);
 		return;
@@ -165,12 +162,11 @@ static void on_addresses(
 	} else {
 		h->answers++;
 		note_security(query, host, result);
-		while (dns_packet_next(&result->packet, &record)) {
-			dns_shorten(query, record.ttl);
+		dns_shorten(query, dns_packet_lifetime(result->packet));
+		while (dns_packet_next(&result->packet, &record))
 			if (record.answer &&
 				dns_packet_address(&result->packet, &record, &address))
 				dns_add_address(candidate, &address);
-		}
 	}
 	if (--h->missing == 0)
 		on_addresses_known(query, host);
