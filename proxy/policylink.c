@@ -252,7 +252,12 @@ struct peer *policylink_ask(struct policylink *link, enum direction direction,
 {
 	double now = worker_clock();
 	end_if_stuck(link, now);
-	return policy_client_ask(link->client, direction, domain, waiter, now);
+	struct peer *answer =
+		policy_client_ask(link->client, direction, domain, waiter, now);
+	/* So many at once that the socket does not hold them. */
+	if (link->fd >= 0 && !policy_client_flush(link->client))
+		ev_io_start(link->worker->loop, &link->out);
+	return answer;
 }
 
 void policylink_cancel(struct policylink *link, const struct session *waiter)
