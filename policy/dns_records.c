@@ -3,41 +3,41 @@
 
 /* As in dns.c, a lookup cannot be called off: its result is thrown away when it comes. */
 
-#include "dns_text.h"
+#include "dns_records.h"
 
 #include "dns_private.h"
 
 #include <stdlib.h>
 
-enum { TEXTS_MOST = 4096 };
+enum { RECORDS_MOST = 8192 };
 
-struct dns_text {
+struct dns_records {
 	struct dns *dns;
 	void (*done)(const char *, struct dns_packet *, void *); /* NULL: cancelled */
 	void *context;
 	ev_timer timer;
-	bool beginning; /* dns_text_find() has not returned */
+	bool beginning; /* dns_records_find() has not returned */
 	bool answered;	/* libunbound is through with it */
-	struct dns_text *next, **at;
+	struct dns_records *next, **at;
 };
 
-static void free_text(struct dns_text *text)
+static void free_records(struct dns_records *records)
 {
-	*text->at = text->next;
-	if (text->next)
-		text->next->at = text->at;
-	text->dns->text_count--;
-	ev_timer_stop(text->dns->loop, &text->timer);
-	free(text);
+	*records->at = records->next;
+	if (records->next)
+		records->next->at = records->at;
+	records->dns->records_count--;
+	ev_timer_stop(records->dns->loop, &records->timer);
+	free(records);
 }
 
-static void tell(struct dns_text *text, const char *why, struct dns_packet *packet)
+static void tell(struct dns_records *records, const char *why, struct dns_packet *packet)
 {
-	void (*done)(const char *, struct dns_packet *, void *) = text->done;
-	text->done = NULL;
-	ev_timer_stop(text->dns->loop, &text->timer);
+	void (*done)(const char *, struct dns_packet *, void *) = records->done;
+	records->done = NULL;
+	ev_timer_stop(records->dns->loop, &records->timer);
 	if (done)
-		done(why, packet, text->context);
+		done(why, packet, records->context);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -49,74 +49,75 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_result(void *data, int code, void *octets, int length, int security,
 	char *why, int limited)
 {
-	struct dns_text *text = data;
+	struct dns_records *records = data;
 	struct dns_result result = { .code = code,
 		.octets = octets,
 		.length = octets && length > 0 ? (size_t)length : 0,
 		.security = security,
 		.why = why };
 	(void)limited;
-	text->answered = true;
+	records->answered = true;
 	const char *fault = dns_failure(&result);
-	tell(text, fault, fault ? NULL : &result.packet);
-	if (!text->beginning)
-		free_text(text);
+	tell(records, fault, fault ? NULL : &result.packet);
+	if (!records->beginning)
+		free_records(records);
 }
 
-static struct dns_text *note(struct dns *dns)
+static struct dns_records *note(struct dns *dns)
 {
-	struct dns_text *text =
-		dns->text_count < TEXTS_MOST ? calloc(1, sizeof(*text)) : NULL;
-	if (!text)
+	struct dns_records *records =
+		dns->records_count < RECORDS_MOST ? calloc(1, sizeof(*records)) : NULL;
+	if (!records)
 		return NULL;
-	text->dns = dns;
-	text->next = dns->texts;
-	text->at = &dns->texts;
-	if (text->next)
-		text->next->at = &text->next;
-	dns->texts = text;
-	dns->text_count++;
-	return text;
+	records->dns = dns;
+	records->next = dns->records;
+	records->at = &dns->records;
+	if (records->next)
+		records->next->at = &records->next;
+	dns->records = records;
+	dns->records_count++;
+	return records;
 }
 
-struct dns_text *dns_text_find(struct dns *dns, const char *name, double seconds,
+struct dns_records *dns_records_find(struct dns *dns, const char *name,
+	enum dns_type type, double seconds,
 	void (*done)(const char *why, struct dns_packet *packet, void *context),
 	void *context)
 {
 	static const char busy[] = "too many names are being looked up";
-	struct dns_text *text = note(dns);
-	if (!text) {
+	struct dns_records *records = note(dns);
+	if (!records) {
 		done(busy, NULL, context);
 		return NULL;
 	}
-	text->done = done;
-	text->context = context;
-	text->beginning = true;
-	ev_timer_init(&text->timer, on_timer, seconds, 0.);
-	text->timer.data = text;
-	ev_timer_start(dns->loop, &text->timer);
+	records->done = done;
+	records->context = context;
+	records->beginning = true;
+	ev_timer_init(&records->timer, on_timer, seconds, 0.);
+	records->timer.data = records;
+	ev_timer_start(dns->loop, &records->timer);
 	if (ub_resolve_event(
-		    dns->context, name, DNS_TXT, CLASS_IN, text, on_result, NULL) != 0) {
-		text->answered = true;
-		tell(text, busy, NULL);
+		    dns->context, name, type, CLASS_IN, records, on_result, NULL) != 0) {
+		records->answered = true;
+		tell(records, busy, NULL);
 	}
-	text->beginning = false;
-	if (!text->answered)
-		return text;
-	free_text(text);
+	records->beginning = false;
+	if (!records->answered)
+		return records;
+	free_records(records);
 	return NULL;
 }
 
-void dns_text_cancel(struct dns_text *text)
+void dns_records_cancel(struct dns_records *records)
 {
-	if (!text)
+	if (!records)
 		return;
-	ev_timer_stop(text->dns->loop, &text->timer);
-	text->done = NULL;
+	ev_timer_stop(records->dns->loop, &records->timer);
+	records->done = NULL;
 }
 
-void dns_text_forget(struct dns *dns)
+void dns_records_forget(struct dns *dns)
 {
-	while (dns->texts)
-		free_text(dns->texts);
+	while (dns->records)
+		free_records(dns->records);
 }

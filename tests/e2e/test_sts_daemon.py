@@ -13,7 +13,6 @@ import time
 import pytest
 
 from harness import sts
-from harness.daemon import sanitized
 from harness.internet import send
 from harness.net import until
 from harness.peer import Client
@@ -199,26 +198,6 @@ def ask_all(daemon, domains, at_once, code=None):
         t.start()
     for t in threads:
         t.join()
-
-
-@pytest.mark.heavy
-def test_a_thousand_domains_at_once(serve, internet, world, zoo, cache):
-    count = 150 if sanitized() else 1000
-    domains, pair = many(zoo, count)
-    host = world.host_of_many(domains, pair, response(policy("testing", "mx.many.lab")))
-    for domain in domains:
-        internet.dns.null_mx(domain)  # a RCPT ends there
-        world.announce(domain, ttl=300)
-    daemon = serve(limits={"policy-timeout": "60s"})
-    ask_all(daemon, domains[:100], 50, 556)
-    before = daemon.rss()
-    ask_all(daemon, domains, 60, 556)
-    until(lambda: len(list((cache / "mta-sts").iterdir())) == count, "all are kept", 60)
-    host.close()
-    assert sorted(h for _, h in host.requests) == sorted(f"mta-sts.{d}" for d in domains)
-    assert host.most <= 20
-    assert daemon.rss() - before < (96 << 20) + 4 * daemon.slack
-    daemon.healthy()
 
 
 @pytest.mark.heavy
