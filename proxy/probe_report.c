@@ -172,8 +172,7 @@ static const char *const without_records[] = {
 	[DANE_UNAVAILABLE] = "not asked for (dane = no in [policy])",
 	[DANE_FAILED] = "bogus, or not to be had: such a host is not used",
 	[DANE_ABSENT] = "none, or none that is signed",
-	[DANE_UNUSABLE] = "none of a kind that can be used: by TLS, whosever the "
-			  "certificate",
+	[DANE_UNUSABLE] = "none of a kind that can be used: any certificate will do",
 	[DANE_USABLE] = "",
 };
 static_assert(sizeof(without_records) / sizeof(*without_records) == DANE_USABLE + 1,
