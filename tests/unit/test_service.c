@@ -5,7 +5,9 @@
 
 #include "service.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,10 +24,10 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE = 30 * 1000 /* milliseconds */ };
+enum { PATIENCE = 30 * 1000 /* milliseconds */, DAY = 24 * 60 * 60 };
 
 struct world {
-	char folder[64];
+	char folder[64], resolver[32];
 	int fd;
 	pid_t pid;
 	uint32_t last_id;
@@ -35,7 +37,8 @@ struct world {
 
 /* ---- the clock ---- */
 
-static time_t ahead; /* seconds */
+static time_t ahead;	  /* seconds */
+static char tomorrow[64]; /* a file: from when it is there, it is another day */
 
 time_t __real_time(time_t *to);
 time_t __wrap_time(time_t *to);
@@ -44,6 +47,8 @@ time_t __wrap_time(time_t *to);
 time_t __wrap_time(time_t *to)
 {
 	time_t t = __real_time(NULL) + ahead;
+	if (tomorrow[0] != '\0' && access(tomorrow, F_OK) == 0)
+		t += DAY;
 	if (to)
 		*to = t;
 	return t;
@@ -90,7 +95,7 @@ static void send_settings(struct world *world, const char *anchor)
 	struct settings *settings = calloc(1, sizeof(*settings));
 	assert_non_null(settings);
 	snprintf(settings->directory, sizeof(settings->directory), "%s", world->folder);
-	snprintf(settings->resolver, sizeof(settings->resolver), "127.0.0.1@1");
+	snprintf(settings->resolver, sizeof(settings->resolver), "%s", world->resolver);
 	snprintf(settings->trust_anchor, sizeof(settings->trust_anchor), "%s", anchor);
 	settings->owner = getuid();
 	settings->timeout = 1;
@@ -128,6 +133,7 @@ static struct world *world_new(void)
 	struct world *world = calloc(1, sizeof(*world));
 	assert_non_null(world);
 	strcpy(world->folder, "/tmp/test-service.XXXXXX");
+	strcpy(world->resolver, "127.0.0.1@1");
 	assert_non_null(mkdtemp(world->folder));
 	assert_int_equal(chmod(world->folder, 0755), 0);
 	write_file(world, "default.policy", "[outbound]\ntls = encrypt\n");
@@ -227,19 +233,24 @@ static void test_answers(void **state)
 	world_free(world);
 }
 
+/* a.lab's file, whose last day is today. */
+static void write_last_day(const struct world *world, const char *section)
+{
+	time_t now = time(NULL);
+	char day[32], text[128];
+	strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&now));
+	snprintf(text, sizeof(text), "expires = %s\n%s", day, section);
+	write_file(world, "a.lab.policy", text);
+}
+
 static void test_no_answer_outlives_its_file(void **state)
 {
-	enum { DAY = 24 * 60 * 60, LEFT = 40 };
-	time_t now = __real_time(NULL);
-	char text[64];
+	enum { LEFT = 40 };
 	uint32_t id;
 	(void)state;
-	ahead = DAY - now % DAY - LEFT;
-	now += ahead;
+	ahead = DAY - __real_time(NULL) % DAY - LEFT;
 	struct world *world = world_new();
-	strftime(text, sizeof(text), "expires = %Y-%m-%d\n[inbound]\ntls = encrypt\n",
-		gmtime(&now));
-	write_file(world, "a.lab.policy", text);
+	write_last_day(world, "[inbound]\ntls = encrypt\n");
 	send_settings(world, "");
 	ask(world, DIRECTION_INBOUND, "a.lab");
 	struct peer *peer = receive_answer(world, &id);
@@ -248,6 +259,50 @@ static void test_no_answer_outlives_its_file(void **state)
 	peer_free(peer);
 	assert_int_equal(end_process(world), 0);
 	world_free(world);
+	ahead = 0;
+}
+
+/* A resolver that never answers: only its port is ours. */
+static int make_resolver(struct world *world)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t length = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &length), 0);
+	snprintf(world->resolver, sizeof(world->resolver), "127.0.0.1@%u",
+		(unsigned)ntohs(a.sin_port));
+	return fd;
+}
+
+static void test_a_file_expires_while_the_dns_is_asked(void **state)
+{
+	uint8_t packet[512];
+	uint32_t id;
+	(void)state;
+	ahead = DAY / 2 - __real_time(NULL) % DAY; /* noon */
+	strcpy(tomorrow, "/tmp/test-service.tomorrow.XXXXXX");
+	close(mkstemp(tomorrow));
+	assert_int_equal(unlink(tomorrow), 0);
+	struct world *world = world_new();
+	int resolver = make_resolver(world);
+	write_last_day(world, "[outbound]\ntls = none\n");
+	send_settings(world, "");
+	receive_state(world);
+	ask(world, DIRECTION_OUTBOUND, "a.lab");
+	assert_true(recv(resolver, packet, sizeof(packet), 0) > 0);
+	close(creat(tomorrow, 0600));
+	struct peer *peer = receive_answer(world, &id);
+	assert_int_equal(peer->status, PEER_DNS_FAILED);
+	assert_int_equal(peer->demand.level, LEVEL_ENCRYPT);
+	peer_free(peer);
+	assert_int_equal(end_process(world), 0);
+	close(resolver);
+	world_free(world);
+	unlink(tomorrow);
+	tomorrow[0] = '\0';
 	ahead = 0;
 }
 
@@ -403,6 +458,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer_outlives_its_file),
+		cmocka_unit_test(test_a_file_expires_while_the_dns_is_asked),
 		cmocka_unit_test(test_many_wait_for_one_answer),
 		cmocka_unit_test(test_touched_files_are_read_again),
 		cmocka_unit_test(test_reload),
