@@ -147,7 +147,7 @@ static void warn(struct sts_cache *cache, const char *format, ...)
 static void drop_policy(struct sts_cache *cache, struct entry *entry)
 {
 	if (cache->store)
-		sts_store_remove(cache->store, entry->domain);
+		sts_store_remove(cache->store, entry->domain, entry->text, entry->length);
 	drop(&cache->policies, entry);
 }
 
@@ -180,7 +180,7 @@ static void on_file(const struct sts_found *found, void *context)
 	else if (found->sts->expires > cache->opened)
 		take_in(cache, found->domain, found->sts, found->text, found->length);
 	else
-		sts_store_remove(cache->store, found->domain);
+		sts_store_remove(cache->store, found->domain, found->text, found->length);
 }
 
 struct sts_cache *sts_cache_new(const char *directory, bool writes, int64_t now,
