@@ -201,7 +201,9 @@ struct sts_cache *sts_cache_new(const char *directory, bool writes, int64_t now,
 	if (cache->store)
 		sts_store_load(cache->store, on_file, cache);
 	else if (reason[0] != '\0')
-		warn(cache, "MTA-STS policies do not outlive this process: cache: %s",
+		warn(cache, "MTA-STS policies %s: cache: %s",
+			writes ? "do not outlive this process"
+			       : "that are kept are not known here",
 			reason);
 	if (!writes) {
 		sts_store_close(cache->store);
