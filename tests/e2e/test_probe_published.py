@@ -45,6 +45,11 @@ def signed(zoo, certs):
         published.zone(f"{name}.lab", nsd.INSECURE if name == "plain" else nsd.SECURE)
         published.host(f"mx.{name}.lab", kind, *filter(None, records.split("|")))
         published.domain(f"{name}.lab", f"mx.{name}.lab")
+    for type_ in ("MX", "TLSA"):
+        name = f"bogus{type_.lower()}.lab"
+        published.zone(name, nsd.BOGUS, type_)
+        published.host(f"mx.{name}", "good", "3 1 1 {leaf}")
+        published.domain(name, f"mx.{name}")
     with published:
         yield published.world
         for server in published.hosts.values():
@@ -103,6 +108,18 @@ def test_records_of_a_relay(dane_probe, internet):
     assert dane_probe.found("mx.eeother.lab:25", NO)["hosts"][0]["dane_counts"]
 
 
+@pytest.mark.parametrize("domain,level,code,hint", [
+    ("eeother", "may", "4.7.5", "its TLSA records and its certificates agree; dane = no does"),
+    ("taname", "may", "4.7.5", "its TLSA records and its certificates agree; dane = no does"),
+    ("none", "dane-only", "4.7.5", "the policy file demands DANE, which that host does not have ("),
+    ("bogusmx", "may", "4.4.3", "has to mend it, unless sealpost check finds fault"),
+    ("bogustlsa", "may", "4.4.3", "finds fault with our resolver; dane = no does without")])
+def test_what_is_to_be_done(dane_probe, internet, domain, level, code, hint):
+    secure(internet, f"{domain}.lab", level)
+    text, last = dane_probe.told(f"{domain}.lab", NO)
+    assert f": 451 {code} " in last and hint in text.splitlines()[-2]
+
+
 # -- what Postfix says
 
 @pytest.fixture(scope="module")
@@ -156,6 +173,8 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert host["verified_by"] == ("mta-sts" if status == FINE else "")
         assert (host["verdict"] == "pass") == (status == FINE)
         assert host["mta_sts_testing"] == ""
+        assert ("its MTA-STS policy and its hosts agree" in said["hint"]) == (
+            status == NO and kind is not None)
     if mode != "none":
         assert (said["mta_sts"]["mode"], said["mta_sts"]["mx"]) == (mode, [listed])
         assert host["mta_sts_lists"] == (listed != "mx1.other.lab")
@@ -165,6 +184,7 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert ("verified (mta-sts)" in last) == (host["verified_by"] == "mta-sts")
     if mode == "testing":
         assert host["mta_sts_testing"] and "would refuse it, were it in force: " in text
+        assert "only tested yet: in mode enforce it would refuse that host" in said["hint"]
 
 
 def test_a_policy_that_does_not_count(probe, internet, policies):  # noqa: F811
