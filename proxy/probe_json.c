@@ -201,7 +201,7 @@ static void host_object(
 	tlsa(j, c, host);
 	truth(j, "dane_counts", probe_dane_counts(probe));
 	truth(j, "mta_sts_lists", judge_sts_lists(probe->peer, c));
-	truth(j, "mta_sts_counts", judge_sts_mode(probe->peer, c) != STS_NONE);
+	truth(j, "mta_sts_counts", probe_sts_holds(probe, host));
 	pair(j, "mta_sts_testing", host->testing);
 	pair(j, "verdict", judged ? verdict_name(host->verdict) : "");
 	pair(j, "verified_by", probe_vouchers(probe, host, vouchers));
