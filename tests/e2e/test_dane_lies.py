@@ -161,8 +161,9 @@ def backend_goes_to(served, lie):
 
 @pytest.mark.parametrize("lie", lies())
 def test_lies_about_a_signed_zone(served, lie):
-    seen, _ = served.send(f"bob@{lie}.lab", backend_goes_to(served, lie))
+    seen, clear = served.send(f"bob@{lie}.lab", backend_goes_to(served, lie))
     assert seen.last[:10] in ("451 4.4.3 ", "421 4.4.3 ") and f"{lie}.lab" in seen.last, seen
+    assert not clear
     _, name, type_, _ = lies()[lie]
     assert (name.format(f"{lie}.lab"), type_) in served.world.meddler.asked
     truth_is_told(served)
