@@ -260,6 +260,7 @@ static void on_mx(struct dns_query *query, struct dns_result *result)
 		dns_end(query, PEER_NO_DOMAIN);
 	} else {
 		query->itself = found.records == 0; /* RFC 5321 §5.1 */
+		query->cut = found.records > REQUIREMENT_CANDIDATES;
 		if (query->itself)
 			dns_add_host(peer, 0, domain);
 		dns_hosts_begin(query);

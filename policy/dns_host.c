@@ -243,12 +243,17 @@ static bool has_dane(const struct candidate *candidate)
 	return candidate->dane != DANE_ABSENT && candidate->dane != DANE_UNAVAILABLE;
 }
 
-static bool any_has_dane(const struct peer *peer)
+/*
+ * Whether it is certain that no host has an address. One with TLSA records may be an
+ * alias that leads to where nothing is signed, and there anybody can deny it; and hosts
+ * that there was no room for may have some.
+ */
+static bool is_unreachable(const struct dns_query *query)
 {
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		if (has_dane(&peer->candidates[i]))
-			return true;
-	return false;
+	for (unsigned i = 0; i < query->peer->candidate_count; i++)
+		if (has_dane(&query->peer->candidates[i]))
+			return false;
+	return !query->cut;
 }
 
 /*
@@ -285,9 +290,7 @@ static void say_no_address(struct dns_query *query)
 
 /*
  * A host of which half the addresses cannot be known is left out as long as there is
- * another; alone it may do with the half that is known, but not with a forged one. That
- * one with TLSA records has no address may be a lie, where it is an alias (what is not
- * signed can be denied by anybody).
+ * another; alone it may do with the half that is known, but not with a forged one.
  */
 void dns_hosts_settle(struct dns_query *query)
 {
@@ -302,5 +305,5 @@ void dns_hosts_settle(struct dns_query *query)
 	if (!failed)
 		say_no_address(query);
 	dns_end(query,
-		failed || any_has_dane(query->peer) ? PEER_DNS_FAILED : PEER_NO_DOMAIN);
+		failed || !is_unreachable(query) ? PEER_DNS_FAILED : PEER_NO_DOMAIN);
 }

@@ -70,6 +70,7 @@ struct dns_query {
 	ev_timer timer;
 	bool addresses; /* the hosts are known: it is about these now */
 	bool itself;	/* the domain has no MX records */
+	bool cut;	/* it has more of them than there is room for */
 	bool ended;	/* the timer will say so */
 	uint32_t lifetime;
 	struct lookup *lookups[DNS_SLOTS];
