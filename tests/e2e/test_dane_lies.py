@@ -190,7 +190,7 @@ def test_lies_do_not_escape_mta_sts(served, lie):
 
 
 def poisoned(evil, section):
-    """An answer with more that nobody has asked for, about somebody else, in one of its sections."""
+    """An answer with more in one of its sections, about somebody else."""
     def how(octets, _):
         answer = bytearray(forged(octets, (MX, b"\0\1" + wire("mx." + question(octets)[0]))))
         for name, type_, data in (("victim.lab", MX, b"\0\1" + wire(EVIL)),
@@ -205,11 +205,10 @@ def test_poison(served):
     """What an answer says of others is not believed."""
     for domain in ("poison1.lab", "poison2.lab", "poison3.lab"):
         assert served.send(f"bob@{domain}", served.world.hosts["mx.poison1.lab"])[0].accepted
-    lines = len(served.daemon.lines)
     host = served.world.hosts["mx.victim.lab"]
     assert served.send("bob@victim.lab", host)[0].accepted
-    address = host.listener.address[0]
-    assert served.daemon.session_end(lines, domain="victim.lab")["host"] == f"mx.victim.lab[{address}]"
+    end = served.daemon.session_end(domain="victim.lab")
+    assert end["host"] == f"mx.victim.lab[{host.listener.address[0]}]"
 
 
 def test_silence(served):
