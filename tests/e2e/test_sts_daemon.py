@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from harness import dns as names
 from harness import sts
 from harness.internet import send
 from harness.net import until
@@ -79,6 +80,29 @@ def test_it_is_kept_and_outlives_everything(serve, internet, world, cache):
     os.kill(daemon.policy_process, signal.SIGKILL)
     until(lambda: refused(send(daemon.address, "bob@d.lab")), "still the same")
     assert len(host.requests) == 1
+
+
+def test_it_applies_while_the_dns_is_silent(serve, internet, world):
+    server = internet.peer("d.lab")
+    world.host("d.lab", response(WRONG))
+    daemon = serve()
+    assert refused(send(daemon.address, "bob@d.lab"))
+    fetched(daemon)
+    daemon.stop()
+    for name in ("_mta-sts.d.lab", "mta-sts.d.lab"):
+        internet.dns.misbehave(name, names.SILENT)
+    daemon = serve()
+    seen = send(daemon.address, "bob@d.lab")
+    assert seen.last.startswith("451 4.7.5 d.lab"), seen
+    internet.policies.put("default", "tls = may")
+    daemon.reload()
+    internet.dns.misbehave("*", names.SILENT)  # libunbound knows the hosts by now
+    seen = send(daemon.address, "bob@d.lab")
+    assert seen.last.startswith("451 4.7.5 d.lab"), seen
+    daemon.stop()
+    seen = send(serve().address, "bob@d.lab")
+    assert seen.last.startswith("451 4.4.3"), seen
+    assert not server.store.messages
 
 
 def test_a_good_one_lets_mail_through(serve, internet, world):
