@@ -195,9 +195,11 @@ static void refuse(struct service *service, const struct question *question)
 static void answer(struct service *service, struct topic *topic)
 {
 	for (unsigned i = 0; i < topic->waiter_count; i++)
-		send_answer(service, topic->waiters[i], &topic->peer);
-	if (topic->peer.lifetime > 0)
-		topics_keep(service->topics, topic, now());
+		send_answer(service, topic->waiters[i], topic->peer);
+	size_t length = message_write_answer(
+		service->packet, sizeof(service->packet), 0, topic->peer);
+	if (length > 0 && topic->peer->lifetime > 0)
+		topics_keep(service->topics, topic, service->packet, length, now());
 	else
 		topics_drop(service->topics, topic);
 }
@@ -215,19 +217,25 @@ static void on_sts_says(bool warning, const char *text, void *context)
 static void begin(struct service *service, struct topic *topic)
 {
 	topic->inquiry = (struct inquiry){ .sources = &service->sources,
-		.peer = &topic->peer,
+		.peer = topic->peer,
 		.done = on_answer,
 		.context = topic };
 	inquiry_begin(&topic->inquiry);
 }
 
-static void repeat(struct service *service, struct topic *topic, uint32_t id)
+static void repeat(struct service *service, const struct topic *topic,
+	const struct question *question)
 {
-	uint32_t lifetime = topic->peer.lifetime;
+	uint32_t nobody;
 	double left = topic->until - now();
-	topic->peer.lifetime = left < 1 ? 1 : (uint32_t)left;
-	send_answer(service, id, &topic->peer);
-	topic->peer.lifetime = lifetime;
+	struct peer *peer = message_read_answer(topic->packet, topic->length, &nobody);
+	if (!peer) {
+		refuse(service, question);
+		return;
+	}
+	peer->lifetime = left < 1 ? 1 : (uint32_t)left;
+	send_answer(service, question->id, peer);
+	peer_free(peer);
 }
 
 static void on_question(struct service *service, const struct question *question)
@@ -235,8 +243,8 @@ static void on_question(struct service *service, const struct question *question
 	enum direction direction = (enum direction)question->direction;
 	struct topic *topic =
 		topics_find(service->topics, direction, question->domain, now());
-	if (topic && topic->answered) {
-		repeat(service, topic, question->id);
+	if (topic && topic->packet) {
+		repeat(service, topic, question);
 		return;
 	}
 	bool is_new = !topic;

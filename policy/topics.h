@@ -22,8 +22,12 @@ enum {
 };
 
 struct topic {
-	struct peer peer; /* its direction and domain are the topic's */
-	bool answered;
+	enum direction direction;
+	char domain[REQUIREMENT_NAME];
+	struct peer *peer; /* of that direction and domain; NULL once answered */
+	/* Answered: the peer as message_write_answer() has it, a fraction of its size. */
+	uint8_t *packet;
+	size_t length;
 	double until;		/* answered: how long that holds */
 	struct inquiry inquiry; /* the owner's, of the peer */
 	unsigned waiter_count;	/* who asked, by the number of the question */
@@ -50,8 +54,12 @@ struct topic *topics_add(
 /* False: there are too many. */
 bool topic_wait(struct topic *topic, uint32_t waiter);
 
-/* Its peer is the answer, for peer.lifetime seconds. Nobody waits for it any more. */
-void topics_keep(struct topics *topics, struct topic *topic, double now);
+/*
+ * Its peer is the answer, for peer->lifetime seconds, and this its packet. Nobody waits
+ * for it any more, and without memory it is dropped.
+ */
+void topics_keep(struct topics *topics, struct topic *topic, const uint8_t *packet,
+	size_t length, double now);
 void topics_drop(struct topics *topics, struct topic *topic);
 
 /* All that are kept: the policy is another. */
