@@ -21,7 +21,6 @@
 enum {
 	LOOKUPS_MOST = 16384, /* a thousand domains of several hosts at once */
 	LIFETIME_LEAST = 5,
-	LIFETIME_MOST = 3600,
 };
 
 struct lookup {
@@ -103,7 +102,7 @@ void dns_end(struct dns_query *query, enum peer_status status)
 	if (status == PEER_DNS_FAILED || status == PEER_UNAVAILABLE)
 		dns_shorten(query, DNS_LIFETIME_FAILED);
 	peer->status = (uint8_t)status;
-	peer->lifetime = within(query->lifetime, LIFETIME_LEAST, LIFETIME_MOST);
+	peer->lifetime = within(query->lifetime, LIFETIME_LEAST, DNS_LIFETIME_MOST);
 	if (status != PEER_FINE)
 		peer->candidate_count = 0;
 	query->ended = true;
@@ -224,10 +223,10 @@ static struct mx_found take_hosts(struct dns_query *query, struct dns_packet *pa
 {
 	struct mx_found found = { 0, false };
 	struct dns_record record;
+	dns_shorten(query, dns_packet_lifetime(*packet));
 	while (dns_packet_next(packet, &record)) {
 		char name[REQUIREMENT_NAME];
 		uint16_t preference;
-		dns_shorten(query, record.ttl);
 		if (!record.answer || record.type != DNS_MX)
 			continue;
 		enum dns_mx mx = dns_packet_mx(packet, &record, &preference, name);
@@ -261,6 +260,7 @@ static void on_mx(struct dns_query *query, struct dns_result *result)
 		dns_end(query, PEER_NO_DOMAIN);
 	} else {
 		query->itself = found.records == 0; /* RFC 5321 §5.1 */
+		query->cut = found.records > REQUIREMENT_CANDIDATES;
 		if (query->itself)
 			dns_add_host(peer, 0, domain);
 		dns_hosts_begin(query);
@@ -331,7 +331,7 @@ struct dns_query *dns_find(struct dns *dns, struct peer *peer,
 	query->peer = peer;
 	query->done = done;
 	query->context = context;
-	query->lifetime = LIFETIME_MOST;
+	query->lifetime = DNS_LIFETIME_MOST;
 	ev_timer_init(&query->timer, on_timer, dns->timeout, 0.);
 	query->timer.data = query;
 	ev_timer_start(dns->loop, &query->timer);

@@ -80,16 +80,13 @@ static void on_tlsa(struct dns_query *query, unsigned host, struct dns_result *r
 		return;
 	}
 	candidate->tlsa_secure = result->security == SECURE;
-	candidate->tlsa_ttl = 0;
-	while (dns_packet_next(&result->packet, &record)) {
-		dns_shorten(query, record.ttl);
-		if (candidate->tlsa_ttl == 0 || record.ttl < candidate->tlsa_ttl)
-			candidate->tlsa_ttl = record.ttl;
+	candidate->tlsa_ttl = dns_packet_lifetime(result->packet);
+	dns_shorten(query, candidate->tlsa_ttl);
+	while (dns_packet_next(&result->packet, &record))
 		if (record.answer && record.type == DNS_TLSA &&
 			result->security == SECURE)
 			dns_tlsa_add(
 				&set, result->packet.octets + record.at, record.length);
-	}
 	if (set.seen == 0 && query->hosts[host].stage == STAGE_EXPANDED) {
 		ask_tlsa(query, host, STAGE_INITIAL);
 		return;
@@ -165,12 +162,11 @@ static void on_addresses(
 	} else {
 		h->answers++;
 		note_security(query, host, result);
-		while (dns_packet_next(&result->packet, &record)) {
-			dns_shorten(query, record.ttl);
+		dns_shorten(query, dns_packet_lifetime(result->packet));
+		while (dns_packet_next(&result->packet, &record))
 			if (record.answer &&
 				dns_packet_address(&result->packet, &record, &address))
 				dns_add_address(candidate, &address);
-		}
 	}
 	if (--h->missing == 0)
 		on_addresses_known(query, host);
@@ -247,12 +243,17 @@ static bool has_dane(const struct candidate *candidate)
 	return candidate->dane != DANE_ABSENT && candidate->dane != DANE_UNAVAILABLE;
 }
 
-static bool any_has_dane(const struct peer *peer)
+/*
+ * Whether it is certain that no host has an address. One with TLSA records may be an
+ * alias that leads to where nothing is signed, and there anybody can deny it; and hosts
+ * that there was no room for may have some.
+ */
+static bool is_unreachable(const struct dns_query *query)
 {
-	for (unsigned i = 0; i < peer->candidate_count; i++)
-		if (has_dane(&peer->candidates[i]))
-			return true;
-	return false;
+	for (unsigned i = 0; i < query->peer->candidate_count; i++)
+		if (has_dane(&query->peer->candidates[i]))
+			return false;
+	return !query->cut;
 }
 
 /*
@@ -289,9 +290,7 @@ static void say_no_address(struct dns_query *query)
 
 /*
  * A host of which half the addresses cannot be known is left out as long as there is
- * another; alone it may do with the half that is known, but not with a forged one. That
- * one with TLSA records has no address may be a lie, where it is an alias (what is not
- * signed can be denied by anybody).
+ * another; alone it may do with the half that is known, but not with a forged one.
  */
 void dns_hosts_settle(struct dns_query *query)
 {
@@ -306,5 +305,5 @@ void dns_hosts_settle(struct dns_query *query)
 	if (!failed)
 		say_no_address(query);
 	dns_end(query,
-		failed || any_has_dane(query->peer) ? PEER_DNS_FAILED : PEER_NO_DOMAIN);
+		failed || !is_unreachable(query) ? PEER_DNS_FAILED : PEER_NO_DOMAIN);
 }

@@ -22,6 +22,11 @@ static unsigned number16(const uint8_t *at)
 	return (unsigned)at[0] << 8 | at[1];
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 /* ---- names ---- */
 
 /* Moves *at behind a name; where that leads is not looked at. */
@@ -128,6 +133,31 @@ bool dns_packet_next(struct dns_packet *packet, struct dns_record *record)
 		return true;
 	packet->answers = packet->authority = 0;
 	return false;
+}
+
+/* The last number of its data: for how long there is nothing (RFC 2308 §4). */
+static uint32_t soa_minimum(
+	const struct dns_packet *packet, const struct dns_record *record)
+{
+	if (record->length < 5 * 4)
+		return 0;
+	const uint8_t *last = packet->octets + record->at + record->length - 4;
+	return (uint32_t)number16(last) << 16 | number16(last + 2);
+}
+
+uint32_t dns_packet_lifetime(struct dns_packet packet)
+{
+	struct dns_record record;
+	uint32_t seconds = DNS_LIFETIME_MOST;
+	bool positive = false, said = false;
+	while (dns_packet_next(&packet, &record)) {
+		bool soa = record.type == DNS_SOA && !record.answer;
+		uint32_t minimum = soa ? soa_minimum(&packet, &record) : UINT32_MAX;
+		seconds = least(seconds, least(record.ttl, minimum));
+		positive |= record.answer && record.type != DNS_CNAME;
+		said |= soa;
+	}
+	return positive || said ? seconds : least(seconds, DNS_LIFETIME_UNSAID);
 }
 
 /* ---- their data ---- */

@@ -17,6 +17,7 @@
 enum dns_type {
 	DNS_A = 1,
 	DNS_CNAME = 5,
+	DNS_SOA = 6,
 	DNS_MX = 15,
 	DNS_TXT = 16,
 	DNS_AAAA = 28,
@@ -46,6 +47,14 @@ bool dns_packet_open(struct dns_packet *packet, const uint8_t *octets, size_t le
 /* The next record of the answer, then of the authority section. False: no more, or what
  * is left is broken. */
 bool dns_packet_next(struct dns_packet *packet, struct dns_record *record);
+
+/*
+ * Seconds for which all of it may be believed: the least TTL that is in it, and for what
+ * there is not as long as the zone says (RFC 2308 §5): DNS_LIFETIME_UNSAID where it does
+ * not, and DNS_LIFETIME_MOST at most. Of a packet of which nothing has been read yet.
+ */
+enum { DNS_LIFETIME_UNSAID = 60, DNS_LIFETIME_MOST = 3600 };
+uint32_t dns_packet_lifetime(struct dns_packet packet);
 
 enum dns_mx {
 	DNS_MX_HOST,

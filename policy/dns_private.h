@@ -19,7 +19,7 @@ enum { CLASS_IN = 1, DNS_LIFETIME_FAILED = 10 /* seconds */ };
 enum { INSECURE, BOGUS, SECURE };
 
 struct lookup;
-struct dns_text;
+struct dns_records;
 
 struct dns {
 	struct ev_loop *loop;
@@ -30,8 +30,8 @@ struct dns {
 	bool anchored;		/* there is a trust anchor */
 	struct lookup *lookups; /* under way */
 	unsigned count;
-	struct dns_text *texts; /* likewise, of dns_text.c */
-	unsigned text_count;
+	struct dns_records *records; /* likewise, of dns_records.c */
+	unsigned records_count;
 	struct {
 		void (*done)(enum dns_validation validation, void *context);
 		void *context;
@@ -70,6 +70,7 @@ struct dns_query {
 	ev_timer timer;
 	bool addresses; /* the hosts are known: it is about these now */
 	bool itself;	/* the domain has no MX records */
+	bool cut;	/* it has more of them than there is room for */
 	bool ended;	/* the timer will say so */
 	uint32_t lifetime;
 	struct lookup *lookups[DNS_SLOTS];

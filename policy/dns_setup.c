@@ -4,7 +4,7 @@
 #include "dns_loop.h"
 #include "dns_packet.h"
 #include "dns_private.h"
-#include "dns_text.h"
+#include "dns_records.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -186,7 +186,7 @@ void dns_free(struct dns *dns)
 	ub_ctx_delete(dns->context);
 	dns->context = NULL;
 	dns_forget_lookups(dns);
-	dns_text_forget(dns);
+	dns_records_forget(dns);
 	free_dns(dns);
 }
 

@@ -22,7 +22,7 @@ enum {
 	STATUS_CANNOT = 3,
 	PROBE = 5,
 	REASON = 512,
-	AT_ONCE = STS_FETCHES, /* domains that are asked about */
+	AT_ONCE = 20, /* domains that are asked about */
 };
 
 struct explanation {

@@ -289,10 +289,9 @@ static void mail_goes(FILE *out, const struct peer *peer,
 			"mail to %s goes to the first host that takes it:", peer->domain);
 	for (unsigned i = 0; !alike && i < count; i++)
 		line(out, "", "%s %s", used[i]->name, manner(peer, used[i], text));
-	line(out, "", "this answer holds for %u s", peer->lifetime);
 }
 
-bool explain_result(FILE *out, const struct peer *peer)
+static bool result(FILE *out, const struct peer *peer)
 {
 	const char *fate = peer->demand.bounce ? "sent back" : "deferred";
 	char reason[REQUIREMENT_TEXT];
@@ -316,4 +315,12 @@ bool explain_result(FILE *out, const struct peer *peer)
 	}
 	mail_goes(out, peer, used, count, alike);
 	return true;
+}
+
+bool explain_result(FILE *out, const struct peer *peer)
+{
+	bool arrives = result(out, peer);
+	if (peer->lifetime > 0)
+		line(out, "", "this answer holds for %u s", peer->lifetime);
+	return arrives;
 }

@@ -252,9 +252,11 @@ static void answer(struct service *service, struct topic *topic)
 	unsigned count = topic->waiter_count;
 	topic->waiter_count = 0;
 	for (unsigned i = 0; i < count; i++)
-		send_answer(service, topic->waiters[i], &topic->peer);
-	if (topic->peer.lifetime > 0)
-		topics_keep(service->topics, topic, now());
+		send_answer(service, topic->waiters[i], topic->peer);
+	size_t length = message_write_answer(
+		service->packet, sizeof(service->packet), 0, topic->peer);
+	if (length > 0 && topic->peer->lifetime > 0)
+		topics_keep(service->topics, topic, service->packet, length, now());
 	else
 		topics_drop(service->topics, topic);
 }
@@ -272,20 +274,25 @@ static void on_sts_says(bool warning, const char *text, void *context)
 static void begin(struct service *service, struct topic *topic)
 {
 	topic->inquiry = (struct inquiry){ .sources = &service->sources,
-		.peer = &topic->peer,
+		.peer = topic->peer,
 		.done = on_answer,
 		.context = topic };
 	inquiry_begin(&topic->inquiry);
 }
 
-static void repeat(
-	struct service *service, struct topic *topic, struct topic_waiter waiter)
+static void repeat(struct service *service, const struct topic *topic,
+	struct topic_waiter waiter, const struct question *question)
 {
-	uint32_t lifetime = topic->peer.lifetime;
+	uint32_t nobody;
 	double left = topic->until - now();
-	topic->peer.lifetime = left < 1 ? 1 : (uint32_t)left;
-	send_answer(service, waiter, &topic->peer);
-	topic->peer.lifetime = lifetime;
+	struct peer *peer = message_read_answer(topic->packet, topic->length, &nobody);
+	if (!peer) {
+		refuse(service, waiter, question);
+		return;
+	}
+	peer->lifetime = left < 1 ? 1 : (uint32_t)left;
+	send_answer(service, waiter, peer);
+	peer_free(peer);
 }
 
 static void on_question(
@@ -295,8 +302,8 @@ static void on_question(
 	enum direction direction = (enum direction)question->direction;
 	struct topic *topic =
 		topics_find(service->topics, direction, question->domain, now());
-	if (topic && topic->answered) {
-		repeat(service, topic, waiter);
+	if (topic && topic->packet) {
+		repeat(service, topic, waiter, question);
 		return;
 	}
 	bool is_new = !topic;

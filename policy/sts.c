@@ -4,30 +4,32 @@
 /*
  * A query is somebody's question; a job is what is being done about a domain, for as many
  * queries as there are, or for none: a job goes on when the last query has lost patience,
- * and policies are fetched again before they expire. A job that waits for its turn or is
- * being fetched holds one of STS_FETCHES places.
+ * and policies are fetched again before they expire. Only the fetch itself takes one of
+ * the places (sts_places.h); to be asked about in the DNS costs little.
  */
 
 #include "sts.h"
 
 #include "dns.h"
 #include "dns_data.h"
-#include "dns_text.h"
+#include "dns_records.h"
 #include "reach.h"
 #include "sts_cache.h"
 #include "sts_fetch.h"
+#include "sts_places.h"
 #include "sts_text.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum {
-	SWEEP = 60,	   /* seconds between looks for what expires */
-	TEXT_SECONDS = 30, /* for the record, whoever waits */
+	SWEEP = 60,	  /* seconds between looks for what expires */
+	SWEEP_MOST = 16,  /* fetches that are begun ahead of expiry, at once */
+	DNS_SECONDS = 30, /* for one look at the DNS, whoever waits */
 	LIFETIME_LEAST = 5,
 	LIFETIME_MOST = 3600,
 	LIFETIME_PENDING = 10,
@@ -45,23 +47,30 @@ struct sts_agent {
 	void *context;
 	ev_timer sweep;
 	struct job *jobs;
-	struct job *queue, **queue_end; /* those that wait for a place */
-	unsigned job_count, busy;
+	unsigned job_count, sweep_count;
+	struct sts_places places; /* of those that fetch */
+};
+
+/* Something that is asked of the DNS for a job. */
+struct sought {
+	struct job *job;
+	struct dns_records *records; /* under way */
 };
 
 struct job {
 	struct sts_agent *agent;
 	struct job *next, **at; /* among all */
-	struct job *queued;	/* behind this one in the queue */
 	char domain[REQUIREMENT_NAME];
 	char id[STS_ID]; /* of the policy that is to be had */
-	bool placed;	 /* it holds a place */
 	bool refreshes;	 /* what is in the cache has not been called old */
+	bool swept;	 /* nobody has asked: it was due */
 	bool late;	 /* somebody has lost patience: nobody else waits for it */
 	uint32_t lifetime;
-	struct dns_text *text;
-	struct peer *peer; /* the policy host; while it is looked up */
-	struct dns_query *hosts;
+	struct sought text, addresses[2]; /* the second are IPv6 */
+	unsigned missing;		  /* of its addresses: answers */
+	struct candidate host;		  /* the policy host */
+	char no_host[REQUIREMENT_TEXT];	  /* why it has no address */
+	struct sts_place place;
 	struct sts_fetch *fetch;
 	struct sts_query *queries;
 };
@@ -148,8 +157,9 @@ static void answer_late(struct sts_query *query, const struct job *job)
 {
 	char text[REQUIREMENT_TEXT];
 	compose(text, "%s%s %s not come within %g s",
-		job->text ? "the TXT records of _mta-sts." : "the MTA-STS policy of ",
-		job->domain, job->text ? "have" : "has", query->agent->wait);
+		job->text.records ? "the TXT records of _mta-sts."
+				  : "the MTA-STS policy of ",
+		job->domain, job->text.records ? "have" : "has", query->agent->wait);
 	answer_from_cache(query, job->domain, text, LIFETIME_PENDING);
 }
 
@@ -196,6 +206,7 @@ static struct job *new_job(struct sts_agent *agent, const char *domain)
 		return NULL;
 	job->agent = agent;
 	job->lifetime = LIFETIME_MOST;
+	job->text.job = job->addresses[0].job = job->addresses[1].job = job;
 	memcpy(job->domain, domain, strlen(domain) + 1);
 	job->next = agent->jobs;
 	job->at = &agent->jobs;
@@ -206,37 +217,30 @@ static struct job *new_job(struct sts_agent *agent, const char *domain)
 	return job;
 }
 
-static void free_job(struct job *job)
-{
-	dns_text_cancel(job->text);
-	dns_cancel(job->hosts);
-	sts_fetch_cancel(job->fetch);
-	peer_free(job->peer);
-	*job->at = job->next;
-	if (job->next)
-		job->next->at = job->at;
-	job->agent->job_count--;
-	free(job);
-}
-
-static void start(struct job *job);
-
-/* Its place is the next one's. */
 static void end(struct job *job)
 {
 	struct sts_agent *agent = job->agent;
-	bool placed = job->placed;
-	free_job(job);
-	if (!placed)
-		return;
-	agent->busy--;
-	struct job *first = agent->queue;
-	if (!first)
-		return;
-	agent->queue = first->queued;
-	if (!agent->queue)
-		agent->queue_end = &agent->queue;
-	start(first);
+	dns_records_cancel(job->text.records);
+	dns_records_cancel(job->addresses[0].records);
+	dns_records_cancel(job->addresses[1].records);
+	sts_fetch_cancel(job->fetch);
+	sts_places_leave(&agent->places, &job->place);
+	*job->at = job->next;
+	if (job->next)
+		job->next->at = job->at;
+	agent->job_count--;
+	agent->sweep_count -= job->swept;
+	free(job);
+}
+
+/* `done` gets `sought`, perhaps from within here; the job may have ended then. */
+static void seek(struct sought *sought, const char *name, enum dns_type type,
+	void (*done)(const char *why, struct dns_packet *packet, void *sought))
+{
+	struct dns_records *records = dns_records_find(
+		sought->job->agent->dns, name, type, DNS_SECONDS, done, sought);
+	if (records)
+		sought->records = records;
 }
 
 static void answer_all(struct job *job, const char *text, uint32_t lifetime)
@@ -297,73 +301,73 @@ static void on_fetched(const char *fault, const char *body, size_t length, void 
 	end(job);
 }
 
-/* Those of the policy host's that are not there to lead us into somebody's house. */
-static unsigned public_addresses(
-	const struct peer *peer, struct peer_address to[REQUIREMENT_ADDRESSES])
+static struct job *job_of(struct sts_place *place)
 {
-	const struct candidate *host = &peer->candidates[0];
-	unsigned count = 0;
-	for (unsigned i = 0; peer->candidate_count > 0 && i < host->address_count; i++)
-		if (!reach_is_private(&host->addresses[i]))
-			to[count++] = host->addresses[i];
-	return count;
+	return (struct job *)(void *)((char *)place - offsetof(struct job, place));
 }
 
-static void on_hosts(struct peer *peer, void *context)
+static void on_place(struct sts_place *place)
 {
-	struct job *job = context;
-	struct peer_address from[REQUIREMENT_ADDRESSES];
-	char why[REQUIREMENT_TEXT];
-	unsigned count = public_addresses(peer, from);
-	job->hosts = NULL;
-	job->peer = NULL;
-	if (peer->status != PEER_FINE)
-		compose(why, "%s", peer->text);
-	else if (count == 0)
-		compose(why, "%s has private addresses alone", peer->domain);
-	else if (!job->agent->fetcher)
-		compose(why, "%s", job->agent->no_fetcher);
-	else
-		compose(why, "out of memory");
-	if (peer->status == PEER_FINE && count > 0 && job->agent->fetcher)
-		job->fetch = sts_fetch_begin(
-			job->agent->fetcher, job->domain, from, count, on_fetched, job);
-	peer_free(peer);
+	struct job *job = job_of(place);
+	struct sts_agent *agent = job->agent;
+	job->fetch = sts_fetch_begin(agent->fetcher, job->domain, job->host.addresses,
+		job->host.address_count, on_fetched, job);
 	if (!job->fetch)
-		fail(job, why);
-}
-
-/* It has a place. */
-static void start(struct job *job)
-{
-	static const char host[] = "mta-sts.";
-	size_t length = strlen(job->domain) + 1;
-	job->placed = true;
-	job->agent->busy++;
-	struct peer *peer = calloc(1, sizeof(*peer));
-	if (!peer || sizeof(host) - 1 + length > sizeof(peer->domain)) {
-		fail(job, peer ? "its name is too long" : "out of memory");
-		free(peer);
-		return;
-	}
-	peer->direction = DIRECTION_HOST;
-	memcpy(peer->domain, host, sizeof(host) - 1);
-	memcpy(peer->domain + sizeof(host) - 1, job->domain, length);
-	job->peer = peer;
-	job->hosts = dns_find(job->agent->dns, peer, on_hosts, job);
-	if (!job->hosts)
 		fail(job, "out of memory");
 }
 
-static void fetch(struct job *job)
+static void on_place_withdrawn(struct sts_place *place)
 {
+	fail(job_of(place), "its host takes its time while others wait");
+}
+
+/* ---- the policy host ---- */
+
+/* Some may be there to lead us into somebody's house. */
+static void take_address(struct job *job, const struct peer_address *address)
+{
+	if (!reach_is_private(address))
+		dns_add_address(&job->host, address);
+	else
+		compose(job->no_host, "mta-sts.%s has private addresses alone",
+			job->domain);
+}
+
+static void on_addresses(const char *why, struct dns_packet *packet, void *context)
+{
+	struct sought *sought = context;
+	struct job *job = sought->job;
+	struct dns_record record;
+	struct peer_address address;
+	sought->records = NULL;
+	if (why)
+		compose(job->no_host, "the addresses of mta-sts.%s cannot be had: %s",
+			job->domain, why);
+	while (packet && dns_packet_next(packet, &record))
+		if (record.answer && dns_packet_address(packet, &record, &address))
+			take_address(job, &address);
+	if (--job->missing > 0)
+		return;
+	if (job->host.address_count > 0)
+		sts_places_want(&job->agent->places, &job->place);
+	else
+		fail(job, job->no_host);
+}
+
+/* From the DNS; then, in its turn, the fetch itself. */
+static void find_host(struct job *job)
+{
+	char name[sizeof("mta-sts.") + REQUIREMENT_NAME];
 	struct sts_agent *agent = job->agent;
-	if (agent->busy < STS_FETCHES) {
-		start(job);
+	int length = snprintf(name, sizeof(name), "mta-sts.%s", job->domain);
+	if (!agent->fetcher || length >= REQUIREMENT_NAME) {
+		fail(job, agent->fetcher ? "its name is too long" : agent->no_fetcher);
 		return;
 	}
-	*agent->queue_end = job;
-	agent->queue_end = &job->queued;
+	compose(job->no_host, "%s has no address", name);
+	job->missing = 2;
+	seek(&job->addresses[0], name, DNS_A, on_addresses);
+	seek(&job->addresses[1], name, DNS_AAAA, on_addresses); /* the job may end */
 }
 
 /* ---- the record ---- */
@@ -376,9 +380,10 @@ static enum announced read_records(struct job *job, struct dns_packet *packet)
 	struct dns_record record;
 	unsigned count = 0;
 	bool fine = true;
+	job->lifetime =
+		within(dns_packet_lifetime(*packet), LIFETIME_LEAST, LIFETIME_MOST);
 	while (dns_packet_next(packet, &record)) {
 		char id[STS_ID];
-		job->lifetime = within(record.ttl, LIFETIME_LEAST, job->lifetime);
 		if (!record.answer || record.type != DNS_TXT)
 			continue;
 		enum sts_record kind =
@@ -415,15 +420,16 @@ static void on_announced(struct job *job)
 		end(job);
 		return;
 	}
-	fetch(job);
+	find_host(job);
 }
 
 static void on_text(const char *why, struct dns_packet *packet, void *context)
 {
-	struct job *job = context;
+	struct sought *sought = context;
+	struct job *job = sought->job;
 	char text[REQUIREMENT_TEXT] = "";
 	uint32_t lifetime = LIFETIME_FAILED;
-	job->text = NULL;
+	sought->records = NULL;
 	if (why) {
 		compose(text, "the TXT records of _mta-sts.%s cannot be had: %s",
 			job->domain, why);
@@ -448,10 +454,7 @@ static void ask(struct job *job)
 {
 	char name[sizeof("_mta-sts.") + REQUIREMENT_NAME];
 	snprintf(name, sizeof(name), "_mta-sts.%s", job->domain);
-	struct dns_text *text =
-		dns_text_find(job->agent->dns, name, TEXT_SECONDS, on_text, job);
-	if (text) /* or the job may have ended */
-		job->text = text;
+	seek(&job->text, name, DNS_TXT, on_text);
 }
 
 /* ---- questions ---- */
@@ -522,13 +525,16 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 	int64_t t = now();
 	(void)loop, (void)events;
 	sts_cache_expire(agent->cache, t);
-	while (agent->busy < STS_FETCHES && sts_cache_take_due(agent->cache, t, domain)) {
+	while (agent->sweep_count < SWEEP_MOST &&
+		sts_cache_take_due(agent->cache, t, domain)) {
 		struct job *job = find_job(agent, domain) ? NULL : new_job(agent, domain);
-		if (!job || !sts_cache_find(agent->cache, domain, t, &sts))
+		if (!job)
 			continue;
-		memcpy(job->id, sts.id, sizeof(job->id));
-		job->refreshes = true;
-		start(job);
+		if (sts_cache_find(agent->cache, domain, t, &sts))
+			memcpy(job->id, sts.id, sizeof(job->id));
+		job->refreshes = job->swept = true;
+		agent->sweep_count++;
+		find_host(job);
 	}
 }
 
@@ -545,7 +551,6 @@ struct sts_agent *sts_agent_new(
 	agent->say = options->say;
 	agent->context = options->context;
 	agent->wait = options->wait < STS_WAIT ? options->wait : STS_WAIT;
-	agent->queue_end = &agent->queue;
 	agent->cache =
 		sts_cache_new(options->cache, options->writes, now(), on_warning, agent);
 	if (!agent->cache) {
@@ -554,6 +559,8 @@ struct sts_agent *sts_agent_new(
 	}
 	agent->fetcher = sts_fetcher_new(
 		loop, options->ca, agent->no_fetcher, sizeof(agent->no_fetcher));
+	sts_places_init(&agent->places, loop, sts_fetcher_room(), agent->wait / 2,
+		on_place, on_place_withdrawn);
 	ev_timer_init(&agent->sweep, on_sweep, SWEEP, SWEEP);
 	agent->sweep.data = agent;
 	ev_timer_start(loop, &agent->sweep);
@@ -565,7 +572,7 @@ void sts_agent_free(struct sts_agent *agent)
 	if (!agent)
 		return;
 	while (agent->jobs)
-		free_job(agent->jobs);
+		end(agent->jobs);
 	ev_timer_stop(agent->loop, &agent->sweep);
 	sts_fetcher_free(agent->fetcher);
 	sts_cache_free(agent->cache);

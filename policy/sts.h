@@ -13,9 +13,8 @@
 #include <ev.h>
 
 enum {
-	STS_WAIT = 10,	  /* seconds that a question waits at most */
-	STS_FETCHES = 20, /* at once; others queue. Each reads all CAs: 4 MiB */
-	STS_JOBS = 2048,  /* domains that are being looked at */
+	STS_WAIT = 10,	 /* seconds that a question waits at most */
+	STS_JOBS = 2048, /* domains that are being looked at */
 };
 
 struct dns;

@@ -147,7 +147,7 @@ static void warn(struct sts_cache *cache, const char *format, ...)
 static void drop_policy(struct sts_cache *cache, struct entry *entry)
 {
 	if (cache->store)
-		sts_store_remove(cache->store, entry->domain);
+		sts_store_remove(cache->store, entry->domain, entry->text, entry->length);
 	drop(&cache->policies, entry);
 }
 
@@ -180,7 +180,7 @@ static void on_file(const struct sts_found *found, void *context)
 	else if (found->sts->expires > cache->opened)
 		take_in(cache, found->domain, found->sts, found->text, found->length);
 	else
-		sts_store_remove(cache->store, found->domain);
+		sts_store_remove(cache->store, found->domain, found->text, found->length);
 }
 
 struct sts_cache *sts_cache_new(const char *directory, bool writes, int64_t now,
@@ -201,7 +201,9 @@ struct sts_cache *sts_cache_new(const char *directory, bool writes, int64_t now,
 	if (cache->store)
 		sts_store_load(cache->store, on_file, cache);
 	else if (reason[0] != '\0')
-		warn(cache, "MTA-STS policies do not outlive this process: cache: %s",
+		warn(cache, "MTA-STS policies %s: cache: %s",
+			writes ? "do not outlive this process"
+			       : "that are kept are not known here",
 			reason);
 	if (!writes) {
 		sts_store_close(cache->store);

@@ -15,8 +15,9 @@
 #include <unistd.h>
 
 enum {
-	CONNECT_SECONDS = 30,
-	HEADERS = 64 * 1024, /* octets of them at most */
+	CONNECT_SECONDS = 10, /* TLS included */
+	CA_SECONDS = 600,     /* after which the CAs are read again */
+	HEADERS = 64 * 1024,  /* octets of them at most */
 	REASON = 300,
 };
 
@@ -246,6 +247,17 @@ struct sts_fetcher *sts_fetcher_new(
 	return fetcher;
 }
 
+/* GnuTLS's learnt it in 8.9. */
+unsigned sts_fetcher_room(void)
+{
+	static const char first[] = "OpenSSL/";
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+	bool shares = info->version_num >= 0x080900 ||
+		      (info->ssl_version &&
+			      strncmp(info->ssl_version, first, sizeof(first) - 1) == 0);
+	return shares ? STS_FETCHES : STS_FETCHES_FEW;
+}
+
 void sts_fetcher_free(struct sts_fetcher *fetcher)
 {
 	if (!fetcher)
@@ -330,7 +342,7 @@ static CURLcode set_limits(CURL *easy)
 	return code;
 }
 
-/* A directory of CAs would be read beside the file. */
+/* A directory of CAs would be read beside the file, and for each fetch anew. */
 static CURLcode set_verification(CURL *easy, const char *ca)
 {
 	CURLcode code = CURLE_OK;
@@ -339,6 +351,7 @@ static CURLcode set_verification(CURL *easy, const char *ca)
 	code |= curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	code |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	code |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	code |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_SECONDS);
 	if (ca)
 		code |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca);
 	return code;

@@ -14,7 +14,13 @@
 #include <ev.h>
 #include <stddef.h>
 
-enum { STS_FETCH_SECONDS = 60 };
+enum {
+	STS_FETCH_SECONDS = 60,
+	/* At once, where libcurl reads the CAs for all of them (90 KiB and 1 ms each),
+	 * and where it does so for each one (4 MiB and 7 ms). */
+	STS_FETCHES = 256,
+	STS_FETCHES_FEW = 20,
+};
 
 struct sts_fetcher;
 struct sts_fetch;
@@ -22,6 +28,9 @@ struct sts_fetch;
 /* `ca`: "system", or a PEM file. NULL with a reason. */
 struct sts_fetcher *sts_fetcher_new(
 	struct ev_loop *loop, const char *ca, char *reason, size_t size);
+
+/* How many fetches there may be at once: one of the two above. */
+unsigned sts_fetcher_room(void);
 
 /* Its fetches must have ended or been cancelled. NULL is allowed. */
 void sts_fetcher_free(struct sts_fetcher *fetcher);

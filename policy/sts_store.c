@@ -9,22 +9,30 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* No domain begins with a dot. Behind it stands the number of the process. */
+/*
+ * A file that is being written: no domain begins with a dot. Behind it stand 16 digits
+ * that nobody has had before; it is locked until it has its domain's name, which shows
+ * other processes that it has not been left behind.
+ */
 static const char new_prefix[] = ".new.";
 
+enum { NEW_DIGITS = 16, NEW_NAME = sizeof(new_prefix) + NEW_DIGITS };
+
 struct sts_store {
-	int fd; /* of the directory */
+	int fd; /* of the directory; locked where a file is put in a domain's place, or
+		   found to be old and removed */
 	uid_t owner;
 	bool writes;
-	char new_name[32];
 };
 
 /* ---- its life ---- */
@@ -70,8 +78,6 @@ struct sts_store *sts_store_open(
 		return cannot(store, reason, size, "out of memory");
 	store->writes = writes;
 	snprintf(path, sizeof(path), "%s/mta-sts", directory);
-	snprintf(store->new_name, sizeof(store->new_name), "%s%ld", new_prefix,
-		(long)getpid());
 	if (writes && mkdir(path, 0700) != 0 && errno != EEXIST) {
 		store->fd = -1;
 		return cannot(
@@ -133,14 +139,20 @@ static void load(struct sts_store *store, const char *name,
 	each(&found, context);
 }
 
-/* Half of a file, of a process that is no more. */
-static bool is_left_behind(const char *name)
+/* Half of a file, of a process that is no more, if nobody has it locked. */
+static void remove_left_behind(struct sts_store *store, const char *name)
 {
 	size_t length = sizeof(new_prefix) - 1;
-	if (strncmp(name, new_prefix, length) != 0)
-		return false;
-	long pid = strtol(name + length, NULL, 10);
-	return pid <= 0 || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+	if (strncmp(name, new_prefix, length) != 0 ||
+		strspn(name + length, "0123456789abcdef") != NEW_DIGITS ||
+		name[NEW_NAME - 1] != '\0')
+		return;
+	int fd = openat(store->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(store->fd, name, 0);
+	close(fd);
 }
 
 void sts_store_load(struct sts_store *store,
@@ -153,8 +165,8 @@ void sts_store_load(struct sts_store *store,
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (entry->d_name[0] != '.')
 			load(store, entry->d_name, each, context);
-		else if (store->writes && is_left_behind(entry->d_name))
-			unlinkat(store->fd, entry->d_name, 0);
+		else if (store->writes)
+			remove_left_behind(store, entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
@@ -176,19 +188,34 @@ static bool write_all(int fd, const char *text, size_t length)
 	return true;
 }
 
-static bool write_new(struct sts_store *store, const char *text, size_t length)
+/* A new file of that name, locked; -1 with errno. */
+static int create(struct sts_store *store, char name[NEW_NAME])
 {
-	unlinkat(store->fd, store->new_name, 0);
-	int fd = openat(store->fd, store->new_name,
-		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	bool fine = write_all(fd, text, length) && fsync(fd) == 0;
-	int error = errno;
-	if (close(fd) != 0 && fine) {
-		fine = false;
-		error = errno;
+	uint64_t number;
+	struct stat s;
+	for (;;) {
+		if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+			return -1;
+		snprintf(name, NEW_NAME, "%s%016" PRIx64, new_prefix, number);
+		int fd = openat(store->fd, name,
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -1;
+		/* Where nothing can be locked nothing is found to be left behind. */
+		flock(fd, LOCK_EX);
+		if (fstat(fd, &s) != 0 || s.st_nlink > 0)
+			return fd;
+		close(fd); /* somebody was quicker, and took it for that */
 	}
+}
+
+/* In its domain's place at once, or never. */
+static bool put(struct sts_store *store, const char *name, const char *domain)
+{
+	flock(store->fd, LOCK_EX);
+	bool fine = renameat(store->fd, name, store->fd, domain) == 0;
+	int error = errno;
+	flock(store->fd, LOCK_UN);
 	errno = error;
 	return fine;
 }
@@ -196,17 +223,33 @@ static bool write_new(struct sts_store *store, const char *text, size_t length)
 bool sts_store_write(
 	struct sts_store *store, const char *domain, const char *text, size_t length)
 {
-	if (write_new(store, text, length) &&
-		renameat(store->fd, store->new_name, store->fd, domain) == 0)
-		return true;
+	char name[NEW_NAME];
+	int fd = create(store, name);
+	if (fd < 0)
+		return false;
+	bool fine =
+		write_all(fd, text, length) && fsync(fd) == 0 && put(store, name, domain);
 	int error = errno;
-	unlinkat(store->fd, store->new_name, 0);
+	if (!fine)
+		unlinkat(store->fd, name, 0);
+	close(fd);
 	errno = error;
-	return false;
+	return fine;
 }
 
-void sts_store_remove(struct sts_store *store, const char *domain)
+void sts_store_remove(
+	struct sts_store *store, const char *domain, const char *text, size_t length)
 {
-	if (store->writes)
+	char found[STS_FILE];
+	size_t found_length;
+	int fd;
+	if (!store->writes)
+		return;
+	flock(store->fd, LOCK_EX);
+	if (!open_file(store, domain, &fd) && !read_file(fd, found, &found_length) &&
+		found_length == length && memcmp(found, text, length) == 0)
 		unlinkat(store->fd, domain, 0);
+	if (fd >= 0)
+		close(fd);
+	flock(store->fd, LOCK_UN);
 }

@@ -5,7 +5,8 @@
 
 /*
  * MTA-STS policies on disk: DIRECTORY/mta-sts/DOMAIN, a file each (sts_text_write()). A
- * file is there whole or not at all, whatever happens while it is written.
+ * file is there whole or not at all, whatever happens while it is written, and however
+ * many processes write.
  */
 
 #include "requirement.h"
@@ -38,6 +39,9 @@ void sts_store_load(struct sts_store *store,
 /* False with errno: what was there before is still there. */
 bool sts_store_write(
 	struct sts_store *store, const char *domain, const char *text, size_t length);
-void sts_store_remove(struct sts_store *store, const char *domain);
+
+/* Unless another process has put something else in place of this text. */
+void sts_store_remove(
+	struct sts_store *store, const char *domain, const char *text, size_t length);
 
 #endif

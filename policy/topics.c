@@ -68,11 +68,12 @@ struct topics *topics_new(void)
 
 void topics_drop(struct topics *topics, struct topic *topic)
 {
-	line_remove(topic->answered ? &topics->kept : &topics->asked, topic);
+	line_remove(topic->packet ? &topics->kept : &topics->asked, topic);
 	*topic->at = topic->next;
 	if (topic->next)
 		topic->next->at = topic->at;
-	peer_clear(&topic->peer);
+	peer_free(topic->peer);
+	free(topic->packet);
 	free(topic);
 }
 
@@ -90,10 +91,10 @@ struct topic *topics_find(
 	struct topics *topics, enum direction direction, const char *domain, double now)
 {
 	struct topic *topic = *bucket(topics, direction, domain);
-	while (topic && (topic->peer.direction != direction ||
-				strcmp(topic->peer.domain, domain) != 0))
+	while (topic &&
+		(topic->direction != direction || strcmp(topic->domain, domain) != 0))
 		topic = topic->next;
-	if (topic && topic->answered && now >= topic->until) {
+	if (topic && topic->packet && now >= topic->until) {
 		topics_drop(topics, topic);
 		return NULL;
 	}
@@ -105,10 +106,16 @@ struct topic *topics_add(
 {
 	struct topic *topic =
 		topics->asked.count < TOPICS_ASKED ? calloc(1, sizeof(*topic)) : NULL;
-	if (!topic)
+	if (topic)
+		topic->peer = calloc(1, sizeof(*topic->peer));
+	if (!topic || !topic->peer) {
+		free(topic);
 		return NULL;
-	topic->peer.direction = (uint8_t)direction;
-	strncpy(topic->peer.domain, domain, sizeof(topic->peer.domain) - 1);
+	}
+	topic->direction = direction;
+	topic->peer->direction = (uint8_t)direction;
+	strncpy(topic->domain, domain, sizeof(topic->domain) - 1);
+	memcpy(topic->peer->domain, topic->domain, sizeof(topic->domain));
 	topic->at = bucket(topics, direction, domain);
 	topic->next = *topic->at;
 	if (topic->next)
@@ -143,15 +150,25 @@ void topics_leave(struct topics *topics, uint32_t reader)
 	}
 }
 
-void topics_keep(struct topics *topics, struct topic *topic, double now)
+void topics_keep(struct topics *topics, struct topic *topic, const uint8_t *packet,
+	size_t length, double now)
 {
+	uint8_t *copy = malloc(length);
+	if (!copy) {
+		topics_drop(topics, topic);
+		return;
+	}
 	if (topics->kept.count == TOPICS_KEPT)
 		topics_drop(topics, topics->kept.first);
 	line_remove(&topics->asked, topic);
 	line_append(&topics->kept, topic);
-	topic->answered = true;
-	topic->until = now + topic->peer.lifetime;
+	memcpy(copy, packet, length);
+	topic->packet = copy;
+	topic->length = length;
+	topic->until = now + topic->peer->lifetime;
 	topic->waiter_count = 0;
+	peer_free(topic->peer);
+	topic->peer = NULL;
 }
 
 void topics_forget(struct topics *topics)

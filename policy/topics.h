@@ -27,8 +27,12 @@ struct topic_waiter {
 };
 
 struct topic {
-	struct peer peer; /* its direction and domain are the topic's */
-	bool answered;
+	enum direction direction;
+	char domain[REQUIREMENT_NAME];
+	struct peer *peer; /* of that direction and domain; NULL once answered */
+	/* Answered: the peer as message_write_answer() has it, a fraction of its size. */
+	uint8_t *packet;
+	size_t length;
 	double until;		/* answered: how long that holds */
 	struct inquiry inquiry; /* the owner's, of the peer */
 	unsigned waiter_count;
@@ -58,8 +62,12 @@ bool topic_wait(struct topic *topic, struct topic_waiter waiter);
 /* This reader waits for nothing any more. */
 void topics_leave(struct topics *topics, uint32_t reader);
 
-/* Its peer is the answer, for peer.lifetime seconds. Nobody waits for it any more. */
-void topics_keep(struct topics *topics, struct topic *topic, double now);
+/*
+ * Its peer is the answer, for peer->lifetime seconds, and this its packet. Nobody waits
+ * for it any more, and without memory it is dropped.
+ */
+void topics_keep(struct topics *topics, struct topic *topic, const uint8_t *packet,
+	size_t length, double now);
 void topics_drop(struct topics *topics, struct topic *topic);
 
 /* All that are kept: the policy is another. */

@@ -22,7 +22,8 @@ bool hosts_look_up(
 /* Whether the resolver knows a name by other addresses alone than the one in force. */
 bool hosts_moved(const struct config *config);
 
-/* The address of the bundle, without asking anybody. An endpoint that is an address already stays so. */
+/* The address of the bundle, without asking anybody. An endpoint that is an address
+ * already stays so. */
 bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint);
 
 #endif

@@ -35,6 +35,13 @@ bool probe_sts_counts(const struct probe *probe)
 	       probe->config->policy.mta_sts && probe->peer->demand.mta_sts;
 }
 
+bool probe_sts_holds(const struct probe *probe, const struct probe_host *host)
+{
+	const struct candidate *c = probe_candidate(probe, host);
+	/* Of a host that may have been smuggled in, it holds beside its records. */
+	return judge_sts_mode(probe->peer, c) != STS_NONE || host->verdict == VERDICT_STS;
+}
+
 const char *probe_host_name(
 	const struct probe *probe, const struct probe_host *host, char text[ROUTE_HOST])
 {

@@ -102,7 +102,7 @@ static void host_object(
 	tlsa(j, c, host);
 	json_truth(j, "dane_counts", probe_dane_counts(probe));
 	json_truth(j, "mta_sts_lists", judge_sts_lists(probe->peer, c));
-	json_truth(j, "mta_sts_counts", judge_sts_mode(probe->peer, c) != STS_NONE);
+	json_truth(j, "mta_sts_counts", probe_sts_holds(probe, host));
 	json_pair(j, "mta_sts_testing", host->testing);
 	json_pair(j, "verdict", judged ? verdict_name(host->verdict) : "");
 	json_pair(j, "verified_by", probe_vouchers(probe, host, vouchers));

@@ -118,6 +118,9 @@ const char *probe_host_name(
 bool probe_dane_counts(const struct probe *probe);
 bool probe_sts_counts(const struct probe *probe);
 
+/* Whether the policy counts for this host: TLSA records may count in its place. */
+bool probe_sts_holds(const struct probe *probe, const struct probe_host *host);
+
 /* Whether this TLSA record of its candidate is the one that matched. */
 bool probe_matched(const struct probe_host *host, unsigned record);
 

@@ -172,8 +172,7 @@ static const char *const without_records[] = {
 	[DANE_UNAVAILABLE] = "not asked for (dane = no in [policy])",
 	[DANE_FAILED] = "bogus, or not to be had: such a host is not used",
 	[DANE_ABSENT] = "none, or none that is signed",
-	[DANE_UNUSABLE] = "none of a kind that can be used: by TLS, whosever the "
-			  "certificate",
+	[DANE_UNUSABLE] = "none of a kind that can be used: any certificate will do",
 	[DANE_USABLE] = "",
 };
 static_assert(sizeof(without_records) / sizeof(*without_records) == DANE_USABLE + 1,
@@ -202,15 +201,16 @@ static void write_tlsa(FILE *out, const struct probe *probe, const struct candid
 		line(out, "", "does not count: dane = no (%s)", probe->peer->where);
 }
 
-static void write_listing(FILE *out, const struct probe *probe, const struct candidate *c)
+static void write_listing(
+	FILE *out, const struct probe *probe, const struct probe_host *host)
 {
-	const char *spared = judge_sts_mode(probe->peer, c) == STS_NONE
-				     ? "; its TLSA records count instead"
-				     : "";
+	const struct candidate *c = probe_candidate(probe, host);
+	bool listed = judge_sts_lists(probe->peer, c);
 	if (probe->peer->sts.mode != STS_NONE && probe_sts_counts(probe))
-		line(out, "mta-sts", "%s%s",
-			judge_sts_lists(probe->peer, c) ? "lists it" : "does not list it",
-			spared);
+		line(out, "mta-sts", "%s%s", listed ? "lists it" : "does not list it",
+			probe_sts_holds(probe, host)
+				? ""
+				: "; its TLSA records count instead");
 }
 
 /* ---- a host ---- */
@@ -281,7 +281,7 @@ static void write_host(
 	write_session(out, probe, host);
 	if (c)
 		write_tlsa(out, probe, c, host);
-	write_listing(out, probe, c);
+	write_listing(out, probe, host);
 	write_outcome(out, host);
 }
 

@@ -70,10 +70,13 @@ static gnutls_datum_t data_of(const struct tlsa *r)
 
 /* ---- trust anchors ---- */
 
-/* Whether the path of the leaf leads to this certificate, all in order on the way. */
-static bool leads_to(struct dane *d, const gnutls_datum_t *anchor)
+/*
+ * Whether the path of the leaf leads to this certificate, all in order on the way. An
+ * anchor's own dates are no part of it (RFC 5280 §6.1), `dated` is what an anchor issued.
+ */
+static bool leads_to(struct dane *d, const gnutls_datum_t *anchor, bool dated)
 {
-	struct tls_anchors *anchors = tls_anchors_of_der(anchor);
+	struct tls_anchors *anchors = tls_anchors_of_der(anchor, dated);
 	struct tls_verdict v = { .verdict = CHAIN_BROKEN, .until = INT64_MAX };
 
 	if (anchors)
@@ -92,7 +95,7 @@ static bool leads_to(struct dane *d, const gnutls_datum_t *anchor)
 	return v.verdict == CHAIN_VALID;
 }
 
-/* A leaf is no anchor, even one that signed itself and is sent twice. */
+/* A leaf's certificate is no anchor, even one that signed itself and is sent twice. */
 static bool is_leaf(const struct dane *d, const gnutls_datum_t *der)
 {
 	const gnutls_datum_t *leaf = &d->chain->ders[0];
@@ -108,7 +111,7 @@ static bool leads_to_sent(struct dane *d, const struct tlsa *r, bool *sent)
 		if (is_leaf(d, der) || !matches(r, der))
 			continue;
 		*sent = true;
-		if (leads_to(d, der))
+		if (leads_to(d, der, false))
 			return true;
 	}
 	return false;
@@ -119,7 +122,7 @@ static bool leads_to_certificate(struct dane *d, const struct tlsa *r)
 {
 	gnutls_datum_t der = data_of(r);
 
-	return !is_leaf(d, &der) && leads_to(d, &der);
+	return !is_leaf(d, &der) && leads_to(d, &der, false);
 }
 
 static bool is_strong(gnutls_pubkey_t key)
@@ -151,7 +154,7 @@ static bool has_signed(
 
 /*
  * The record is an anchor's key, and no certificate with it was sent: what it has signed
- * is as good as the anchor. What signed itself with it is the leaf.
+ * is as good as the anchor, be it a leaf that signed itself.
  */
 static bool leads_to_key(struct dane *d, const struct tlsa *r)
 {
@@ -165,8 +168,7 @@ static bool leads_to_key(struct dane *d, const struct tlsa *r)
 		      is_strong(key);
 	for (unsigned i = 0; usable && !found && i < d->chain->count; i++)
 		found = has_signed(key, d->chain->certificates[i], &d->chain->ders[i]) &&
-			!matches(r, &d->chain->ders[i]) &&
-			leads_to(d, &d->chain->ders[i]);
+			leads_to(d, &d->chain->ders[i], true);
 	gnutls_pubkey_deinit(key);
 	return found;
 }

@@ -120,8 +120,10 @@ struct tls_anchors;
 
 /* CAs to trust; NULL where there are none, or no memory. */
 struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem);
-struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der); /* one */
-void tls_anchors_free(void *anchors);				   /* NULL is allowed */
+/* One; `dated`: what is verified must have its dates in order, too (RFC 5280 §6.1: not
+ * where it is an anchor). */
+struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der, bool dated);
+void tls_anchors_free(void *anchors); /* NULL is allowed */
 
 struct tls_verdict {
 	enum chain_verdict verdict;

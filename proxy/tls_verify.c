@@ -34,6 +34,7 @@ struct tls_anchors {
 	gnutls_x509_trust_list_t list;
 	gnutls_x509_crt_t *certificates; /* of the list */
 	unsigned count;
+	bool undated; /* their own dates do not count */
 };
 
 struct dates {
@@ -44,7 +45,7 @@ struct dates {
 struct path {
 	gnutls_x509_crt_t certificates[FACTS_CHAIN];
 	unsigned length;
-	bool anchored;
+	bool anchored, dated; /* there is an anchor; its dates count */
 	struct dates anchor;
 };
 
@@ -70,9 +71,13 @@ struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem)
 	return make_anchors(pem, GNUTLS_X509_FMT_PEM);
 }
 
-struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der)
+struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der, bool dated)
 {
-	return make_anchors(der, GNUTLS_X509_FMT_DER);
+	struct tls_anchors *a = make_anchors(der, GNUTLS_X509_FMT_DER);
+
+	if (a)
+		a->undated = !dated;
+	return a;
 }
 
 void tls_anchors_free(void *anchors)
@@ -356,7 +361,7 @@ static void explain(
 /* The nearest to the leaf first: whoever renews it renews that. */
 static void check_dates(const struct path *p, int64_t now, struct tls_verdict *v)
 {
-	for (unsigned i = 0; i < p->length + p->anchored; i++) {
+	for (unsigned i = 0; i < p->length + p->dated; i++) {
 		gnutls_x509_crt_t crt = i < p->length ? p->certificates[i] : NULL;
 		struct dates dates = crt ? dates_of(crt) : p->anchor;
 		enum chain_verdict found = judge_dates(&dates, now);
@@ -381,6 +386,7 @@ void tls_verify(const struct tls_anchors *anchors, const gnutls_x509_crt_t *pres
 		return;
 	}
 	make_path(&path, anchors, presented, count, now);
+	path.dated = path.anchored && !anchors->undated;
 	status = verify(anchors, &path, client);
 	v->verdict = from_status(status);
 	explain(&path, status, count, v);

@@ -7,6 +7,7 @@ cannot be known makes a host unusable, and never one without DANE.
 """
 
 import ipaddress
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -117,6 +118,13 @@ def fill(world):
             world.domain(domain, f"mx.{domain}")
             world.records(f"mx.{domain}", f"{{}} A {address}", f"_25._tcp.{{}} TLSA {NOBODY}")
         world.files.put(f"plain-{lie}.lab", "tls = secure")
+    for domain in ("poison1.lab", "poison2.lab", "poison3.lab", "victim.lab"):
+        world.zone(domain, nsd.INSECURE)
+        world.domain(domain, f"mx.{domain}")
+        if domain in ("poison1.lab", "victim.lab"):
+            poison = world.host(f"mx.{domain}").listener.address[0]
+        else:
+            world.records(f"mx.{domain}", f"{{}} A {poison}")
     world.zone("sts.lab", nsd.INSECURE)
     for domain in [f"{lie}.sts.lab" for lie in MISLEADING]:
         world.domain(domain, f"mx.{domain}")
@@ -133,6 +141,8 @@ def served(request, zoo, certs):
         for domain, (_, name, type_, how) in lies(evil, found.world.meddler).items():
             for asked in (f"{domain}.lab", f"plain-{domain}.lab", f"{domain}.sts.lab"):
                 found.world.meddler.spoil(name.format(asked), type_, how)
+        for n, section in enumerate((6, 8, 10), 1):
+            found.world.meddler.spoil(f"poison{n}.lab", MX, poisoned(evil, section))
         found.world.meddler.spoil(RECORD.format("silent.lab"), TLSA, "silent")
         yield found
 
@@ -151,8 +161,9 @@ def backend_goes_to(served, lie):
 
 @pytest.mark.parametrize("lie", lies())
 def test_lies_about_a_signed_zone(served, lie):
-    seen, _ = served.send(f"bob@{lie}.lab", backend_goes_to(served, lie))
+    seen, clear = served.send(f"bob@{lie}.lab", backend_goes_to(served, lie))
     assert seen.last[:10] in ("451 4.4.3 ", "421 4.4.3 ") and f"{lie}.lab" in seen.last, seen
+    assert not clear
     _, name, type_, _ = lies()[lie]
     assert (name.format(f"{lie}.lab"), type_) in served.world.meddler.asked
     truth_is_told(served)
@@ -176,6 +187,28 @@ def test_lies_do_not_escape_mta_sts(served, lie):
             "hosts-servfail": "4.4.3"}.get(lie, "4.7.5")
     assert seen.last.split()[1] == code and not seen.accepted and not clear, seen
     truth_is_told(served)
+
+
+def poisoned(evil, section):
+    """An answer with more in one of its sections, about somebody else."""
+    def how(octets, _):
+        answer = bytearray(forged(octets, (MX, b"\0\1" + wire("mx." + question(octets)[0]))))
+        for name, type_, data in (("victim.lab", MX, b"\0\1" + wire(EVIL)),
+                                  ("mx.victim.lab", A, evil)):
+            answer += wire(name) + struct.pack(">HHIH", type_, 1, 300, len(data)) + data
+            answer[section + 1] += 1
+        return bytes(answer)
+    return how
+
+
+def test_poison(served):
+    """What an answer says of others is not believed."""
+    for domain in ("poison1.lab", "poison2.lab", "poison3.lab"):
+        assert served.send(f"bob@{domain}", served.world.hosts["mx.poison1.lab"])[0].accepted
+    host = served.world.hosts["mx.victim.lab"]
+    assert served.send("bob@victim.lab", host)[0].accepted
+    end = served.daemon.session_end(domain="victim.lab")
+    assert end["host"] == f"mx.victim.lab[{host.listener.address[0]}]"
 
 
 def test_silence(served):

@@ -66,6 +66,7 @@ ZONES = {
                       BARE, "4.7.5"),
     "hosts": ([f"{{}}. MX {n} h{n}.good.lab." for n in PLENTY], LEAF, "EE"),
     "hosts-bad": ([f"{{}}. MX {n} h{n}.bad.lab." for n in PLENTY], BARE, "4.7.5"),
+    "hosts-gone": ([f"{{}}. MX {n} h{n}.gone.leaf.lab." for n in PLENTY], BARE, "4.4.3"),
     "addresses": (["mx.{}. A @LEAF", SIGNED + "3 1 1 {leaf}",
                    *(f"mx.{{}}. AAAA ff02::{n:x}" for n in range(1, 1001))], LEAF, "EE"),
 }

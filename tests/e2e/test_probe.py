@@ -323,6 +323,33 @@ def test_a_broken_policy_file(probe, internet):
     assert "broken.example.policy" in done.stderr
 
 
+@pytest.mark.parametrize("what,code,hint", [
+    ("certificate", "4.7.5", "whoever runs the host has to mend its certificate ({file}:"),
+    ("name", "4.7.5", "or `match` of the policy file allow the name that it bears ({file}:"),
+    ("starttls", "4.7.4", "the host has to offer TLS, as is demanded of it ({file}:"),
+    ("key", "4.7.5", "ask whoever runs the host ({file}:"),
+    ("refused", "4.3.0", "whoever runs the host can tell more of that reply"),
+    ("file", "4.3.5", "mail waits until that file is mended"),
+    ("dns", "4.4.3", "unless sealpost check finds fault with our resolver"),
+    ("gone", "5.1.2", "is the domain spelt as it should be?")])
+def test_what_is_to_be_done(probe, internet, what, code, hint):
+    """One line before the last: who can mend it, and which line of which file demands it."""
+    domain, file = "odd.example", internet.policies.file("odd.example")
+    certificate = {"certificate": "expired", "name": "wrong-name", "starttls": None}
+    level = {"starttls": "encrypt", "key": "fingerprint", "file": "wrong", "refused": "may"}
+    if what != "gone":
+        internet.peer(domain, certificate.get(what, "good"),
+                      script={"greeting": "554 5.7.1 not you"} if what == "refused" else {})
+    if what == "dns":
+        internet.dns.misbehave(domain, "servfail")
+    secure(internet, domain, level.get(what, "verify"),
+           f"fingerprint = sha256/spki:{'ab' * 32}" if what == "key" else "")
+    done = probe.run(domain)
+    *_, last_but_one, last = done.stdout.splitlines()
+    assert done.returncode == NO and f" {code} " in last
+    assert hint.format(file=file) in last_but_one and last_but_one.startswith("  ")
+
+
 # -- what strangers say
 
 def test_nothing_of_a_stranger_reaches_the_terminal(probe, internet):

@@ -6,21 +6,17 @@
 Postfix, where it can judge the same destination, says the same.
 """
 
-import contextlib
-import hashlib
 import json
 import re
-import socket
-import subprocess
-import threading
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from test_probe import FINE, NO, Probe, probe, secure  # noqa: F401
 
-from harness import nsd, real, sts
-from harness.destination import Destination
+from harness import nsd, sts
+from harness.finger import Finger, Resolver
 from harness.internet import policy_section
+from harness.published import Published
+from harness.tlsa import NOBODY
 
 pytestmark = pytest.mark.namespaces
 
@@ -29,44 +25,34 @@ DOMAINS = {
     "ee": ("good", "3 1 1 {leaf}", "dane"),
     "eeodd": ("self-signed-wrong-name", "3 1 1 {leaf}", "dane"),
     "eeexpired": ("expired", "3 1 1 {leaf}", "dane"),
-    "eeother": ("good", "3 1 1 {other}", None),
+    "eeother": ("good", NOBODY, None),
     "ta": ("good", "2 1 1 {issuer}", "dane"),
     "taname": ("wrong-name", "2 1 1 {issuer}", None),
     "taexpired": ("expired", "2 1 1 {issuer}", None),
-    "two": ("good", "3 1 1 {other}|3 1 1 {leaf}", "dane"),
+    "two": ("good", NOBODY + "|3 1 1 {leaf}", "dane"),
     "none": ("good", "", ""),
-    "plain": ("good", "3 1 1 {other}", ""),
+    "plain": ("good", NOBODY, ""),
 }
 
 
-def spki(key):
-    der = key.public_bytes(serialization.Encoding.DER,
-                           serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()
-
-
 @pytest.fixture(scope="module")
-def signed(tmp_path_factory, zoo):
+def signed(zoo, certs):
     why = nsd.missing()
     if why:
         pytest.skip(why)
-    issuer = spki(zoo.authorities["good"].certificate.public_key())
-    zones = {}
-    with contextlib.ExitStack() as stack:
-        servers = {}
-        for n, (name, (kind, record, _)) in enumerate(DOMAINS.items(), 100):
-            address, host = f"198.51.100.{n}", f"mx.{name}.lab"
-            pair = zoo.pair(host, kind)
-            servers[name] = stack.enter_context(Destination((address, 25), pair, host))
-            words = {"leaf": spki(pair.leaf().public_key()), "issuer": issuer, "other": "ab" * 32}
-            records = "\n".join(f"_25._tcp.mx TLSA {r.format(**words)}"
-                                for r in record.split("|") if r)
-            zones[f"{name}.lab"] = (nsd.INSECURE if name == "plain" else nsd.SECURE,
-                                    f"@ MX 10 mx\nmx A {address}\n{records}")
-        world = stack.enter_context(nsd.SignedWorld(tmp_path_factory.mktemp("signed"), zones))
-        world.servers = servers
-        yield world
-        for server in servers.values():
+    published = Published(zoo, certs)
+    for name, (kind, records, _) in DOMAINS.items():
+        published.zone(f"{name}.lab", nsd.INSECURE if name == "plain" else nsd.SECURE)
+        published.host(f"mx.{name}.lab", kind, *filter(None, records.split("|")))
+        published.domain(f"{name}.lab", f"mx.{name}.lab")
+    for type_ in ("MX", "TLSA"):
+        name = f"bogus{type_.lower()}.lab"
+        published.zone(name, nsd.BOGUS, type_)
+        published.host(f"mx.{name}", "good", "3 1 1 {leaf}")
+        published.domain(name, f"mx.{name}")
+    with published:
+        yield published.world
+        for server in published.hosts.values():
             assert not server.store.messages
             server.saw_nothing_in_clear()
 
@@ -122,63 +108,26 @@ def test_records_of_a_relay(dane_probe, internet):
     assert dane_probe.found("mx.eeother.lab:25", NO)["hosts"][0]["dane_counts"]
 
 
+@pytest.mark.parametrize("domain,level,code,hint", [
+    ("eeother", "may", "4.7.5", "its TLSA records and its certificates agree; dane = no does"),
+    ("taname", "may", "4.7.5", "its TLSA records and its certificates agree; dane = no does"),
+    ("none", "dane-only", "4.7.5", "the policy file demands DANE, which that host does not have ("),
+    ("bogusmx", "may", "4.4.3", "has to mend it, unless sealpost check finds fault"),
+    ("bogustlsa", "may", "4.4.3", "finds fault with our resolver; dane = no does without")])
+def test_what_is_to_be_done(dane_probe, internet, domain, level, code, hint):
+    secure(internet, f"{domain}.lab", level)
+    text, last = dane_probe.told(f"{domain}.lab", NO)
+    assert f": 451 {code} " in last and hint in text.splitlines()[-2]
+
+
 # -- what Postfix says
-
-class Resolver:
-    """
-    At 127.0.0.1:53, where Postfix looks: hands on what the signed world answers, and says that it
-    was validated where the zone is signed and sound.
-    """
-
-    def __init__(self, world, insecure):
-        self.world, self.insecure = world, insecure
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 53))
-        self.socket.settimeout(0.1)
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.serve)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-        self.socket.close()
-
-    def serve(self):
-        while not self.ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                octets, client = self.socket.recvfrom(65535)
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-                    s.settimeout(5)
-                    s.sendto(octets, (self.world.host, self.world.port))
-                    answer = bytearray(s.recv(65535))
-                answer[3] |= 0x80                               # RA
-                if not any(z.encode() in octets.lower() for z in self.insecure):
-                    answer[3] |= 0x20                           # AD
-                self.socket.sendto(answer, client)
-
 
 @pytest.fixture(scope="module")
 def finger(world, signed, zoo, tmp_path_factory):
     """finger(level, domain): whether posttls-finger verifies the host."""
-    folder = tmp_path_factory.mktemp("finger")
-    (folder / "etc").mkdir()
-    (folder / "etc" / "resolv.conf").write_text("nameserver 127.0.0.1\noptions edns0 trust-ad\n")
-
-    def ask(level, domain):
-        done = subprocess.run(
-            [real.SCRIPT, "enter", "postfix", str(folder), "posttls-finger", "-c", "-L", "summary",
-             "-o", "inet_protocols=ipv4", "-F", zoo.ca, "-l", level, domain],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        said = done.stdout + done.stderr
-        [state] = re.findall(r": (\w+) TLS connection established to", said) or [said]
-        return state
-
-    with Resolver(signed, insecure=["plain"]):
-        yield ask
+    asked = Finger(tmp_path_factory.mktemp("finger"), zoo.ca)
+    with Resolver(signed):
+        yield lambda level, domain: asked.verifies(level, domain)[domain]
 
 
 @pytest.mark.real
@@ -187,7 +136,7 @@ def test_postfix_says_the_same_of_dane(finger, dane_probe, name):
     vouches = DOMAINS[name][2]
     # Without TLSA records it turns to another level, and is of no help.
     [host] = dane_probe.found(f"{name}.lab", NO if vouches is None else FINE)["hosts"]
-    assert (finger("dane", f"{name}.lab") == "Verified") == (host["verified_by"] == "dane")
+    assert finger("dane", f"{name}.lab") == (host["verified_by"] == "dane")
 
 
 @pytest.mark.real
@@ -196,7 +145,7 @@ def test_postfix_says_the_same_of_secure(finger, dane_probe, internet, name):
     secure(internet, f"{name}.lab", "secure", "dane = no")
     done = dane_probe.run("--json", f"{name}.lab")
     [host] = json.loads(done.stdout)["hosts"]
-    assert (finger("secure", f"{name}.lab") == "Verified") == (host["verified_by"] == "secure")
+    assert finger("secure", f"{name}.lab") == (host["verified_by"] == "secure")
 
 
 # -- MTA-STS
@@ -224,6 +173,8 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert host["verified_by"] == ("mta-sts" if status == FINE else "")
         assert (host["verdict"] == "pass") == (status == FINE)
         assert host["mta_sts_testing"] == ""
+        assert ("its MTA-STS policy and its hosts agree" in said["hint"]) == (
+            status == NO and kind is not None)
     if mode != "none":
         assert (said["mta_sts"]["mode"], said["mta_sts"]["mx"]) == (mode, [listed])
         assert host["mta_sts_lists"] == (listed != "mx1.other.lab")
@@ -233,6 +184,7 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert ("verified (mta-sts)" in last) == (host["verified_by"] == "mta-sts")
     if mode == "testing":
         assert host["mta_sts_testing"] and "would refuse it, were it in force: " in text
+        assert "only tested yet: in mode enforce it would refuse that host" in said["hint"]
 
 
 def test_a_policy_that_does_not_count(probe, internet, policies):  # noqa: F811

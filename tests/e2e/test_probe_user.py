@@ -97,6 +97,18 @@ def test_who_is_not_root_and_may_not_read_a_policy(ordinary, internet):
     assert "not read as the user that serves" in done.stdout
 
 
+def test_who_is_not_root_and_may_not_read_the_cache(ordinary, internet):
+    """A policy host that is down would not matter to serve, which has them."""
+    internet.peer("bank.example")
+    cache = internet.folder / "cache"
+    cache.mkdir(mode=0o700)
+    ordinary.config.write_text(ordinary.config.read_text() + f"cache = {cache}\n")
+    done = ordinary.run("bank.example")
+    assert done.returncode == FINE
+    assert done.stderr.startswith("sealpost: warning: MTA-STS policies that are kept are not known "
+                                  f"here: cache: cannot read {cache}"), done.stderr
+
+
 def test_who_is_not_root_and_may_not_read_a_key(ordinary, internet):
     """Domains that ask for no certificate of ours can be probed all the same."""
     internet.peer("bank.example")

@@ -5,6 +5,8 @@
 #include "parcel.h"
 #include "service.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,12 +73,23 @@ int introduce(const struct world *world)
 	return pair[0];
 }
 
+static unsigned resolver_port(const struct world *world)
+{
+	struct sockaddr_in at;
+	socklen_t length = sizeof(at);
+	if (world->silence < 0)
+		return 1;
+	assert_int_equal(getsockname(world->silence, (struct sockaddr *)&at, &length), 0);
+	return ntohs(at.sin_port);
+}
+
 void settle(struct world *world, const char *anchor, int files)
 {
 	struct settings *settings = calloc(1, sizeof(*settings));
 	assert_non_null(settings);
 	snprintf(settings->directory, sizeof(settings->directory), "%s", world->folder);
-	snprintf(settings->resolver, sizeof(settings->resolver), "127.0.0.1@1");
+	snprintf(settings->resolver, sizeof(settings->resolver), "127.0.0.1@%u",
+		resolver_port(world));
 	snprintf(settings->trust_anchor, sizeof(settings->trust_anchor), "%s", anchor);
 	settings->owner = getuid();
 	settings->timeout = 1;
@@ -125,8 +138,18 @@ struct world *world_new(void)
 	assert_non_null(mkdtemp(world->folder));
 	assert_int_equal(chmod(world->folder, 0755), 0);
 	write_file(world, "default.policy", "[outbound]\ntls = encrypt\n");
+	world->silence = -1;
 	start_process(world);
 	return world;
+}
+
+void world_silence(struct world *world)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	world->silence = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(
+		bind(world->silence, (const struct sockaddr *)&at, sizeof(at)), 0);
 }
 
 void world_free(struct world *world)
@@ -135,6 +158,7 @@ void world_free(struct world *world)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		remove_file(world, names[i]);
 	rmdir(world->folder);
+	close(world->silence);
 	free(world);
 }
 

@@ -17,6 +17,7 @@ struct world {
 	int fd;	    /* as its supervisor */
 	int worker; /* as one worker, or -1 */
 	pid_t pid;
+	int silence; /* a resolver that does not answer, or -1: one that is not there */
 	uint32_t last_id;
 	uint8_t packet[MESSAGE_MAX];
 	size_t length;
@@ -24,6 +25,9 @@ struct world {
 
 /* With a default.policy that demands `encrypt` outbound; it awaits its settings. */
 struct world *world_new(void);
+/* Then the DNS fails only after the timeout, of a second. Before settings are sent. */
+void world_silence(struct world *world);
+
 /* The process has ended. */
 void world_free(struct world *world);
 

@@ -109,6 +109,72 @@ static void test_records(void **state)
 	free(copy);
 }
 
+/* RFC 2308 §5: the lesser of the SOA's TTL and its last number. */
+static void put_soa(struct writer *w, unsigned ttl, unsigned minimum)
+{
+	uint8_t data[2 + 2 + 5 * 4] = { 0xc0, 0x0c, 0xc0, 0x0c };
+	for (unsigned i = 0; i < 4; i++)
+		data[sizeof(data) - 4 + i] = (uint8_t)(minimum >> (24 - 8 * i));
+	put_record(w, DNS_SOA, ttl, data, sizeof(data));
+}
+
+static void assert_lifetime(const struct writer *w, uint32_t seconds)
+{
+	struct dns_packet packet;
+	uint8_t *copy;
+	assert_true(open_packet(&packet, w, &copy));
+	assert_int_equal(dns_packet_lifetime(packet), seconds);
+	free(copy);
+}
+
+static void test_lifetime_of_what_there_is_not(void **state)
+{
+	static const unsigned codes[] = { DNS_NOERROR, DNS_NXDOMAIN };
+	struct writer w;
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		put_header(&w, codes[i], 0, 1);
+		put_soa(&w, 300, 20);
+		assert_lifetime(&w, 20);
+		put_header(&w, codes[i], 0, 1);
+		put_soa(&w, 30, 200);
+		assert_lifetime(&w, 30);
+		put_header(&w, codes[i], 0, 1);
+		put_soa(&w, 86400, 86400);
+		assert_lifetime(&w, DNS_LIFETIME_MOST);
+		put_header(&w, codes[i], 0, 1);
+		put_record(&w, DNS_SOA, 300, "\0\0", 2);
+		assert_lifetime(&w, 0);
+		put_header(&w, codes[i], 0, 0);
+		assert_lifetime(&w, DNS_LIFETIME_UNSAID);
+		put_header(&w, codes[i], 0, 1);
+		put_record(&w, 2, 300, "\0", 1); /* NS alone */
+		assert_lifetime(&w, DNS_LIFETIME_UNSAID);
+	}
+}
+
+static void test_lifetime_of_what_there_is(void **state)
+{
+	struct writer w;
+	(void)state;
+	put_header(&w, DNS_NOERROR, 2, 1);
+	put_record(&w, DNS_MX, 300, "\0\1\0", 3);
+	put_record(&w, DNS_MX, 200, "\0\1\0", 3);
+	put_record(&w, 2, 250, "\0", 1);
+	assert_lifetime(&w, 200);
+	put_header(&w, DNS_NOERROR, 1, 0);
+	put_record(&w, DNS_MX, 7200, "\0\1\0", 3);
+	assert_lifetime(&w, DNS_LIFETIME_MOST);
+	put_header(
+		&w, DNS_NOERROR, 1, 0); /* an alias of nothing, of which nobody speaks */
+	put_record(&w, DNS_CNAME, 300, "\0", 1);
+	assert_lifetime(&w, DNS_LIFETIME_UNSAID);
+	put_header(&w, DNS_NOERROR, 1, 1);
+	put_record(&w, DNS_CNAME, 300, "\0", 1);
+	put_soa(&w, 300, 120);
+	assert_lifetime(&w, 120);
+}
+
 static void test_cut_anywhere(void **state)
 {
 	struct writer whole, w;
@@ -499,6 +565,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records),
+		cmocka_unit_test(test_lifetime_of_what_there_is_not),
+		cmocka_unit_test(test_lifetime_of_what_there_is),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_mx_hosts),
 		cmocka_unit_test(test_mx_unusable),

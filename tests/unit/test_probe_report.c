@@ -428,6 +428,9 @@ static void test_a_policy_that_does_not_count(void **state)
 	text = written(w, probe_write_json);
 	assert_has(text, "\"counts\": true");
 	assert_has(text, "\"mta_sts_counts\": false");
+	w->hosts[0].verdict = VERDICT_STS; /* which says that it counts all the same */
+	assert_has(written(w, probe_write_text), "    mta-sts     lists it\n");
+	assert_has(written(w, probe_write_json), "\"mta_sts_counts\": true");
 	w->peer.demand.mta_sts = false;
 	text = written(w, probe_write_text);
 	assert_has(text, no);

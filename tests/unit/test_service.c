@@ -5,13 +5,16 @@
 
 #include "service_world.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +22,10 @@
 
 /* ---- the clock ---- */
 
-static time_t ahead; /* seconds */
+enum { DAY = 24 * 60 * 60 };
+
+static time_t ahead;	  /* seconds */
+static char tomorrow[64]; /* a file: from when it is there, it is another day */
 
 time_t __real_time(time_t *to);
 time_t __wrap_time(time_t *to);
@@ -28,6 +34,8 @@ time_t __wrap_time(time_t *to);
 time_t __wrap_time(time_t *to)
 {
 	time_t t = __real_time(NULL) + ahead;
+	if (tomorrow[0] != '\0' && access(tomorrow, F_OK) == 0)
+		t += DAY;
 	if (to)
 		*to = t;
 	return t;
@@ -54,19 +62,24 @@ static void test_answers(void **state)
 	world_free(world);
 }
 
+/* a.lab's file, whose last day is today. */
+static void write_last_day(const struct world *world, const char *section)
+{
+	time_t now = time(NULL);
+	char day[32], text[128];
+	strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&now));
+	snprintf(text, sizeof(text), "expires = %s\n%s", day, section);
+	write_file(world, "a.lab.policy", text);
+}
+
 static void test_no_answer_outlives_its_file(void **state)
 {
-	enum { DAY = 24 * 60 * 60, LEFT = 40 };
-	time_t now = __real_time(NULL);
-	char text[64];
+	enum { LEFT = 40 };
 	uint32_t id;
 	(void)state;
-	ahead = DAY - now % DAY - LEFT;
-	now += ahead;
+	ahead = DAY - __real_time(NULL) % DAY - LEFT;
 	struct world *world = world_new();
-	strftime(text, sizeof(text), "expires = %Y-%m-%d\n[inbound]\ntls = encrypt\n",
-		gmtime(&now));
-	write_file(world, "a.lab.policy", text);
+	write_last_day(world, "[inbound]\ntls = encrypt\n");
 	send_settings(world, "");
 	ask(world, DIRECTION_INBOUND, "a.lab");
 	struct peer *peer = receive_answer(world, &id);
@@ -75,6 +88,34 @@ static void test_no_answer_outlives_its_file(void **state)
 	peer_free(peer);
 	assert_int_equal(end_process(world), 0);
 	world_free(world);
+	ahead = 0;
+}
+
+static void test_a_file_expires_while_the_dns_is_asked(void **state)
+{
+	uint8_t packet[512];
+	uint32_t id;
+	(void)state;
+	ahead = DAY / 2 - __real_time(NULL) % DAY; /* noon */
+	strcpy(tomorrow, "/tmp/test-service.tomorrow.XXXXXX");
+	close(mkstemp(tomorrow));
+	assert_int_equal(unlink(tomorrow), 0);
+	struct world *world = world_new();
+	world_silence(world);
+	write_last_day(world, "[outbound]\ntls = none\n");
+	send_settings(world, "");
+	receive_state(world);
+	ask(world, DIRECTION_OUTBOUND, "a.lab");
+	assert_true(recv(world->silence, packet, sizeof(packet), 0) > 0);
+	close(creat(tomorrow, 0600));
+	struct peer *peer = receive_answer(world, &id);
+	assert_int_equal(peer->status, PEER_DNS_FAILED);
+	assert_int_equal(peer->demand.level, LEVEL_ENCRYPT);
+	peer_free(peer);
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+	unlink(tomorrow);
+	tomorrow[0] = '\0';
 	ahead = 0;
 }
 
@@ -234,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer_outlives_its_file),
+		cmocka_unit_test(test_a_file_expires_while_the_dns_is_asked),
 		cmocka_unit_test(test_touched_files_are_read_again),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_files_outlive_it),

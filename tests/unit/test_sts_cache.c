@@ -9,6 +9,7 @@
 #include "sts_cache.h"
 #include "sts_store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -286,7 +288,7 @@ static void test_what_was_not_asked_for_longest_goes(void **state)
 	assert_int_equal(w->warnings, 0);
 }
 
-/* The steps that it takes to write one. */
+/* The steps that it takes to write one; in the last but one it gets its name. */
 static unsigned steps(struct world *w)
 {
 	armed.fault = FAULT_HALF;
@@ -294,7 +296,7 @@ static unsigned steps(struct world *w)
 	armed.step = 0;
 	keep(w, "count.lab", "1");
 	armed.fault = FAULT_NONE;
-	assert_true(armed.step >= 5 && armed.step < STEPS_MOST);
+	assert_in_range(armed.step, 5, STEPS_MOST - 1);
 	return armed.step;
 }
 
@@ -309,7 +311,7 @@ static void test_every_step_fails(void **state)
 {
 	struct world *w = *state;
 	unsigned count = steps(w);
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count - 1; i++) {
 		keep(w, "d.lab", "1");
 		w->warnings = 0;
 		arm(FAULT_FAILS, i);
@@ -346,7 +348,21 @@ static void test_a_full_disk_is_told_once(void **state)
 	assert_int_equal(w->warnings, 2);
 }
 
-static void kill_at(struct world *w, enum fault fault, unsigned step, bool last)
+/* Files that are being written, or were. */
+static unsigned unfinished(const struct world *w)
+{
+	char path[128];
+	unsigned count = 0;
+	snprintf(path, sizeof(path), "%s/mta-sts", w->folder);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		count += strncmp(entry->d_name, ".new.", 5) == 0;
+	closedir(dir);
+	return count;
+}
+
+static void kill_at(struct world *w, enum fault fault, unsigned step, bool named)
 {
 	int status;
 	pid_t pid = fork();
@@ -362,10 +378,8 @@ static void kill_at(struct world *w, enum fault fault, unsigned step, bool last)
 	reopen(w, NOW);
 	assert_int_equal(w->warnings, 0);
 	const char *id = kept(w, "d.lab", NOW);
-	assert_string_equal(id, last && fault == FAULT_KILLED_AFTER ? "2" : "1");
-	char left[32];
-	snprintf(left, sizeof(left), ".new.%ld", (long)pid);
-	assert_false(exists(w, left));
+	assert_string_equal(id, named ? "2" : "1");
+	assert_int_equal(unfinished(w), 0);
 }
 
 static void test_killed_at_every_step(void **state)
@@ -374,9 +388,92 @@ static void test_killed_at_every_step(void **state)
 	unsigned count = steps(w);
 	for (unsigned i = 0; i < count; i++) {
 		keep(w, "d.lab", "1");
-		kill_at(w, FAULT_KILLED_BEFORE, i, i + 1 == count);
-		kill_at(w, FAULT_KILLED_AFTER, i, i + 1 == count);
+		kill_at(w, FAULT_KILLED_BEFORE, i, i > count - 2);
+		kill_at(w, FAULT_KILLED_AFTER, i, i >= count - 2);
 	}
+}
+
+/* ---- several processes ---- */
+
+static int make_file(const struct world *w, const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/mta-sts/%s", w->folder, name);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void test_what_is_left_behind(void **state)
+{
+	static const char ours[] = ".new.0123456789abcdef";
+	static const char *const others[] = { ".new.", ".new.4711",
+		".new.0123456789abcdeg", ".new.0123456789abcdef0",
+		".old.0123456789abcdef" };
+	struct world *w = *state;
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		close(make_file(w, others[i]));
+	int fd = make_file(w, ours);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	reopen(w, NOW);
+	assert_true(exists(w, ours)); /* somebody is writing it */
+	close(fd);
+	reopen(w, NOW);
+	assert_false(exists(w, ours));
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_true(exists(w, others[i]));
+	assert_int_equal(w->warnings, 0);
+}
+
+/* What one of them believes to be old the other one may have had anew. */
+static void test_renewed_by_another(void **state)
+{
+	struct world *w = *state, other = *w;
+	struct sts brief = sample("1", NOW, 100);
+	other.cache = NULL;
+	sts_cache_keep(w->cache, "d.lab", &brief);
+	reopen(&other, NOW);
+	keep(&other, "d.lab", "2");
+	sts_cache_expire(w->cache, NOW + 100);
+	assert_string_equal(kept(w, "d.lab", NOW + 100), "");
+	assert_true(exists(w, "d.lab"));
+	reopen(&other, NOW + 100);
+	assert_string_equal(kept(&other, "d.lab", NOW + 100), "2");
+	sts_cache_free(other.cache);
+	assert_int_equal(w->warnings + other.warnings, 0);
+}
+
+/* Exits with the number of its warnings. */
+static pid_t write_in_another(const struct world *from, unsigned times)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	struct world w = *from;
+	reopen(&w, NOW);
+	for (unsigned i = 0; i < times; i++)
+		keep(&w, "d.lab", i % 2 == 0 ? "1" : "2");
+	_exit((int)w.warnings);
+}
+
+static void test_several_write_and_begin(void **state)
+{
+	struct world *w = *state;
+	pid_t pids[2];
+	int status;
+	for (unsigned i = 0; i < 2; i++)
+		pids[i] = write_in_another(w, 300);
+	for (unsigned i = 0; i < 300; i++)
+		reopen(w, NOW);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	reopen(w, NOW);
+	assert_string_not_equal(kept(w, "d.lab", NOW), "");
+	assert_int_equal(w->warnings, 0);
+	assert_int_equal(unfinished(w), 0);
 }
 
 static void test_names_that_are_none(void **state)
@@ -432,6 +529,12 @@ int main(void)
 			test_a_full_disk_is_told_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_killed_at_every_step, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_what_is_left_behind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_renewed_by_another, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_several_write_and_begin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_names_that_are_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),

@@ -115,7 +115,10 @@ static enum dane_match expected(const struct row *row)
 		return row->depth == 0 ? DANE_MATCH_EE : DANE_MATCH_NONE;
 	if (row->usage != TA || row->depth == 0 || row->depth > 2)
 		return DANE_MATCH_NONE;
-	return row->lapse == LAPSE_NONE ? DANE_MATCH_TA : DANE_MATCH_NONE;
+	/* RFC 5280 §6.1: an anchor's own dates do not count. */
+	bool lapsed = row->lapse != LAPSE_NONE;
+	lapsed = lapsed && !(row->lapse == LAPSE_MIDDLE && row->depth == 1);
+	return lapsed ? DANE_MATCH_NONE : DANE_MATCH_TA;
 }
 
 static enum verdict judged(const struct records *r, const struct chain_facts *chain)
@@ -221,22 +224,29 @@ static void test_leaf_is_all_that_counts(void **state)
 	zoo_free(&weak);
 }
 
-/* A self-signed leaf is no anchor of its own, whatever is said of it and sent. */
+/* A self-signed leaf is no anchor of its own, but a key is one of what it has signed. */
 static void test_leaf_is_no_anchor(void **state)
 {
 	struct zoo *z = *state;
-	struct animal self;
+	struct animal self, gone;
 	zoo_breed(&self, NULL, &(struct species){ .cn = "x" });
+	zoo_breed(&gone, NULL, &(struct species){ .cn = "x", .from = -90, .until = -1 });
 	for (unsigned selector = 0; selector <= 1; selector++)
 		for (unsigned matching = 0; matching <= 2; matching++) {
+			bool key = selector == TLSA_SPKI && matching == TLSA_FULL;
+			enum dane_match wanted = key ? DANE_MATCH_TA : DANE_MATCH_NONE;
 			assert_int_equal(
 				try(z, &self, TA, selector, matching, CHAIN(&self)),
-				DANE_MATCH_NONE);
+				wanted);
 			assert_int_equal(try(z, &self, TA, selector, matching,
 						 CHAIN(&self, &self)),
+				wanted);
+			assert_int_equal(
+				try(z, &gone, TA, selector, matching, CHAIN(&gone)),
 				DANE_MATCH_NONE);
 		}
 	zoo_free(&self);
+	zoo_free(&gone);
 }
 
 /* ---- anchors ---- */
@@ -293,6 +303,30 @@ static void test_path_below_unsent_anchor(void **state)
 	zoo_free(&gone);
 	zoo_free(&below);
 	zoo_free(&server);
+}
+
+/* It is the anchor's dates alone that do not count, sent or not. */
+static void test_lapsed_anchor(void **state)
+{
+	struct zoo *z = *state;
+	struct animal leaf, gone;
+	zoo_breed(&leaf, &z->lapsed, &(struct species){ .cn = "leaf" });
+	zoo_breed(&gone, &z->lapsed,
+		&(struct species){ .cn = "gone", .from = -90, .until = -1 });
+	for (unsigned selector = 0; selector <= 1; selector++)
+		for (unsigned sent = 0; sent <= 1; sent++) {
+			const struct animal *also = sent ? &z->lapsed : NULL;
+			assert_int_equal(
+				try(z, &z->lapsed, TA, selector, 0, CHAIN(&leaf, also)),
+				DANE_MATCH_TA);
+			assert_int_equal(
+				try(z, &z->lapsed, TA, selector, 0, CHAIN(&gone, also)),
+				DANE_MATCH_NONE);
+		}
+	assert_int_equal(try(z, &z->root, TA, 0, 1, CHAIN(&leaf, &z->lapsed, &z->root)),
+		DANE_MATCH_NONE);
+	zoo_free(&leaf);
+	zoo_free(&gone);
 }
 
 static void test_weak_anchor(void **state)
@@ -387,10 +421,10 @@ static void test_reason(void **state)
 	struct records r = { .count = 0 };
 	struct animal leaf;
 	zoo_breed(&leaf, &z->lapsed, &(struct species){ .cn = "leaf" });
-	add(&r, &z->lapsed, TA, 0, 1);
+	add(&r, &z->root, TA, 0, 0);
 	const struct chain_facts *f = look(z, &r, CHAIN(&leaf, &z->lapsed));
 	assert_int_equal(f->dane, DANE_MATCH_NONE);
-	assert_memory_equal(f->dane_reason, "\"the CA\" expired on 20", 22);
+	assert_memory_equal(f->dane_reason, "\"Lapsed\" expired on 20", 22);
 	zoo_free(&leaf);
 	zoo_breed(&leaf, &z->middle, &(struct species){ .cn = "leaf" });
 	r.count = 0;
@@ -497,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_leaf_is_no_anchor),
 		cmocka_unit_test(test_anchor_not_sent),
 		cmocka_unit_test(test_path_below_unsent_anchor),
+		cmocka_unit_test(test_lapsed_anchor),
 		cmocka_unit_test(test_weak_anchor),
 		cmocka_unit_test(test_wrong_anchors),
 		cmocka_unit_test(test_any_order),

@@ -138,7 +138,8 @@ KINDS = {
     "rsa-1024": {"key": "1024"},
     "rsa-2048": {"key": "2048"},
     "constrained": {"issuer": "constrained"},
-    "missing-intermediate": {"shows": False},
+    "missing-intermediate": {"shows": ""},
+    "root-as-well": {"shows": "{issuer}{root}"},
     "expired-intermediate": {"issuer": "expired"},
     "self-signed": {"issuer": None},
     "self-signed-expired": {"issuer": None, "days": (-60, -1)},
@@ -193,8 +194,9 @@ class Zoo:
         signer = issuer or types.SimpleNamespace(name=subject, key=key)
         leaf = sign(subject, key, signer, how.get("days", (-1, 30)), how.get("digest"), extensions)
         pem = leaf.public_bytes(serialization.Encoding.PEM)
-        if issuer and issuer.issuer and how.get("shows", True):
-            pem += issuer.pem()
+        if issuer and issuer.issuer:
+            pems = {"issuer": issuer.pem().decode(), "root": issuer.issuer.pem().decode()}
+            pem += how.get("shows", "{issuer}").format(**pems).encode()
         stem = f"{host}+{len(more)}.{kind}.{serial}"
         return Pair(self._write(f"{stem}.pem", pem),
                     self._write(f"{stem}.key", key.private_bytes(

@@ -250,7 +250,8 @@ class Dns:
                 name = _read_name(target, 0)[0]
             found = self._records.get((name, query.type), [])
             answers += [_record(name, query.type, ttl, rdata) for ttl, rdata in found]
-            exists = any(n == name or n.endswith("." + name) for n, _ in self._records)
+            exists = any((name, type_) in self._records for type_ in TYPES) or any(
+                n.endswith("." + name) for n, _ in self._records)
         if found:
             return query.reply(_FINE, answers)
         soa = _name("ns." + name) + _name("hostmaster." + name) + struct.pack(

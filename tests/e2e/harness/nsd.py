@@ -138,7 +138,8 @@ remote-control:
 class Meddler:
     """
     Stands before a SignedWorld, by UDP, and hands everything on but what it is told to spoil:
-    "servfail", "silent", or a function that makes another answer of the query and the true one.
+    "servfail", "silent", a function that makes another answer of the query and the true one, or a
+    threading.Event, which the true one waits for. Once `dead` it is silent whatever the question.
     `resolver` is for [policy] of sealpost.conf.
     """
 
@@ -148,12 +149,20 @@ class Meddler:
         self._socket.bind((world.host, free_port() if isolated() else 0))
         self._socket.settimeout(0.1)
         self.resolver = f"{world.host}@{self._socket.getsockname()[1]}"
+        self.dead = False
         self._spoiled = {}
+        self._late = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve)
 
     def spoil(self, name, type_, how):
         self._spoiled[name, type_] = how
+
+    def release(self, event):
+        """What waited for it has been answered once this returns."""
+        event.set()
+        for thread in self._late:
+            thread.join()
 
     def __enter__(self):
         self._thread.start()
@@ -161,7 +170,8 @@ class Meddler:
 
     def __exit__(self, *_):
         self._ended.set()
-        self._thread.join()
+        for thread in [self._thread, *self._late]:
+            thread.join()
         self._socket.close()
 
     def _serve(self):
@@ -172,13 +182,25 @@ class Meddler:
                 continue
             name, type_ = question(octets)
             self.asked.append((name, type_))
-            how = self._spoiled.get((name, type_))
+            how = "silent" if self.dead else self._spoiled.get((name, type_))
             if how == "servfail":
                 self._socket.sendto(forged(octets, code=2), client)
+            elif isinstance(how, threading.Event):
+                self._late.append(threading.Thread(target=self._wait, args=(how, octets, client)))
+                self._late[-1].start()
             elif how != "silent":
-                answer = self.ask(octets)
-                if answer:
-                    self._socket.sendto(how(octets, answer) if how else answer, client)
+                self._hand_on(octets, client, how)
+
+    def _hand_on(self, octets, client, how=None):
+        answer = self.ask(octets)
+        if answer:
+            self._socket.sendto(how(octets, answer) if how else answer, client)
+
+    def _wait(self, event, octets, client):
+        while not event.wait(0.05):
+            if self._ended.is_set():
+                return
+        self._hand_on(octets, client)
 
     def ask(self, octets):
         """The truth."""

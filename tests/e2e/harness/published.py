@@ -129,7 +129,7 @@ class Served:
         self.world, self.daemon, self.gateway = world, daemon, gateway
         self.chooses = gateway is None    # among the hosts of a domain
 
-    def send(self, recipient, server):
+    def send(self, recipient, server=None):
         """
         One message; where the backend chooses the host it is this one. What the backend was told,
         and whether anything of the message was in clear on the way to any server.

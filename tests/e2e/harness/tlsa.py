@@ -28,3 +28,12 @@ def words(zoo, pair):
         found |= {"leaf": hexed(leaf, hashlib.sha256), "leaf512": hexed(leaf, hashlib.sha512),
                   "whole": hashlib.sha256(der).hexdigest()}
     return found
+
+
+def record(usage, selector, matching, certificate):
+    """A record of this certificate; what there is no such thing as is like 0 and 1."""
+    der = (bytes.fromhex(hexed(certificate)) if selector == 1
+           else certificate.public_bytes(serialization.Encoding.DER))
+    digest = {0: None, 2: hashlib.sha512}.get(matching, hashlib.sha256)
+    data = digest(der).hexdigest() if digest else der.hex()
+    return f"{usage} {selector} {matching} {data}"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
-#ifndef SEALPOST_DNS_TEXT_H
-#define SEALPOST_DNS_TEXT_H
+#ifndef SEALPOST_DNS_RECORDS_H
+#define SEALPOST_DNS_RECORDS_H
 
-/* The TXT records of a name, asked of libunbound. */
+/* The records of a name, of one type, asked of libunbound. */
 
 #include "dns.h"
 #include "dns_packet.h"
 
-struct dns_text;
+struct dns_records;
 
 /*
  * Calls `done` once, perhaps from within this function: with why nothing can be known
@@ -16,14 +16,15 @@ struct dns_text;
  * are still to be read; DNS_NXDOMAIN is an answer too. Returns what can be cancelled, or
  * NULL where `done` has been called already.
  */
-struct dns_text *dns_text_find(struct dns *dns, const char *name, double seconds,
+struct dns_records *dns_records_find(struct dns *dns, const char *name,
+	enum dns_type type, double seconds,
 	void (*done)(const char *why, struct dns_packet *packet, void *context),
 	void *context);
 
 /* `done` will not be called. NULL is allowed. */
-void dns_text_cancel(struct dns_text *text);
+void dns_records_cancel(struct dns_records *records);
 
 /* Those that libunbound has still to answer, once it can answer none any more. */
-void dns_text_forget(struct dns *dns);
+void dns_records_forget(struct dns *dns);
 
 #endif
