@@ -36,7 +36,7 @@ static void test_edits(void **state)
 {
 	struct world *world = *state;
 
-	file_write("default.policy", "[outbound]\ntls = may\n");
+	file_write("default.policy", "[outbound]\ntls = none\n");
 	file_write("a.lab.policy", "[outbound]\ntls = secure\n[inbound]\ntls = verify\n");
 	read_told(world, ""); /* there was nothing to compare it with */
 	file_write("a.lab.policy", "[outbound]\ntls = may\n[inbound]\ntls = encrypt\n");
@@ -85,6 +85,13 @@ static void test_files_come_and_go(void **state)
 		"decides now: tls = verify is now may\n"
 		"D/lab.policy: warning: [inbound] for names below is weaker than before, "
 		"as no file decides now: tls = verify is now may\n");
+	/* one comes, and another goes */
+	file_write("z.lab.policy", "[outbound]\ntls = verify\n");
+	read_told(world, "");
+	unlink("z.lab.policy");
+	file_write("b.lab.policy", "[outbound]\ntls = encrypt\n");
+	read_told(world, "D/z.lab.policy: warning: [outbound] is weaker than before, as "
+			 "default.policy decides now: tls = verify is now encrypt\n");
 	/* of all who have no file, once */
 	file_write("default.policy", "[outbound]\ntls = may\n");
 	read_told(world, "D/default.policy: warning: [outbound] is weaker than before: "
@@ -106,6 +113,10 @@ static void test_names_below(void **state)
 	file_write("a.lab.policy", "subdomains = yes\n[outbound]\ntls = encrypt\n");
 	read_told(world, "D/a.lab.policy: warning: [outbound] is weaker than before: "
 			 "tls = secure is now encrypt\n");
+	/* with its own domain, once */
+	file_write("a.lab.policy", "subdomains = yes\n[outbound]\ntls = may\n");
+	read_told(world, "D/a.lab.policy: warning: [outbound] is weaker than before: "
+			 "tls = encrypt is now may\n");
 	file_write("[192.0.2.1].policy", "[outbound]\ntls = encrypt\n");
 	read_told(world, "");
 	unlink("[192.0.2.1].policy");

@@ -156,19 +156,68 @@ static void test_workers_go(void **state)
 	enum { MANY = 200 };
 	struct world *world = world_new();
 	(void)state;
+	world_silence(world);
 	send_settings(world, "");
 	receive_state(world);
 	for (unsigned i = 0; i < MANY; i++) {
 		int worker = introduce(world);
 		ask_as(world, worker, DIRECTION_OUTBOUND, "a.lab");
 		ask_as(world, worker, DIRECTION_INBOUND, "b.lab");
+		receive(world, worker, MESSAGE_ANSWER); /* both were heard */
 		close(worker);
-		if (i % 8 == 0) { /* so that all of them find room */
-			order(world, MESSAGE_PING, -1);
-			receive(world, world->fd, MESSAGE_PONG);
-		}
 	}
 	assert_answer(world, DIRECTION_OUTBOUND, "a.lab", PEER_DNS_FAILED, LEVEL_ENCRYPT);
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+}
+
+/* He whom the answer cannot reach takes nobody's place. */
+static void test_lost_by_the_answer(void **state)
+{
+	enum { WORKERS = 3 };
+	struct world *world = world_new();
+	int workers[WORKERS];
+	(void)state;
+	world_silence(world);
+	send_settings(world, "");
+	for (unsigned i = 0; i < WORKERS; i++) {
+		workers[i] = introduce(world);
+		state_from(world, workers[i]);
+		ask_as(world, workers[i], DIRECTION_OUTBOUND, "a.lab");
+	}
+	assert_int_equal(shutdown(workers[0], SHUT_RD), 0);
+	for (unsigned i = 1; i < WORKERS; i++)
+		receive(world, workers[i], MESSAGE_ANSWER);
+	for (unsigned i = 0; i < WORKERS; i++)
+		close(workers[i]);
+	assert_int_equal(end_process(world), 0);
+	world_free(world);
+}
+
+/* What waits for him is in order, and with it what goes along. */
+static void test_slow_supervisor(void **state)
+{
+	enum { MANY = 2000 };
+	struct world *world = world_new();
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	size_t length = message_write_plain(packet, sizeof(packet), MESSAGE_PING);
+	(void)state;
+	send_settings(world, "");
+	receive_state(world);
+	int first = receive(world, world->fd, MESSAGE_FILES);
+	for (unsigned i = 0; i < MANY; i++)
+		send_packet(world->fd, packet, length);
+	write_file(world, "a.lab.policy", "[inbound]\ntls = encrypt\n");
+	packet[0] = MESSAGE_RELOAD;
+	send_packet(world->fd, packet, length);
+	receive_state(world);
+	for (unsigned i = 0; i < MANY; i++)
+		receive(world, world->fd, MESSAGE_PONG);
+	int second = receive(world, world->fd, MESSAGE_FILES);
+	assert_int_equal(state_from(world, world->fd).generation, 2);
+	assert_true(first >= 0 && second >= 0);
+	assert_true(lseek(first, 0, SEEK_END) < lseek(second, 0, SEEK_END));
+	close(first), close(second);
 	assert_int_equal(end_process(world), 0);
 	world_free(world);
 }
@@ -223,6 +272,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_order),
 		cmocka_unit_test(test_too_many_workers),
 		cmocka_unit_test(test_workers_go),
+		cmocka_unit_test(test_lost_by_the_answer),
+		cmocka_unit_test(test_slow_supervisor),
 		cmocka_unit_test(test_supervisor_goes),
 		cmocka_unit_test(test_nobody_reads),
 	};
