@@ -254,18 +254,20 @@ static void write_guarded(FILE *to, const struct network *network, bool nat)
 
 /*
  * Backends that are not told of in one version of IP may have an address there all the
- * same: without an interface to know them by, nobody's mail passes.
+ * same: without an interface to know them by, nobody's mail passes. By an address that
+ * all have: nft forgets `meta nfproto` when it lists rules.
  */
 static void write_unknown(const struct config *config, FILE *to, sa_family_t family)
 {
+	const struct network everybody = { .base.family = family };
+
 	for (unsigned i = 0; i < config->outbound_count; i++) {
 		const struct config_outbound *outbound = &config->outbound[i];
 
 		if (!intercepts(outbound) || outbound->guard_count > 0 ||
 			serves(outbound, family))
 			continue;
-		fprintf(to, "\t\tmeta nfproto %s tcp dport %u reject with tcp reset\n",
-			family == AF_INET6 ? "ipv6" : "ipv4", SMTP_PORT);
+		write_guarded(to, &everybody, false);
 		return;
 	}
 }

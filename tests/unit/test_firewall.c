@@ -170,7 +170,7 @@ static void guarded(void **state)
 		"\t\tip saddr 10.0.0.2/32 tcp dport 25 reject with tcp reset\n"
 		"\t\tip saddr 10.0.0.2/32 meta l4proto tcp ct original proto-dst 25 "
 		"reject with tcp reset\n"
-		"\t\tmeta nfproto ipv6 tcp dport 25 reject with tcp reset\n"
+		"\t\tip6 saddr ::/0 tcp dport 25 reject with tcp reset\n"
 		"\t}\n}\n");
 }
 
