@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,13 +86,16 @@ static const char *advice(int error)
 static bool add(struct sockets *sockets, const struct section *section, int fd,
 	const struct address *address, char reason[SOCKETS_REASON])
 {
-	if (sockets->count == SOCKETS_MAX) {
-		snprintf(reason, SOCKETS_REASON, "cannot listen: too many sockets");
+	char *service = strdup(section->name);
+	if (!service || sockets->count == SOCKETS_MAX) {
+		snprintf(reason, SOCKETS_REASON, "cannot listen: %s",
+			service ? "too many sockets" : "out of memory");
+		free(service);
 		close(fd);
 		return false;
 	}
 	sockets->list[sockets->count++] =
-		(struct listening){ .fd = fd, .service = section->name, *address };
+		(struct listening){ .fd = fd, .service = service, *address };
 	return true;
 }
 
@@ -205,7 +209,9 @@ bool sockets_open(
 
 void sockets_close(struct sockets *sockets)
 {
-	for (unsigned i = 0; i < sockets->count; i++)
+	for (unsigned i = 0; i < sockets->count; i++) {
 		close(sockets->list[i].fd);
+		free(sockets->list[i].service);
+	}
 	sockets->count = 0;
 }

@@ -12,7 +12,7 @@
 
 struct listening {
 	int fd;
-	const char *service; /* the section's name; the configuration's */
+	char *service; /* the section's name */
 	struct address address;
 };
 
