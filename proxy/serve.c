@@ -8,12 +8,23 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Who is told to read anew before it has read does so once the supervisor lets it. */
+static void hold_back_reload(void)
+{
+	sigset_t reload;
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	sigprocmask(SIG_BLOCK, &reload, NULL);
+}
 
 int serve_run(const char *config_path)
 {
 	char reason[SUPERVISOR_REASON];
+	hold_back_reload();
 	/* Names of backends are looked up while it serves, too: that must not take long.
 	 */
 	setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);

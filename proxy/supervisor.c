@@ -75,8 +75,14 @@ void supervisor_progress(struct supervisor *s)
 	if (!workers_serve(s))
 		return;
 	unit_ready();
-	if (!s->reason)
+	if (s->announced == s->generation)
 		return;
+	s->announced = s->generation;
+	if (!s->reason) {
+		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
+			s->config->path, s->generation);
+		return;
+	}
 	s->reason = NULL;
 	log_message(LOG_LEVEL_INFO, "%s: ready", s->config->path);
 	if (s->ready)
@@ -137,6 +143,10 @@ static void watch(struct supervisor *s)
 	watch_signal(s, &s->terminate, SIGTERM, stop);
 	watch_signal(s, &s->interrupt, SIGINT, stop);
 	watch_signal(s, &s->reload, SIGHUP, on_reload);
+	sigset_t held_back;
+	sigemptyset(&held_back);
+	sigaddset(&held_back, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &held_back, NULL);
 	ev_timer_init(&s->look, on_look, quiet, quiet);
 	ev_timer_init(&s->beat, on_beat, every, every);
 	s->look.data = s->beat.data = s;

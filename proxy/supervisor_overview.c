@@ -73,7 +73,7 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->stopping = s->stopping;
 	o->generation = s->generation;
 	o->taken = s->taken_up;
-	memcpy(o->fault, s->fault, sizeof(o->fault));
+	memcpy(o->fault, s->fault[0] ? s->fault : s->fault_of_files, sizeof(o->fault));
 	o->connections = limits_connections(&s->board.limits);
 	o->connections_most = s->config->limits.connections;
 	add_services(s, o);

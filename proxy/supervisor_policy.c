@@ -19,7 +19,7 @@
 enum {
 	PACKET = sizeof(struct settings) + 1024,
 	ROUND = 32,
-	FAREWELL = 5, /* seconds to end in, for one that nobody asks any more */
+	FAREWELL = 2, /* seconds to end in, for one that nobody asks any more */
 };
 
 static bool cannot(const char *what, char *reason, size_t size)

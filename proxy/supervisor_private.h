@@ -30,9 +30,12 @@ struct supervisor {
 	struct bundle *bundle;
 	struct config *config;
 	uint32_t generation;
+	uint32_t announced; /* the last one that all workers served by */
 	time_t taken_up;
-	int packed;		   /* the bundle, as workers get it */
-	char fault[OVERVIEW_TEXT]; /* why the last one offered was not taken up */
+	int packed; /* the bundle, as workers get it */
+	/* Why the file was not taken up when that was last wanted, and why files that it
+	 * names were not when they last changed; "": they were. */
+	char fault[OVERVIEW_TEXT], fault_of_files[OVERVIEW_TEXT];
 	uint64_t stamp_seen,
 		stamp_refused; /* of its files, at the last look; of bad ones */
 
@@ -41,7 +44,8 @@ struct supervisor {
 	struct sockets sockets;
 	struct board board;
 	struct child workers[WORKER_MAX];
-	uint32_t taken[WORKER_MAX]; /* the generation that a worker serves by; 0: none */
+	uint32_t sent[WORKER_MAX];  /* the last generation that a worker was told of */
+	uint32_t taken[WORKER_MAX]; /* the one that it serves by; 0: none */
 	unsigned worker_count;
 
 	struct child policies[2]; /* the one there is, and the one before it */

@@ -25,14 +25,14 @@ enum { HOSTS_EVERY = 300 }; /* seconds between questions for backends' addresses
 /* ---- why not ---- */
 
 /* A line a time; the first fault is what `status` and the unit show. */
-static void tell_faults(struct supervisor *s, char *lines)
+static void tell_faults(char *lines, char fault[OVERVIEW_TEXT])
 {
 	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		bool warning = strstr(line, ": warning: ");
 		log_message(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", line);
-		if (!warning && s->fault[0] == '\0')
-			snprintf(s->fault, sizeof(s->fault), "%s", line);
+		if (!warning && fault[0] == '\0')
+			snprintf(fault, OVERVIEW_TEXT, "%s", line);
 	}
 }
 
@@ -86,20 +86,20 @@ static bool read_and_take_up(struct supervisor *s, bool running, FILE *faults)
 	return false;
 }
 
-/* Whether all is well; what is not, is logged. */
-static bool renew(struct supervisor *s, bool running)
+/* Whether all is well; what is not, is logged, and why in short. */
+static bool renew(struct supervisor *s, bool running, char fault[OVERVIEW_TEXT])
 {
 	char *lines = NULL;
 	size_t length;
 	FILE *faults = open_memstream(&lines, &length);
 	if (!faults) {
-		snprintf(s->fault, sizeof(s->fault), "out of memory");
+		snprintf(fault, OVERVIEW_TEXT, "out of memory");
 		return false;
 	}
-	s->fault[0] = '\0';
+	fault[0] = '\0';
 	bool fine = read_and_take_up(s, running, faults);
 	if (fclose(faults) == 0)
-		tell_faults(s, lines);
+		tell_faults(lines, fault);
 	free(lines);
 	return fine;
 }
@@ -108,10 +108,8 @@ void reload_configuration(struct supervisor *s)
 {
 	unit_reloading();
 	log_message(LOG_LEVEL_INFO, "reading %s again", s->config->path);
-	if (renew(s, false)) {
-		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
-			s->config->path, s->generation);
-	} else {
+	s->fault_of_files[0] = '\0';
+	if (!renew(s, false, s->fault)) {
 		log_message(LOG_LEVEL_ERROR,
 			"%s was not taken up: what was in force stays so",
 			s->config->path);
@@ -120,15 +118,30 @@ void reload_configuration(struct supervisor *s)
 	supervisor_progress(s);
 }
 
+/* Whether the file has another text than what is in force. */
+static bool was_edited(const struct supervisor *s)
+{
+	char reason[BUNDLE_REASON];
+	struct bundle_octets now, then;
+	struct bundle *bundle = bundle_new();
+	bool same = bundle &&
+		    bundle_read_as(bundle, BUNDLE_CONFIG, s->config->path, reason) &&
+		    bundle_find(bundle, BUNDLE_CONFIG, &now) &&
+		    bundle_find(s->bundle, BUNDLE_CONFIG, &then) &&
+		    now.length == then.length && memcmp(now.at, then.at, now.length) == 0;
+	bundle_free(bundle);
+	return !same;
+}
+
 static void take_up_what_changed(struct supervisor *s, const char *what)
 {
 	log_message(LOG_LEVEL_INFO, "%s: %s", s->config->path, what);
-	if (renew(s, true))
-		log_message(LOG_LEVEL_INFO, "that is in force (generation %u)",
-			s->generation);
-	else
+	if (!renew(s, true, s->fault_of_files))
 		log_message(LOG_LEVEL_ERROR,
 			"that was not taken up: what was in force stays so");
+	else if (!was_edited(s))
+		s->fault[0] = '\0';
+	supervisor_progress(s);
 }
 
 static bool files_have_changed(struct supervisor *s)

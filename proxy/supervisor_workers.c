@@ -23,8 +23,9 @@ static bool cannot(const char *what, char *reason, size_t size)
 	return false;
 }
 
-static bool send_setup(const struct supervisor *s, const struct child *worker)
+static bool send_setup(struct supervisor *s, const struct child *worker)
 {
+	s->sent[worker->slot] = s->generation;
 	return order_send(worker->fd, ORDER_SETUP, s->generation,
 		s->policy->kind ? "policy" : NULL, s->packed);
 }
@@ -45,15 +46,24 @@ static bool begin(struct child *worker, char *reason, size_t size)
 	return send_setup(s, worker) || cannot("its configuration", reason, size);
 }
 
+/* What came to be in force meanwhile it is told now. */
+static bool take_taken(struct supervisor *s, struct child *worker, uint32_t generation)
+{
+	if (generation != s->sent[worker->slot])
+		return false;
+	s->taken[worker->slot] = generation;
+	if (generation != s->generation)
+		return send_setup(s, worker);
+	supervisor_progress(s);
+	return true;
+}
+
 static bool take(struct supervisor *s, struct child *worker, const struct order *news)
 {
 	switch ((enum order_type)news->type) {
 	case NEWS_PONG: child_answered(worker); return true;
 	case NEWS_NO_POLICY: policy_introduce(s, worker); return true;
-	case NEWS_TAKEN:
-		s->taken[worker->slot] = news->number;
-		supervisor_progress(s);
-		return true;
+	case NEWS_TAKEN: return take_taken(s, worker, news->number);
 	case NEWS_REFUSED:
 		log_message(LOG_LEVEL_ERROR,
 			"worker process %d cannot take up the configuration: %s",
@@ -144,15 +154,17 @@ void workers_tell(struct supervisor *s, enum order_type order)
 
 void workers_renew(struct supervisor *s)
 {
+	/* Whoever has not taken up the one before hears of this one when it has: orders
+	 * do not heap up. */
 	for (unsigned i = 0; i < s->worker_count; i++)
-		if (s->workers[i].fd >= 0)
+		if (s->workers[i].fd >= 0 && s->taken[i] == s->sent[i])
 			tell(&s->workers[i], send_setup(s, &s->workers[i]));
 }
 
 bool workers_serve(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->worker_count; i++)
-		if (s->taken[i] != s->generation)
+		if (s->workers[i].fd >= 0 && s->taken[i] != s->generation)
 			return false;
 	return true;
 }
