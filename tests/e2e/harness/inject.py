@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""System calls made by another process in the place of its own: what it may do, tried from inside."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import platform
+
+_GETREGS, _SETREGS, _ATTACH, _DETACH, _SYSCALL = 12, 13, 16, 17, 24
+_ALL = 0x40000000    # __WALL
+_OPENAT, _CLOSE = 257, 3
+_AT_FDCWD = -100 & (1 << 64) - 1
+_SYSCALL_OPCODE = b"\x0f\x05"
+
+NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp "
+         "ss fs_base gs_base ds es fs gs").split()
+
+why_not = None if platform.machine() == "x86_64" else "system calls are injected on x86-64 alone"
+
+
+class _Registers(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_ulonglong) for name in NAMES]
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_libc.ptrace.restype = ctypes.c_long
+
+
+def _ptrace(request, pid, data=None):
+    if _libc.ptrace(request, pid, None, data) < 0:
+        raise OSError(ctypes.get_errno(), f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+
+class Inside:
+    """A process that is held in a system call of its own."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self._own = self._registers()
+        self._memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+        if os.pread(self._memory, 2, self._own.rip - 2) != _SYSCALL_OPCODE:
+            raise AssertionError("it does not wait in a system call")
+
+    def _registers(self):
+        registers = _Registers()
+        _ptrace(_GETREGS, self.pid, ctypes.byref(registers))
+        return registers
+
+    def _call(self, number, *arguments):
+        registers = _Registers.from_buffer_copy(self._own)
+        registers.rax = number
+        registers.orig_rax = (1 << 64) - 1  # nothing of its own is begun again
+        registers.rip -= 2
+        for name, value in zip(("rdi", "rsi", "rdx", "r10"), arguments):
+            setattr(registers, name, value)
+        _ptrace(_SETREGS, self.pid, ctypes.byref(registers))
+        for _ in ("its entry", "its end"):
+            _ptrace(_SYSCALL, self.pid)
+            os.waitpid(self.pid, _ALL)
+        return ctypes.c_longlong(self._registers().rax).value
+
+    def open(self, path):
+        """The error of open(path, O_RDONLY), or 0."""
+        at = self._own.rsp - 4096
+        octets = path.encode() + b"\0"
+        before = os.pread(self._memory, len(octets), at)
+        os.pwrite(self._memory, octets, at)
+        result = self._call(_OPENAT, _AT_FDCWD, at, os.O_RDONLY, 0)
+        os.pwrite(self._memory, before, at)
+        if result < 0:
+            return -result
+        assert self._call(_CLOSE, result) == 0
+        return 0
+
+    def leave(self):
+        os.close(self._memory)
+        _ptrace(_SETREGS, self.pid, ctypes.byref(self._own))
+
+
+@contextlib.contextmanager
+def inside(pid):
+    _ptrace(_ATTACH, pid)
+    os.waitpid(pid, _ALL)
+    try:
+        process = Inside(pid)
+        try:
+            yield process
+        finally:
+            process.leave()
+    finally:
+        _ptrace(_DETACH, pid)
+
+
+def attempts(pid, *paths):
+    """The names of the errors that opening each has, as that process tries it; None: it may."""
+    with inside(pid) as process:
+        return [errno.errorcode.get(process.open(str(path))) for path in paths]
