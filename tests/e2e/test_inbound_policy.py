@@ -3,6 +3,7 @@
 
 """What policy files demand of those who send to us: TLS, and who they are."""
 
+import os
 import signal
 import ssl
 
@@ -158,6 +159,23 @@ def test_a_broken_file_closes_its_own_domain(gateway, internet):
     reply = mail_from(d, "alice@peer.example", client())
     assert reply.startswith("451 4.3.5 ") and f"{file.name}:3" in reply
     assert mail_from(d, "alice@other.example", client()).startswith("250")
+
+
+def test_a_last_good_version_outlives_the_policy_process(gateway, internet):
+    """... and what is weaker for an edit that nobody saw is told by the next one."""
+    internet.policies.put("other.example", inbound="tls = encrypt")
+    internet.policies.put("peer.example", inbound="tls = encrypt")
+    d = gateway()
+    assert mail_from(d, "alice@peer.example").startswith("530 ")
+    with d.policy_process_stopped():
+        internet.policies.put("peer.example", inbound="tls = encrypted")
+        internet.policies.put("other.example", inbound="tls = may")
+        os.kill(d.policy_process, signal.SIGKILL)
+    d.logged(lambda r: "peer.example.policy: warning: the version before it stays in force"
+             in r["message"])
+    d.logged(lambda r: "[inbound] is weaker than before: tls = encrypt is now may" in r["message"])
+    until(lambda: mail_from(d, "alice@peer.example").startswith("530 "), "it is in force")
+    assert mail_from(d, "alice@other.example").startswith("250")
 
 
 def test_without_the_policy_process(gateway, internet):
