@@ -22,8 +22,8 @@ def kinds(page):
     return {name for _, name, _ in _FENCE.findall((ROOT / "docs" / page).read_text())}
 
 
-def settle_in(folder, certs, user="nobody"):
-    """The files below /etc/sealpost that the examples name, below this folder."""
+def settle_in(folder, certs):
+    """The files below /etc/sealpost that the guides name and show, below this folder."""
     tls = folder / "tls"
     tls.mkdir()
     for name in ("mail.example.com.pem", "mail.example.com.key"):
@@ -32,6 +32,8 @@ def settle_in(folder, certs, user="nobody"):
     (tls / "ticket.key").write_bytes(bytes(range(64)))
     (folder / "relay.credentials").write_text("user = u\npassword = p\n")
     (folder / "policy.d").mkdir()
+    for n, text in enumerate(blocks("deployment.md", "policy")):
+        (folder / "policy.d" / f"partner{n}.example.policy").write_text(text)
     for file in folder.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o640)
         shutil.chown(file, "root", "nogroup")
