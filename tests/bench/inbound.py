@@ -106,6 +106,8 @@ SEALPOST = """\
 hostname = {host}
 user = nobody
 log = stderr
+workers = 1
+control = {scratch}/control
 
 [tls]
 {pairs}
@@ -129,7 +131,7 @@ def start_sealpost(settings, group):
     pairs = "\n".join(f"certificate = {pem}\nkey = {key}"
                       for pem, key, _ in settings.certificates.values())
     path = settings.write("sealpost.conf", SEALPOST.format(
-        host=HOST, pairs=pairs, port=port, sink=settings.sink))
+        host=HOST, scratch=settings.scratch, pairs=pairs, port=port, sink=settings.sink))
     program = Program("sealpost", group, [sealpost, "serve", "-c", path],
                       words(sealpost, "--version")[0],
                       log=f"{settings.scratch}/sealpost.log")

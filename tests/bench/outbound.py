@@ -165,6 +165,8 @@ SEALPOST = """\
 hostname = {host}
 user = nobody
 log = stderr
+workers = 1
+control = {scratch}/control
 
 [limits]
 connections = 10000
@@ -195,8 +197,8 @@ def start_sealpost(world, group):
     # nothing here is signed: an anchor for nowhere
     anchor = world.write("island.key", f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
     path = world.write("outbound.conf", SEALPOST.format(
-        host=HOST, port=port, policies=policies, resolver=world.dns.resolver,
-        anchor=anchor, ca=world.ca))
+        host=HOST, scratch=world.scratch, port=port, policies=policies,
+        resolver=world.dns.resolver, anchor=anchor, ca=world.ca))
     program = Program("sealpost", group, [sealpost, "serve", "-c", path],
                       words(sealpost, "--version")[0],
                       log=f"{world.scratch}/sealpost-outbound.log")
