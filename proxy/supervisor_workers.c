@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 enum {
 	PATIENCE = 20, /* seconds without an answer: a turn of the loop takes far less */
 	ROUND = 32,
+	STARTING = 5000, /* milliseconds for a new one to take its next order in */
+	LOST = 10,	 /* policy processes that one can lose between two pings */
 };
 
 static bool cannot(const char *what, char *reason, size_t size)
@@ -30,6 +33,17 @@ static bool send_setup(struct supervisor *s, const struct child *worker)
 		s->policy->kind ? "policy" : NULL, s->packed);
 }
 
+/* It may have more sockets than fit into its end of the pair before it reads. */
+static bool send_socket(const struct child *worker, const struct listening *listening)
+{
+	struct pollfd room = { .fd = worker->fd, .events = POLLOUT };
+	while (!order_send(
+		worker->fd, ORDER_LISTEN, 0, listening->service, listening->fd))
+		if (errno != EAGAIN || poll(&room, 1, STARTING) <= 0)
+			return false;
+	return true;
+}
+
 static bool begin(struct child *worker, char *reason, size_t size)
 {
 	struct supervisor *s = worker->owner;
@@ -39,8 +53,7 @@ static bool begin(struct child *worker, char *reason, size_t size)
 	if (!order_send(worker->fd, ORDER_BOARD, worker->slot, division, s->board.fd))
 		return cannot("the shared memory", reason, size);
 	for (unsigned i = 0; i < s->sockets.count; i++)
-		if (!order_send(worker->fd, ORDER_LISTEN, 0, s->sockets.list[i].service,
-			    s->sockets.list[i].fd))
+		if (!send_socket(worker, &s->sockets.list[i]))
 			return cannot("a listening socket", reason, size);
 	policy_introduce(s, worker);
 	return send_setup(s, worker) || cannot("its configuration", reason, size);
@@ -62,7 +75,9 @@ static bool take(struct supervisor *s, struct child *worker, const struct order 
 {
 	switch ((enum order_type)news->type) {
 	case NEWS_PONG: child_answered(worker); return true;
-	case NEWS_NO_POLICY: policy_introduce(s, worker); return true;
+	case NEWS_NO_POLICY:
+		policy_introduce(s, worker);
+		return ++s->lost[worker->slot] <= LOST;
 	case NEWS_TAKEN: return take_taken(s, worker, news->number);
 	case NEWS_REFUSED:
 		log_message(LOG_LEVEL_ERROR,
@@ -94,6 +109,8 @@ static bool read_news(struct child *worker)
 
 static bool ping(struct child *worker)
 {
+	struct supervisor *s = worker->owner;
+	s->lost[worker->slot] = 0;
 	return order_send(worker->fd, ORDER_PING, 0, NULL, -1);
 }
 
@@ -101,7 +118,7 @@ static void gone(struct child *worker)
 {
 	struct supervisor *s = worker->owner;
 	s->taken[worker->slot] = 0;
-	if (!s->stopping)
+	if (!s->stopping && worker->wanted)
 		supervisor_fail(s, "a worker process ended at its start");
 }
 
