@@ -8,6 +8,7 @@
  */
 
 #include "directory_private.h"
+#include "sight.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -144,6 +145,13 @@ static bool ca_read(struct source *source, const struct policyfile *file, const 
 
 	if (ca == NULL)
 		return true;
+	if (!sight_shows_ca(source->path, ca)) {
+		fprintf(faults,
+			"%s:%u: ca = %s: the policy process sees no such place: put it "
+			"beside the policy files\n",
+			file->path, line, ca);
+		return false;
+	}
 	const char *why = file_read(source, ca, &text, &length);
 
 	if (why == NULL)

@@ -7,6 +7,7 @@
 #include "privileges.h"
 #include "sandbox.h"
 #include "service.h"
+#include "sight.h"
 #include "status.h"
 
 #include <errno.h>
@@ -79,22 +80,12 @@ bool policyprocess_settings(const struct config *config, struct settings *settin
 
 /* ---- inside the process ---- */
 
-/* Where CAs lie on the systems that we know; the names in there are links. */
-#define CA_FOLDERS                                                                       \
-	"/etc/ssl", "/etc/pki", "/usr/share/ca-certificates",                            \
-		"/usr/local/share/ca-certificates"
-
-/* What libunbound and libcurl read to know where they are. */
-#define RESOLVER_FILES                                                                   \
-	"/etc/resolv.conf", "/run/systemd/resolve", "/etc/hosts", "/etc/nsswitch.conf"
-
 static bool confine(const struct settings *settings, char *reason, size_t size)
 {
-	const char *const read[] = { settings->directory, settings->trust_anchor,
-		settings->ca, CA_FOLDERS, RESOLVER_FILES, NULL };
-	const char *const write[] = { settings->cache, NULL };
-	const struct sandbox_paths paths = { read, write };
+	struct sight sight;
 	bool confined;
+	sight_of(settings, &sight);
+	const struct sandbox_paths paths = { sight.read, sight.write };
 	return sandbox_policy(&paths, &confined, reason, size);
 }
 

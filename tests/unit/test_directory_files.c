@@ -48,7 +48,7 @@ static void test_ca_faults(void **state)
 	struct world *world = *state;
 
 	file_write("a.example.policy",
-		"subdomains = yes\n[outbound]\ntls = verify\nca = /nonexistent/a.pem\n"
+		"subdomains = yes\n[outbound]\ntls = verify\nca = nonexistent.pem\n"
 		"[inbound]\ntls = verify\nca = b.pem\n");
 	file_write("b.pem", "-----BEGIN PRIVATE KEY-----\n");
 	file_write("c.example.policy", "[inbound]\ntls = verify\nca = c.pem\n");
@@ -56,7 +56,7 @@ static void test_ca_faults(void **state)
 	assert_int_equal(chmod("c.pem", 0666), 0);
 	world_read(world);
 	assert_string_equal(world->faults,
-		"D/a.example.policy:4: ca = /nonexistent/a.pem: No such file or "
+		"D/a.example.policy:4: ca = nonexistent.pem: No such file or "
 		"directory\n"
 		"D/a.example.policy:7: ca = b.pem: there is no certificate in PEM form "
 		"in it\n"
@@ -69,7 +69,28 @@ static void test_ca_faults(void **state)
 	assert_int_equal(directory_faults(world->directory), 3);
 	assert_broken(world, "x.a.example",
 		"the policy for x.a.example cannot be read: D/a.example.policy:4: ca = "
-		"/nonexistent/a.pem: No such file or directory");
+		"nonexistent.pem: No such file or directory");
+}
+
+/* Wherever the process is confined or not: `check`, which is not, says the same. */
+static void test_ca_out_of_sight(void **state)
+{
+	static const char *const names[] = { "/tmp/a.pem", "/etc/passwd", "/etc/ssl",
+		"/etc/sslx/a.pem", "../a.pem", "/etc/ssl/../a.pem" };
+	struct world *world = *state;
+	char text[128], expected[512];
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(text, sizeof(text), "[outbound]\ntls = verify\nca = %s\n",
+			names[i]);
+		file_write("a.example.policy", text);
+		world_read(world);
+		snprintf(expected, sizeof(expected),
+			"D/a.example.policy:3: ca = %s: the policy process sees no such "
+			"place: put it beside the policy files\n",
+			names[i]);
+		assert_memory_equal(world->faults, expected, strlen(expected));
+	}
 }
 
 /* ---- what is refused ---- */
@@ -253,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(test_ca),
 		IN_WORLD(test_ca_faults),
+		IN_WORLD(test_ca_out_of_sight),
 		IN_WORLD(test_unsafe_files),
 		IN_WORLD(test_owner),
 		IN_WORLD(test_names),

@@ -27,7 +27,8 @@ class Internet:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sealpost-internet-"))
         self.folder.chmod(0o755)
         self.policies = Policies(self.folder)
-        self.ca, self.own_ca = self.readable(zoo.ca), self.readable(zoo.own_ca)
+        self.ca = self.readable(zoo.ca)
+        self.own_ca = shutil.copy(zoo.own_ca, self.policies.folder)  # a policy file names it
         self.hosts = {}
         self._last = 9
         self._open = contextlib.ExitStack()

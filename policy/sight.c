@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copyright (c) 2026 The Sealpost authors */
+
+#include "sight.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Where CAs lie on the systems that we know; the names in some are links to others. */
+static const char *const ca_folders[] = { "/etc/ssl", "/etc/pki",
+	"/usr/share/ca-certificates", "/usr/local/share/ca-certificates" };
+
+/* What libunbound and libcurl read to know where they are; and whose files these are. */
+static const char *const resolver_files[] = { "/etc/resolv.conf", "/run/systemd/resolve",
+	"/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd" };
+
+enum {
+	CA_FOLDERS = sizeof(ca_folders) / sizeof(ca_folders[0]),
+	RESOLVER_FILES = sizeof(resolver_files) / sizeof(resolver_files[0]),
+	SETTINGS = 3,
+};
+static_assert(
+	CA_FOLDERS + RESOLVER_FILES + SETTINGS < SIGHT_READ, "room for all of them");
+
+void sight_of(const struct settings *settings, struct sight *sight)
+{
+	unsigned n = 0;
+	memset(sight, 0, sizeof(*sight));
+	sight->read[n++] = settings->directory;
+	sight->read[n++] = settings->trust_anchor;
+	sight->read[n++] = settings->ca;
+	for (unsigned i = 0; i < CA_FOLDERS; i++)
+		sight->read[n++] = ca_folders[i];
+	for (unsigned i = 0; i < RESOLVER_FILES; i++)
+		sight->read[n++] = resolver_files[i];
+	sight->write[0] = settings->cache;
+}
+
+static bool is_below(const char *folder, const char *path)
+{
+	size_t length = strlen(folder);
+	while (length > 0 && folder[length - 1] == '/')
+		length--;
+	return strncmp(folder, path, length) == 0 && path[length] == '/';
+}
+
+bool sight_shows_ca(const char *directory, const char *ca)
+{
+	bool shown = ca[0] != '/' || is_below(directory, ca);
+	for (unsigned i = 0; i < CA_FOLDERS && !shown; i++)
+		shown = is_below(ca_folders[i], ca);
+	return shown && !strstr(ca, "..");
+}
