@@ -65,7 +65,6 @@ struct certificate_names {
 struct chain_facts {
 	unsigned count; /* 0: it showed none */
 	struct certificate_facts certificates[FACTS_CHAIN];
-	bool names_cut;		   /* more than there is room for */
 	uint8_t public_chain;	   /* enum chain_verdict: to [policy] ca */
 	uint8_t own_chain;	   /* likewise: to the `ca` of the peer's policy file */
 	uint8_t dane;		   /* enum dane_match */

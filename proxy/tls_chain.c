@@ -136,19 +136,16 @@ static void read_certificate(
 
 /* ---- names ---- */
 
-/* One that no host can have is left out: the strange ones are attempts to deceive. */
+/* One that no host can have is left out: the strange ones are attempts to deceive. So are
+ * those beyond our room. */
 static void add_name(
 	struct chain_facts *facts, size_t *used, const unsigned char *name, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 		if (name[i] <= ' ' || name[i] > '~')
 			return;
-	if (length == 0 || length >= NAME)
+	if (length == 0 || length >= NAME || length + 2 > FACTS_NAMES - *used)
 		return;
-	if (length + 2 > FACTS_NAMES - *used) {
-		facts->names_cut = true;
-		return;
-	}
 	for (size_t i = 0; i < length; i++) {
 		bool upper = name[i] >= 'A' && name[i] <= 'Z';
 		facts->names[(*used)++] = (char)(upper ? name[i] | 0x20 : name[i]);
