@@ -17,9 +17,6 @@
 #include <time.h>
 
 enum {
-	STATUS_FINE = 0,
-	STATUS_NO = 1,
-	STATUS_CANNOT = 3,
 	PROBE = 5,
 	REASON = 512,
 	AT_ONCE = 20, /* domains that are asked about */
@@ -139,7 +136,7 @@ static void explain_published_sts(
 			"  mta-sts   policies are not asked for (mta-sts = no)\n");
 }
 
-static int explain(struct explanation *e, struct subject *s)
+static enum status explain(struct explanation *e, struct subject *s)
 {
 	const struct peer *outbound = &s->outbound, *inbound = &s->inbound;
 	fprintf(e->out, "%s\n", outbound->domain);
@@ -148,17 +145,17 @@ static int explain(struct explanation *e, struct subject *s)
 	explain_dane(e->out, outbound);
 	explain_published_sts(e, outbound, s->began);
 	explain_demand(e->out, inbound, file_of(e, inbound));
-	int status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
+	enum status status = explain_result(e->out, outbound) ? STATUS_FINE : STATUS_NO;
 	peer_clear(&s->outbound);
 	peer_clear(&s->inbound);
 	return status;
 }
 
 /* All are asked about, AT_ONCE at a time, and told of in their order. */
-static int explain_all(struct explanation *e, struct subject subjects[AT_ONCE],
+static enum status explain_all(struct explanation *e, struct subject subjects[AT_ONCE],
 	const char *const *domains, unsigned count)
 {
-	int status = STATUS_FINE;
+	enum status status = STATUS_FINE;
 	for (unsigned told = 0, begun = 0; told < count; told++) {
 		struct subject *s = &subjects[told % AT_ONCE];
 		for (; begun < count && begun < told + AT_ONCE; begun++)
@@ -166,19 +163,19 @@ static int explain_all(struct explanation *e, struct subject subjects[AT_ONCE],
 		await(e, &s->awaited);
 		if (told > 0)
 			fputc('\n', e->out);
-		int one = explain(e, s);
+		enum status one = explain(e, s);
 		status = one > status ? one : status;
 	}
 	return status;
 }
 
-int policy_explain(const struct settings *settings, const char *const *domains,
+enum status policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out)
 {
 	struct explanation e = { .out = out };
 	struct subject *subjects = calloc(AT_ONCE, sizeof(*subjects));
 	char reason[REASON] = "out of memory";
-	int status = STATUS_CANNOT;
+	enum status status = STATUS_CANNOT;
 	if (subjects && open_all(&e, settings, stderr, reason, sizeof(reason)))
 		status = explain_all(&e, subjects, domains, count);
 	else

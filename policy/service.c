@@ -26,11 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	STATUS_FINE = 0,
-	STATUS_CANNOT = 3,
-	PROBE = 15, /* seconds until the resolver must have shown the root's keys */
-};
+enum { PROBE = 15 }; /* seconds until the resolver must have shown the root's keys */
 
 /* Between looks at the policy files; touched ones must be untouched for so long. */
 static const double quiet = 2.;

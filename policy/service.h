@@ -9,6 +9,7 @@
  */
 
 #include "message.h"
+#include "status.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ int policy_service_run(int fd, policy_confine *confine);
  * written as sessions ask about them (in proxy/domain.h). An exit status of the program:
  * 0, 1 (not to be reached or not to be satisfied), 3 (could not ask).
  */
-int policy_explain(const struct settings *settings, const char *const *domains,
+enum status policy_explain(const struct settings *settings, const char *const *domains,
 	unsigned count, FILE *out);
 
 /*

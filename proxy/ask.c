@@ -3,13 +3,12 @@
 
 #include "ask.h"
 
+#include "command.h"
 #include "domain.h"
 #include "policyprocess.h"
 #include "privileges.h"
 #include "service.h"
-#include "status.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +25,12 @@ static struct span domain_of(const char *written)
 }
 
 /* Each as a session would ask about it. */
-static int ask(const struct settings *settings, char *const *written, unsigned count)
+static enum status ask(
+	const struct settings *settings, char *const *written, unsigned count)
 {
 	char(*text)[DOMAIN_TEXT] = calloc(count, sizeof(*text));
 	const char **domains = calloc(count, sizeof(*domains));
-	int status = STATUS_FINE;
+	enum status status = STATUS_FINE;
 	unsigned known = 0;
 
 	if (text == NULL || domains == NULL) {
@@ -70,23 +70,18 @@ static bool become_user(const struct config *config, struct settings *settings)
 	return false;
 }
 
-int ask_run(const char *config_path, char *const *domains, unsigned count)
+enum status ask_run(const char *config_path, char *const *domains, unsigned count)
 {
-	struct bundle *bundle = bundle_new();
-	struct config *config = bundle ? config_read(bundle, config_path, stderr) : NULL;
+	struct bundle *bundle;
+	struct config *config;
 	struct settings settings;
+	enum status status = command_open(config_path, &bundle, &config);
 
-	bundle_free(bundle);
-	if (config == NULL)
-		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
+	if (status != STATUS_FINE)
+		return status;
 	bool ready = become_user(config, &settings);
 
 	config_free(config);
-	if (!ready)
-		return STATUS_CANNOT;
-	int status = ask(&settings, domains, count);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return status;
-	fprintf(stderr, "sealpost: cannot write to standard output\n");
-	return STATUS_CANNOT;
+	bundle_free(bundle);
+	return ready ? command_printed(ask(&settings, domains, count)) : STATUS_CANNOT;
 }

@@ -3,10 +3,12 @@
 #ifndef SEALPOST_ASK_H
 #define SEALPOST_ASK_H
 
+#include "status.h"
+
 /*
  * `sealpost policy`: prints what is demanded of the mail of each domain under this
  * configuration, and why. An exit status (status.h).
  */
-int ask_run(const char *config_path, char *const *domains, unsigned count);
+enum status ask_run(const char *config_path, char *const *domains, unsigned count);
 
 #endif

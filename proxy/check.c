@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "check_private.h"
+#include "command.h"
 #include "config.h"
 #include "hosts.h"
 #include "policyprocess.h"
@@ -12,7 +13,6 @@
 #include "service.h"
 #include "setup.h"
 #include "smtp.h"
-#include "status.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -420,25 +420,16 @@ static bool check(struct config *config, struct bundle *bundle)
 	return true;
 }
 
-int check_run(const char *config_path)
+enum status check_run(const char *config_path)
 {
-	struct bundle *bundle = bundle_new();
-	struct config *config = NULL;
-	int status = STATUS_CANNOT;
+	struct bundle *bundle;
+	struct config *config;
+	enum status status = command_open(config_path, &bundle, &config);
 
-	errno = ENOMEM;
-	if (bundle != NULL)
-		config = config_read(bundle, config_path, stderr);
-	if (config != NULL)
-		status = check(config, bundle) ? STATUS_FINE : STATUS_NO;
-	else if (errno == 0)
-		status = STATUS_NO;
+	if (status != STATUS_FINE)
+		return status;
+	status = check(config, bundle) ? STATUS_FINE : STATUS_NO;
 	config_free(config);
 	bundle_free(bundle);
-	if (fflush(stdout) != 0) {
-		fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
-			strerror(errno));
-		return STATUS_CANNOT;
-	}
-	return status;
+	return command_printed(status);
 }

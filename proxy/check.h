@@ -10,6 +10,7 @@
 
 #include "bundle.h"
 #include "config.h"
+#include "status.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,9 +29,9 @@ void config_notes(struct config *config, FILE *to);
 
 /*
  * `sealpost check`: reads and verifies; faults and warnings go to stderr, and what else
- * the machine needs for `client-address = transparent` to stdout. Returns an enum status:
- * FINE, NO where there are faults, CANNOT where the file cannot be read.
+ * the machine needs for `client-address = transparent` to stdout. FINE; NO where there
+ * are faults; CANNOT where the file cannot be read.
  */
-int check_run(const char *config_path);
+enum status check_run(const char *config_path);
 
 #endif

@@ -13,6 +13,7 @@
  */
 
 #include "overview.h"
+#include "status.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -35,9 +36,9 @@ struct control *control_open(struct ev_loop *loop, const char *path,
 void control_close(struct control *control); /* removes the socket; NULL is allowed */
 
 /*
- * `sealpost status`: an enum status, NO where something needs attention. Of the
+ * `sealpost status`: NO where something needs attention. Of the
  * configuration only `control` is read, for the rest may have faults just now.
  */
-int control_run(const char *config_path, bool json);
+enum status control_run(const char *config_path, bool json);
 
 #endif

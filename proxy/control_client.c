@@ -3,10 +3,10 @@
 
 /* `sealpost status`. */
 
+#include "command.h"
 #include "config_schema.h"
 #include "control.h"
 #include "inifile.h"
-#include "status.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 enum { PATIENCE = 10 }; /* seconds without a word */
 
-static int cannot(const char *what, const char *path, const char *why)
+static enum status cannot(const char *what, const char *path, const char *why)
 {
 	fprintf(stderr, "sealpost: cannot %s %s: %s\n", what, path, why);
 	return STATUS_CANNOT;
@@ -77,7 +77,7 @@ static int reach(const struct sockaddr_un *address)
 	return -1;
 }
 
-static int not_reached(const char *path)
+static enum status not_reached(const char *path)
 {
 	char why[200];
 	int error = errno;
@@ -94,7 +94,7 @@ static int not_reached(const char *path)
 }
 
 /* Of what was said: the line at the head, and as much behind it as that says. */
-static int hand_on(const char *path, const char *said, size_t size)
+static enum status hand_on(const char *path, const char *said, size_t size)
 {
 	int status, head = 0;
 	size_t length;
@@ -103,12 +103,10 @@ static int hand_on(const char *path, const char *said, size_t size)
 		size - (size_t)head - 1 != length)
 		return cannot("understand", path, "it hung up before it had said all");
 	fwrite(said + head + 1, 1, length, stdout);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return status;
-	return cannot("write to", "standard output", strerror(errno));
+	return command_printed((enum status)status);
 }
 
-static int ask(const char *path, int fd, bool json)
+static enum status ask(const char *path, int fd, bool json)
 {
 	const char *request = json ? "status json\n" : "status\n";
 	char *said = NULL, octets[4096];
@@ -120,7 +118,7 @@ static int ask(const char *path, int fd, bool json)
 	int error = errno;
 	bool whole = into && !ferror(into);
 	whole = into && fclose(into) == 0 && whole;
-	int status = STATUS_CANNOT;
+	enum status status = STATUS_CANNOT;
 	errno = error;
 	if (n < 0)
 		status = not_reached(path);
@@ -132,7 +130,7 @@ static int ask(const char *path, int fd, bool json)
 	return status;
 }
 
-int control_run(const char *config_path, bool json)
+enum status control_run(const char *config_path, bool json)
 {
 	struct sockaddr_un address;
 	if (!read_address(config_path, &address))
@@ -140,7 +138,7 @@ int control_run(const char *config_path, bool json)
 	int fd = reach(&address);
 	if (fd < 0)
 		return not_reached(address.sun_path);
-	int status = ask(address.sun_path, fd, json);
+	enum status status = ask(address.sun_path, fd, json);
 	close(fd);
 	return status;
 }

@@ -387,7 +387,7 @@ static void clean_up(struct demo *demo)
 	close(demo->signal_fd);
 }
 
-int demo_run(const char *listen)
+enum status demo_run(const char *listen)
 {
 	struct demo *demo = calloc(1, sizeof(*demo));
 	int status = STATUS_CANNOT;

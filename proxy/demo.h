@@ -14,6 +14,7 @@
 
 #include "address.h"
 #include "config.h"
+#include "status.h"
 #include "tls.h"
 
 #include <stdbool.h>
@@ -28,10 +29,10 @@ enum {
 
 /*
  * Takes mail that comes in at `listen`, "ADDRESS[:PORT]", and mail that goes out at the
- * next port (port 0: the kernel chooses both). Returns an enum status: FINE ended when
- * told, USAGE no such address, CANNOT run, and has said why.
+ * next port (port 0: the kernel chooses both). FINE: ended when told; USAGE: no such
+ * address; CANNOT run, and has said why.
  */
-int demo_run(const char *listen);
+enum status demo_run(const char *listen);
 
 /* ---- what crossed a wire, for people to read ---- */
 

@@ -10,6 +10,7 @@
  */
 
 #include "config.h"
+#include "status.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ void firewall_write(const struct config *config, FILE *to);
  */
 bool firewall_verify(const struct config *config, FILE *faults);
 
-/* `sealpost firewall`, whose argument is up, down or print. Returns an enum status. */
-int firewall_run(const char *config_path, char *const *arguments, unsigned count);
+/* `sealpost firewall`; `what` is up, down or print. */
+enum status firewall_run(const char *config_path, const char *what);
 
 #endif

@@ -5,9 +5,8 @@
 
 #include "firewall.h"
 
-#include "status.h"
+#include "command.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -112,7 +111,7 @@ static bool load(const struct config *config)
 /* ---- the command ---- */
 
 /* The rules first: among them is the guard. */
-static int apply(const struct config *config)
+static enum status apply(const struct config *config)
 {
 	bool done = load(config);
 
@@ -122,7 +121,7 @@ static int apply(const struct config *config)
 	return done ? STATUS_FINE : STATUS_CANNOT;
 }
 
-static int print(const struct config *config)
+static enum status print(const struct config *config)
 {
 	printf("# What %s needs of the firewall, for nft -f.\n", config->path);
 	for (int i = 0; i < FAMILIES; i++) {
@@ -131,44 +130,36 @@ static int print(const struct config *config)
 				families[i].digit, families[i].digit);
 	}
 	firewall_write(config, stdout);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return STATUS_FINE;
-	fprintf(stderr, "sealpost: cannot write to standard output: %s\n",
-		strerror(errno));
-	return STATUS_CANNOT;
+	return command_printed(STATUS_FINE);
 }
 
-static int with_config(const char *path, int (*act)(const struct config *config))
+static enum status with_config(
+	const char *path, enum status (*act)(const struct config *config))
 {
-	struct bundle *bundle = bundle_new();
-	struct config *config = NULL;
-	int status = STATUS_CANNOT;
+	struct bundle *bundle;
+	struct config *config;
+	enum status status = command_open(path, &bundle, &config);
 
-	errno = ENOMEM;
-	if (bundle != NULL)
-		config = config_read(bundle, path, stderr);
-	if (config != NULL)
-		status = firewall_verify(config, stderr) ? act(config) : STATUS_NO;
-	else if (errno == 0)
-		status = STATUS_NO;
+	if (status != STATUS_FINE)
+		return status;
+	status = firewall_verify(config, stderr) ? act(config) : STATUS_NO;
 	config_free(config);
 	bundle_free(bundle);
 	return status;
 }
 
-int firewall_run(const char *config_path, char *const *arguments, unsigned count)
+enum status firewall_run(const char *config_path, const char *what)
 {
 	static const struct config nothing;
-	const char *what = arguments[count - 1];
 
 	/* a tool that is not there reads nothing */
 	signal(SIGPIPE, SIG_IGN);
-	if (count == 1 && strcmp(what, "up") == 0)
+	if (strcmp(what, "up") == 0)
 		return with_config(config_path, apply);
 	/* whatever the configuration is worth by now */
-	if (count == 1 && strcmp(what, "down") == 0)
+	if (strcmp(what, "down") == 0)
 		return apply(&nothing);
-	if (count == 1 && strcmp(what, "print") == 0)
+	if (strcmp(what, "print") == 0)
 		return with_config(config_path, print);
 	fprintf(stderr,
 		"sealpost: cannot understand %s: one of up, down and print is wanted\n",

@@ -6,13 +6,13 @@
 #include "ask.h"
 #include "check.h"
 #include "child.h"
+#include "command.h"
 #include "control.h"
 #include "demo.h"
 #include "firewall.h"
 #include "policyprocess.h"
 #include "probe.h"
 #include "serve.h"
-#include "status.h"
 #include "worker.h"
 
 #include <fcntl.h>
@@ -31,7 +31,7 @@
 #define DEFAULT_CONFIG SYSCONFDIR "/sealpost/sealpost.conf"
 #define DEFAULT_LISTEN "127.0.0.1:2525"
 
-/* Each command has one option, and -h; probe and status have --json as well. */
+/* Each command has one option, and -h; some have --json as well. */
 struct setting {
 	char letter;
 	const char *name;
@@ -44,54 +44,71 @@ static const struct setting config_setting = { 'c', "config", "[-c FILE]",
 static const struct setting listen_setting = { 'l', "listen", "[-l ADDRESS]",
 	"-l, --listen=ADDRESS", DEFAULT_LISTEN };
 
-/*
- * One way to run each: some take arguments, those have run_on(), or run_probe() for one;
- * run_status() takes none.
- */
-struct command {
-	const char *name;
-	const struct setting *setting;
-	const char *summary;
-	int (*run)(const char *setting);
-	const char *arguments;
-	int (*run_on)(const char *setting, char *const *arguments, unsigned count);
-	int (*run_probe)(const char *setting, const char *argument, bool json);
-	int (*run_status)(const char *setting, bool json);
+/* The rest of the command line. */
+struct call {
+	const char *setting;
+	char *const *arguments;
+	unsigned count;
+	bool json;
 };
 
-static const struct command commands[] = {
-	{ .name = "serve",
-		.setting = &config_setting,
-		.summary = "run in the foreground",
-		.run = serve_run },
-	{ .name = "check",
-		.setting = &config_setting,
-		.summary = "read configuration, certificates, keys; print faults",
-		.run = check_run },
-	{ .name = "policy",
-		.setting = &config_setting,
-		.summary = "what is demanded of a domain, and why",
-		.arguments = " DOMAIN...",
-		.run_on = ask_run },
-	{ .name = "probe",
-		.setting = &config_setting,
-		.summary = "go there, and say whether mail would flow",
-		.arguments = " [--json] DOMAIN|USER@DOMAIN|HOST:PORT",
-		.run_probe = probe_run },
-	{ .name = "status",
-		.setting = &config_setting,
-		.summary = "how the running service stands",
-		.arguments = " [--json]",
-		.run_status = control_run },
-	{ .name = "firewall",
-		.setting = &config_setting,
-		.summary = "the rules that the configuration needs",
-		.arguments = " up|down|print",
-		.run_on = firewall_run },
-	{ .name = "demo",
-		.setting = &listen_setting,
-		.summary = "show the main job, beside peers of its own",
-		.run = demo_run },
+static enum status serve(const struct call *call)
+{
+	return serve_run(call->setting);
+}
+
+static enum status check(const struct call *call)
+{
+	return check_run(call->setting);
+}
+
+static enum status policy(const struct call *call)
+{
+	return ask_run(call->setting, call->arguments, call->count);
+}
+
+static enum status probe(const struct call *call)
+{
+	return probe_run(call->setting, call->arguments[0], call->json);
+}
+
+static enum status status(const struct call *call)
+{
+	return control_run(call->setting, call->json);
+}
+
+static enum status firewall(const struct call *call)
+{
+	return firewall_run(call->setting, call->arguments[0]);
+}
+
+static enum status demo(const struct call *call)
+{
+	return demo_run(call->setting);
+}
+
+static const struct command {
+	const char *name;
+	const struct setting *setting;
+	bool json;
+	const char *arguments; /* "DOMAIN..."; NULL: it takes none */
+	unsigned most;	       /* of them, and one at least */
+	const char *summary;
+	enum status (*run)(const struct call *call);
+} commands[] = {
+	{ "serve", &config_setting, false, NULL, 0, "run in the foreground", serve },
+	{ "check", &config_setting, false, NULL, 0,
+		"read configuration, certificates, keys; print faults", check },
+	{ "policy", &config_setting, false, "DOMAIN...", ~0u,
+		"what is demanded of a domain, and why", policy },
+	{ "probe", &config_setting, true, "DOMAIN|USER@DOMAIN|HOST:PORT", 1,
+		"go there, and say whether mail would flow", probe },
+	{ "status", &config_setting, true, NULL, 0, "how the running service stands",
+		status },
+	{ "firewall", &config_setting, false, "up|down|print", 1,
+		"the rules that the configuration needs", firewall },
+	{ "demo", &listen_setting, false, NULL, 0,
+		"show the main job, beside peers of its own", demo },
 };
 
 /* What sealpost itself starts is no command: it is in no help. */
@@ -110,32 +127,20 @@ enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 enum { JSON = 256 }; /* an option without a letter */
 
-/* Help that could not be written was not given. */
-static int printed(void)
+/* "sealpost probe [-c FILE] [--json] DOMAIN"; returns its columns. */
+static int print_usage(const struct command *command)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return STATUS_FINE;
-	fprintf(stderr, "sealpost: cannot write to standard output\n");
-	return STATUS_CANNOT;
+	return printf("sealpost %s %s%s%s%s", command->name, command->setting->usage,
+		command->json ? " [--json]" : "", command->arguments ? " " : "",
+		command->arguments ? command->arguments : "");
 }
 
-static const char *arguments_of(const struct command *command)
-{
-	return command->arguments != NULL ? command->arguments : "";
-}
-
-static bool takes_json(const struct command *command)
-{
-	return command->run_probe != NULL || command->run_status != NULL;
-}
-
-static int print_help(void)
+static enum status print_help(void)
 {
 	printf("usage: sealpost COMMAND [OPTION]...\n\n");
 	for (int i = 0; i < COMMAND_COUNT; i++) {
 		const struct command *command = &commands[i];
-		int column = printf("    sealpost %s %s%s", command->name,
-			command->setting->usage, arguments_of(command));
+		int column = printf("    ") + print_usage(command);
 		if (column >= 41)
 			column = printf("\n") - 1;
 		printf("%*s%s\n", 41 - column, "", command->summary);
@@ -144,31 +149,30 @@ static int print_help(void)
 	       "FILE is " DEFAULT_CONFIG " by default,\n"
 	       "ADDRESS is " DEFAULT_LISTEN ".\n"
 	       "See sealpost(1) and sealpost.conf(5).\n");
-	return printed();
+	return command_printed(STATUS_FINE);
 }
 
-static int print_command_help(const struct command *command)
+static enum status print_command_help(const struct command *command)
 {
 	const struct setting *setting = command->setting;
 
-	printf("usage: sealpost %s %s%s\n\n"
-	       "%s\n\n"
-	       "    %-20s  default: %s\n",
-		command->name, setting->usage, arguments_of(command), command->summary,
-		setting->help, setting->fallback);
-	if (takes_json(command))
+	printf("usage: ");
+	print_usage(command);
+	printf("\n\n%s\n\n    %-20s  default: %s\n", command->summary, setting->help,
+		setting->fallback);
+	if (command->json)
 		printf("    %-20s  say it in JSON\n", "--json");
 	printf("    %-20s  show this help\n", "-h, --help");
-	return printed();
+	return command_printed(STATUS_FINE);
 }
 
-static int print_version(void)
+static enum status print_version(void)
 {
 	printf("sealpost %s\n", PACKAGE_VERSION);
-	return printed();
+	return command_printed(STATUS_FINE);
 }
 
-static int used_wrongly(const char *what, const char *why)
+static enum status used_wrongly(const char *what, const char *why)
 {
 	fprintf(stderr, "sealpost: cannot understand %s: %s (try sealpost --help)\n",
 		what, why);
@@ -176,7 +180,7 @@ static int used_wrongly(const char *what, const char *why)
 }
 
 /* After getopt_long() has returned '?' or ':'. */
-static int wrong_option(char **argv, int returned)
+static enum status wrong_option(char **argv, int returned)
 {
 	const char *why = returned == ':' ? "its argument is missing" : "no such option";
 	char letter[] = { '-', (char)optopt, '\0' };
@@ -187,40 +191,27 @@ static int wrong_option(char **argv, int returned)
 	return used_wrongly(letter, why);
 }
 
-/* What stands behind the options. */
-static int run_with(const struct command *command, const char *setting, bool json,
-	char *const *arguments, unsigned count)
+static enum status run_with(const struct command *command, const struct call *call)
 {
-	bool alone = command->run != NULL || command->run_status != NULL;
-
-	if (alone && count > 0)
-		return used_wrongly(arguments[0], "too many arguments");
-	if (command->run != NULL)
-		return command->run(setting);
-	if (command->run_status != NULL)
-		return command->run_status(setting, json);
-	if (count == 0)
+	if (call->count > command->most)
+		return used_wrongly(call->arguments[command->most], "too many arguments");
+	if (command->arguments && call->count == 0)
 		return used_wrongly(command->name, "its argument is missing");
-	if (command->run_probe == NULL)
-		return command->run_on(setting, arguments, count);
-	if (count > 1)
-		return used_wrongly(arguments[1], "too many arguments");
-	return command->run_probe(setting, arguments[0], json);
+	return command->run(call);
 }
 
 /* argv begins with the command's name. */
-static int run(const struct command *command, int argc, char **argv)
+static enum status run(const struct command *command, int argc, char **argv)
 {
 	const struct setting *setting = command->setting;
 	const struct option options[] = {
 		{ setting->name, required_argument, NULL, setting->letter },
 		{ "help", no_argument, NULL, 'h' },
-		{ takes_json(command) ? "json" : NULL, no_argument, NULL, JSON },
+		{ command->json ? "json" : NULL, no_argument, NULL, JSON },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char letters[] = { '+', ':', setting->letter, ':', 'h', '\0' };
-	const char *value = setting->fallback;
-	bool json = false;
+	struct call call = { .setting = setting->fallback };
 
 	optind = 0; /* a new argv */
 	for (int option;
@@ -228,14 +219,16 @@ static int run(const struct command *command, int argc, char **argv)
 		if (option == 'h')
 			return print_command_help(command);
 		if (option == JSON) {
-			json = true;
+			call.json = true;
 			continue;
 		}
 		if (option != setting->letter)
 			return wrong_option(argv, option);
-		value = optarg;
+		call.setting = optarg;
 	}
-	return run_with(command, value, json, argv + optind, (unsigned)(argc - optind));
+	call.arguments = argv + optind;
+	call.count = (unsigned)(argc - optind);
+	return run_with(command, &call);
 }
 
 /* Where one of the standard streams is closed, the next file or socket would be it. */

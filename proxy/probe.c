@@ -5,12 +5,12 @@
 
 #include "probe.h"
 
+#include "command.h"
 #include "domain.h"
 #include "policyprocess.h"
 #include "privileges.h"
 #include "probe_private.h"
 #include "service.h"
-#include "status.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -27,7 +27,7 @@ void probe_progress(const struct probe *probe, const char *doing)
 		fputs("\r\033[K", stderr);
 }
 
-static int cannot(const struct probe *probe, const char *why)
+static enum status cannot(const struct probe *probe, const char *why)
 {
 	probe_progress(probe, NULL);
 	fprintf(stderr, "sealpost: cannot probe: %s\n", why);
@@ -227,21 +227,17 @@ void probe_walk(struct probe *probe)
 
 /* ---- the whole ---- */
 
-static int report(struct probe *probe, bool json)
+static enum status report(struct probe *probe, bool json)
 {
 	probe_conclude(probe);
 	if (json)
 		probe_write_json(stdout, probe);
 	else
 		probe_write_text(stdout, probe);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "sealpost: cannot write to standard output\n");
-		return STATUS_CANNOT;
-	}
-	return probe->chosen < 0 ? STATUS_NO : STATUS_FINE;
+	return command_printed(probe->chosen < 0 ? STATUS_NO : STATUS_FINE);
 }
 
-static int go(struct probe *probe, bool json)
+static enum status go(struct probe *probe, bool json)
 {
 	char reason[TLS_REASON];
 	probe->deadline = probe_now() + PROBE_SECONDS;
@@ -263,7 +259,7 @@ static int go(struct probe *probe, bool json)
 	return report(probe, json);
 }
 
-int probe_run(const char *config_path, const char *target, bool json)
+enum status probe_run(const char *config_path, const char *target, bool json)
 {
 	struct probe probe = { .chosen = -1, .terminal = isatty(STDERR_FILENO) };
 	if (!read_target(&probe, target)) {
@@ -271,15 +267,12 @@ int probe_run(const char *config_path, const char *target, bool json)
 				"USER@DOMAIN, HOST:PORT\n");
 		return STATUS_USAGE;
 	}
-	probe.bundle = bundle_new();
-	struct config *config =
-		probe.bundle ? config_read(probe.bundle, config_path, stderr) : NULL;
-	if (!config) {
-		bundle_free(probe.bundle);
-		return errno != 0 ? STATUS_CANNOT : STATUS_NO;
-	}
+	struct config *config;
+	enum status status = command_open(config_path, &probe.bundle, &config);
+	if (status != STATUS_FINE)
+		return status;
 	probe.config = config;
-	int status = go(&probe, json);
+	status = go(&probe, json);
 	tls_client_free(probe.client);
 	peer_free(probe.peer);
 	free(probe.hosts);

@@ -3,6 +3,8 @@
 #ifndef SEALPOST_PROBE_H
 #define SEALPOST_PROBE_H
 
+#include "status.h"
+
 #include <stdbool.h>
 
 /*
@@ -11,6 +13,6 @@
  * and says what it found: in words, or in JSON. An exit status (status.h): FINE where
  * mail would flow, NO where it would not.
  */
-int probe_run(const char *config_path, const char *target, bool json);
+enum status probe_run(const char *config_path, const char *target, bool json);
 
 #endif

@@ -3,11 +3,13 @@
 #ifndef SEALPOST_SERVE_H
 #define SEALPOST_SERVE_H
 
+#include "status.h"
+
 /*
  * `sealpost serve`: reads and verifies the configuration, and has the supervisor serve
- * until SIGTERM or SIGINT. Returns an enum status: FINE ended when told, NO faults in the
- * configuration, CANNOT run.
+ * until SIGTERM or SIGINT. FINE: ended when told; NO: faults in the configuration; CANNOT
+ * run.
  */
-int serve_run(const char *config_path);
+enum status serve_run(const char *config_path);
 
 #endif
