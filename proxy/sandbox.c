@@ -7,11 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What an architecture does not have is no call that somebody could make. */
 #define CALL(name) SCMP_SYS(name)
@@ -50,7 +55,6 @@ static const int everybody[] = {
 	CALL(uname),
 	CALL(rseq),
 	CALL(set_robust_list),
-	CALL(tgkill),
 	CALL(exit),
 	CALL(exit_group),
 };
@@ -64,12 +68,9 @@ static const int descriptors[] = {
 	CALL(pread64),
 	CALL(lseek),
 	CALL(close),
-	CALL(dup),
-	CALL(dup3),
-	CALL(fcntl),
-	CALL(fcntl64),
 	CALL(fstat),
 	CALL(fstat64),
+	CALL(newfstatat), /* glibc's fstat(); with a path it still opens nothing */
 	CALL(poll),
 	CALL(ppoll),
 	CALL(select),
@@ -82,12 +83,9 @@ static const int descriptors[] = {
 	CALL(eventfd2),
 	CALL(timerfd_create),
 	CALL(timerfd_settime),
-	CALL(pipe2),
-	CALL(memfd_create),
-	CALL(ftruncate),
 };
 
-/* Sockets that there are; new ones are a matter of their family. */
+/* Sockets that there are; new ones are a matter of what they are of. */
 static const int sockets[] = {
 	CALL(connect),
 	CALL(bind),
@@ -96,18 +94,15 @@ static const int sockets[] = {
 	CALL(getsockname),
 	CALL(getpeername),
 	CALL(getsockopt),
-	CALL(setsockopt),
 	CALL(sendto),
 	CALL(sendmsg),
 	CALL(sendmmsg),
 	CALL(recvfrom),
 	CALL(recvmsg),
 	CALL(recvmmsg),
-	CALL(shutdown),
-	CALL(socketpair),
 };
 
-/* Files by their names: Landlock says which. */
+/* Files by their names: Landlock says which. And what no other process has a part in. */
 static const int files[] = {
 	CALL(open),
 	CALL(openat),
@@ -138,7 +133,13 @@ static const int files[] = {
 	CALL(fstatfs),
 	CALL(utimensat),
 	CALL(flock),
-	CALL(ioctl),
+	CALL(ftruncate),
+	CALL(memfd_create),
+	CALL(pipe2),
+	CALL(dup),
+	CALL(dup3),
+	CALL(setsockopt),
+	CALL(shutdown),
 };
 
 /* What the supervisor, which starts processes, must never need. */
@@ -201,6 +202,81 @@ static const int forbidden[] = {
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
+/* ---- calls that are a matter of what they are given ---- */
+
+enum { GIVEN_MAX = 3 };
+
+struct careful {
+	int call;
+	struct scmp_arg_cmp given[GIVEN_MAX]; /* unused ones are zero */
+};
+
+/* The kernel takes half a register for an int: so do these. */
+#define BITS(number, mask, value)                                                        \
+	{                                                                                \
+		(number), SCMP_CMP_MASKED_EQ, (uint32_t)(mask), (value)                  \
+	}
+#define IS(number, value) BITS(number, UINT32_MAX, value)
+
+#define WITHOUT_FLAGS (~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK))
+#define SOCKET(family, type, protocol)                                                   \
+	{                                                                                \
+		CALL(socket),                                                            \
+		{                                                                        \
+			IS(0, family), BITS(1, WITHOUT_FLAGS, type), IS(2, protocol)     \
+		}                                                                        \
+	}
+
+static const struct careful careful_all[] = {
+	/* Memory that can be executed is what was loaded at the start, and stays so. */
+	{ CALL(mmap), { BITS(2, PROT_EXEC, 0) } },
+	{ CALL(mprotect), { BITS(2, PROT_EXEC, 0) } },
+	/* Its own limits are read, and nobody's set. */
+	{ CALL(prlimit64), { IS(0, 0), { 2, SCMP_CMP_EQ, 0, 0 } } },
+	/* Who owns a descriptor is sent signals, of any kind: no F_SETOWN, no O_ASYNC. */
+	{ CALL(fcntl), { IS(1, F_GETFD) } },
+	{ CALL(fcntl), { IS(1, F_SETFD) } },
+	{ CALL(fcntl), { IS(1, F_GETFL) } },
+	/* AF_NETLINK: whether a connection would come back to this machine. */
+	SOCKET(AF_INET, SOCK_STREAM, 0),
+	SOCKET(AF_INET6, SOCK_STREAM, 0),
+	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+};
+
+/*
+ * A worker shares listening sockets with the others, and the log: it cannot have them
+ * wait in accept(), nor take packets away, nor hang up for all. Connecting with
+ * AF_UNSPEC would still end a listening socket: no filter sees that.
+ */
+static const struct careful careful_worker[] = {
+	{ CALL(fcntl), { IS(1, F_SETFL), BITS(2, O_NONBLOCK | O_ASYNC, O_NONBLOCK) } },
+	{ CALL(setsockopt), { IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY) } },
+	{ CALL(setsockopt), { IS(1, IPPROTO_IP), IS(2, IP_TRANSPARENT) } },
+	{ CALL(setsockopt), { IS(1, IPPROTO_IPV6), IS(2, IPV6_TRANSPARENT) } },
+	{ CALL(setsockopt), { IS(1, IPPROTO_IP), IS(2, IP_BIND_ADDRESS_NO_PORT) } },
+};
+
+/* A stream cannot be connected to a path: a datagram socket, also one of a pair, can. */
+static const struct careful careful_syslog[] = {
+	SOCKET(AF_UNIX, SOCK_DGRAM, 0),
+};
+
+static const struct careful careful_policy[] = {
+	{ CALL(fcntl), { IS(1, F_SETFL), BITS(2, O_ASYNC, 0) } },
+	{ CALL(fcntl), { IS(1, F_DUPFD_CLOEXEC) } },
+	{ CALL(fcntl), { IS(1, F_GET_SEALS) } },
+	{ CALL(fcntl), { IS(1, F_ADD_SEALS) } },
+	{ CALL(ioctl), { IS(1, FIONREAD) } },
+	{ CALL(ioctl), { IS(1, FIONBIO) } },
+	{ CALL(socketpair), { IS(0, AF_UNIX), BITS(1, WITHOUT_FLAGS, SOCK_STREAM) } },
+	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET, SOCK_DGRAM, 0),
+	SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+	SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET6, SOCK_DGRAM, 0),
+	SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+};
+
 /* ---- filters ---- */
 
 static int add_all(
@@ -212,36 +288,39 @@ static int add_all(
 	return error;
 }
 
-/* Memory that can be executed is what was loaded at the start, and stays so. */
-static int add_memory(scmp_filter_ctx filter)
-{
-	const struct scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mmap), 1, data);
-	if (error == 0)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(mprotect), 1, data);
-	return error;
-}
-
-static int add_families(scmp_filter_ctx filter, const int *families, size_t count)
+static int add_careful(scmp_filter_ctx filter, const struct careful *calls, size_t count)
 {
 	int error = 0;
-	for (size_t i = 0; i < count && error == 0; i++)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
+	for (size_t i = 0; i < count && error == 0; i++) {
+		unsigned given = 0;
+		while (given < GIVEN_MAX && calls[i].given[given].op != 0)
+			given++;
+		error = seccomp_rule_add_array(
+			filter, SCMP_ACT_ALLOW, calls[i].call, given, calls[i].given);
+	}
 	return error;
 }
 
-/* glibc's fstat(). With a path it tells what a file is like, and opens none. */
-static int add_fstat(scmp_filter_ctx filter)
+/* abort() and raise(): to nobody but itself. */
+static int add_tgkill(scmp_filter_ctx filter)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(newfstatat), 0);
+	const struct scmp_arg_cmp itself = IS(0, (unsigned)getpid());
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1, itself);
 }
 
-/* Its own limits are read, and nobody's set. */
-static int add_prlimit(scmp_filter_ctx filter)
+/*
+ * With any descriptor but those that it began with: a bit beyond the lowest two is set.
+ * The log is among them, and a copy of it would be another number.
+ */
+static int add_beyond(scmp_filter_ctx filter, int call, int what)
 {
-	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, CALL(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	int error = 0;
+	for (unsigned bit = 2; bit < 31 && error == 0; bit++) {
+		const struct careful careful = { call,
+			{ BITS(0, 1U << bit, 1U << bit), IS(1, (unsigned)what) } };
+		error = add_careful(filter, &careful, 1);
+	}
+	return error;
 }
 
 static int add_common(scmp_filter_ctx filter)
@@ -252,10 +331,28 @@ static int add_common(scmp_filter_ctx filter)
 	if (error == 0)
 		error = add_all(filter, SCMP_ACT_ALLOW, sockets, COUNT(sockets));
 	if (error == 0)
-		error = add_memory(filter);
+		error = add_careful(filter, careful_all, COUNT(careful_all));
+	return error == 0 ? add_tgkill(filter) : error;
+}
+
+static int add_worker(scmp_filter_ctx filter, bool syslog)
+{
+	int error = add_common(filter);
 	if (error == 0)
-		error = add_fstat(filter);
-	return error == 0 ? add_prlimit(filter) : error;
+		error = add_careful(filter, careful_worker, COUNT(careful_worker));
+	if (error == 0 && syslog)
+		error = add_careful(filter, careful_syslog, COUNT(careful_syslog));
+	if (error == 0)
+		error = add_beyond(filter, CALL(fcntl), F_DUPFD_CLOEXEC);
+	return error == 0 ? add_beyond(filter, CALL(shutdown), SHUT_WR) : error;
+}
+
+static int add_policy(scmp_filter_ctx filter)
+{
+	int error = add_common(filter);
+	if (error == 0)
+		error = add_careful(filter, careful_policy, COUNT(careful_policy));
+	return error == 0 ? add_all(filter, SCMP_ACT_ALLOW, files, COUNT(files)) : error;
 }
 
 static bool finish(scmp_filter_ctx filter, int error, char *reason, size_t size)
@@ -283,27 +380,15 @@ bool sandbox_supervisor(char *reason, size_t size)
 
 bool sandbox_worker(bool syslog, char *reason, size_t size)
 {
-	/* AF_NETLINK: whether an intercepted connection would come back to this machine
-	 */
-	static const int families[] = { AF_INET, AF_INET6, AF_NETLINK, AF_UNIX };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int error = filter ? add_common(filter) : 0;
-	if (filter && error == 0)
-		error = add_families(filter, families, COUNT(families) - !syslog);
-	return finish(filter, error, reason, size);
+	return finish(filter, filter ? add_worker(filter, syslog) : 0, reason, size);
 }
 
 bool sandbox_policy(
 	const struct sandbox_paths *paths, bool *confined, char *reason, size_t size)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_NETLINK };
 	if (!sandbox_confine(paths, confined, reason, size))
 		return false;
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int error = filter ? add_common(filter) : 0;
-	if (filter && error == 0)
-		error = add_families(filter, families, COUNT(families));
-	if (filter && error == 0)
-		error = add_all(filter, SCMP_ACT_ALLOW, files, COUNT(files));
-	return finish(filter, error, reason, size);
+	return finish(filter, filter ? add_policy(filter) : 0, reason, size);
 }
