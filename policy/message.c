@@ -461,6 +461,21 @@ bool message_read_log(const uint8_t *at, size_t length, struct message_log *log)
 	return read_whole(&wire);
 }
 
+size_t message_write_reader(uint8_t *to, size_t size, uint32_t worker)
+{
+	struct wire wire = writer(to, size, MESSAGE_READER);
+	code32(&wire, &worker);
+	return written(&wire);
+}
+
+bool message_read_reader(const uint8_t *at, size_t length, uint32_t *worker)
+{
+	struct wire wire = reader(at, length, MESSAGE_READER);
+	*worker = 0;
+	code32(&wire, worker);
+	return read_whole(&wire);
+}
+
 size_t message_write_plain(uint8_t *to, size_t size, enum message_type type)
 {
 	struct wire wire = writer(to, size, type);

@@ -40,7 +40,7 @@ enum message_type {
 			   policy file, sealed, for the policy process after this one */
 	MESSAGE_PONG,	/* plain, to the supervisor */
 	/* from the supervisor */
-	MESSAGE_READER, /* plain; fd: the socket of one more worker */
+	MESSAGE_READER, /* fd: the socket of a worker, in the place of its last one */
 	MESSAGE_PING,	/* plain */
 	MESSAGE_TYPES
 };
@@ -89,6 +89,7 @@ size_t message_write_answer(
 	uint8_t *to, size_t size, uint32_t id, const struct peer *peer);
 size_t message_write_state(uint8_t *to, size_t size, const struct policy_state *state);
 size_t message_write_log(uint8_t *to, size_t size, const struct message_log *log);
+size_t message_write_reader(uint8_t *to, size_t size, uint32_t worker);
 size_t message_write_plain(uint8_t *to, size_t size, enum message_type type);
 
 /* Of a packet; 0 for none of them. */
@@ -101,6 +102,7 @@ bool message_read_question(const uint8_t *at, size_t length, struct question *qu
 struct peer *message_read_answer(const uint8_t *at, size_t length, uint32_t *id);
 bool message_read_state(const uint8_t *at, size_t length, struct policy_state *state);
 bool message_read_log(const uint8_t *at, size_t length, struct message_log *log);
+bool message_read_reader(const uint8_t *at, size_t length, uint32_t *worker);
 bool message_read_plain(const uint8_t *at, size_t length, enum message_type type);
 
 #endif

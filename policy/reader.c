@@ -92,11 +92,13 @@ static void on_writable(struct ev_loop *loop, ev_io *io, int events)
 		ev_io_stop(loop, io);
 }
 
-uint32_t readers_add(struct readers *readers, int fd)
+uint32_t readers_add(struct readers *readers, unsigned place, int fd)
 {
-	struct reader *reader = find(readers, 0);
-	if (!reader)
+	if (place >= READERS)
 		return 0;
+	struct reader *reader = &readers->places[place];
+	if (reader->number != 0)
+		lose(reader);
 	reader->all = readers;
 	reader->number = ++readers->last_number;
 	reader->fd = fd;

@@ -17,6 +17,8 @@ struct ev_loop;
 enum {
 	READERS = 1 + 64, /* the supervisor and the workers */
 	READER_SUPERVISOR = 1,
+	PLACE_SUPERVISOR = 0,
+	PLACE_WORKERS = 1, /* the first one's */
 };
 
 /* A number names one reader, and nobody after him. 0 is nobody. */
@@ -36,9 +38,12 @@ struct readers;
 struct readers *readers_new(struct ev_loop *loop, const struct readers_owner *owner);
 void readers_free(struct readers *readers); /* NULL is allowed; nobody is told */
 
-/* One more, whose socket is taken over; the first is READER_SUPERVISOR. 0: there are too
- * many, and the socket is still the caller's. */
-uint32_t readers_add(struct readers *readers, int fd);
+/*
+ * One more, whose socket is taken over; the first is READER_SUPERVISOR. Whoever has the
+ * place is lost: so nobody has two, and a worker's successor does not wait until it is
+ * seen to be gone. 0: there is no such place, and the socket is still the caller's.
+ */
+uint32_t readers_add(struct readers *readers, unsigned place, int fd);
 
 /* To him, or to nobody where he is lost. `length` 0 is a packet that cannot be made: he
  * is lost. `fd` goes with it, stays the caller's, and is -1 for none. */

@@ -359,9 +359,11 @@ static void begin_service(struct service *service, int packed)
 }
 
 /* Takes `fd` over where it can. */
-static void add_reader(struct service *service, int *fd)
+static void add_reader(struct service *service, uint32_t worker, int *fd)
 {
-	uint32_t reader = *fd >= 0 ? readers_add(service->readers, *fd) : 0;
+	uint32_t reader = 0;
+	if (*fd >= 0 && worker < READERS - PLACE_WORKERS)
+		reader = readers_add(service->readers, PLACE_WORKERS + worker, *fd);
 	if (reader == 0) {
 		say(service, LOG_ERROR,
 			*fd < 0 ? "a worker came without its socket"
@@ -376,8 +378,9 @@ static void on_supervisor(
 	struct service *service, const uint8_t *octets, size_t length, int *fd)
 {
 	enum message_type type = message_type(octets, length);
-	if (type == MESSAGE_READER)
-		add_reader(service, fd);
+	uint32_t worker;
+	if (message_read_reader(octets, length, &worker))
+		add_reader(service, worker, fd);
 	else if (type == MESSAGE_RELOAD)
 		read_again(service);
 	else if (type == MESSAGE_PING)
@@ -475,7 +478,7 @@ int policy_service_run(int fd, policy_confine *confine)
 	service->status = -1;
 	service->confine = confine;
 	service->readers = readers_new(loop, &owner);
-	if (service->readers && readers_add(service->readers, fd))
+	if (service->readers && readers_add(service->readers, PLACE_SUPERVISOR, fd))
 		ev_run(loop, 0);
 	int status = service->status;
 	dismantle(service);

@@ -139,8 +139,10 @@ void policy_introduce(struct supervisor *s, struct child *worker)
 			strerror(errno));
 		return;
 	}
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	size_t length = message_write_reader(packet, sizeof(packet), worker->slot);
 	/* Where one of the two does not take it, the other sees that it hung up. */
-	if (send_plain(s->policy, MESSAGE_READER, pair[0]))
+	if (parcel_send(s->policy->fd, packet, length, pair[0]))
 		order_send(worker->fd, ORDER_POLICY, 0, NULL, pair[1]);
 	close(pair[0]);
 	close(pair[1]);

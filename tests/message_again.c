@@ -53,6 +53,14 @@ static size_t plain_again(const uint8_t *at, size_t length, uint8_t *to, size_t 
 	return message_write_plain(to, size, type);
 }
 
+static size_t reader_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
+{
+	uint32_t worker;
+	if (!message_read_reader(at, length, &worker))
+		return 0;
+	return message_write_reader(to, size, worker);
+}
+
 size_t message_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 {
 	switch (message_type(at, length)) {
@@ -61,10 +69,10 @@ size_t message_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 	case MESSAGE_ANSWER: return answer_again(at, length, to, size);
 	case MESSAGE_STATE: return state_again(at, length, to, size);
 	case MESSAGE_LOG: return log_again(at, length, to, size);
+	case MESSAGE_READER: return reader_again(at, length, to, size);
 	case MESSAGE_RELOAD:
 	case MESSAGE_FILES:
 	case MESSAGE_PONG:
-	case MESSAGE_READER:
 	case MESSAGE_PING: return plain_again(at, length, to, size);
 	default: return 0;
 	}

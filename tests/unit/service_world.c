@@ -64,11 +64,13 @@ void order(const struct world *world, enum message_type type, int fd)
 	assert_true(parcel_send(world->fd, packet, length, fd));
 }
 
-int introduce(const struct world *world)
+int introduce(const struct world *world, uint32_t worker)
 {
+	uint8_t packet[MESSAGE_QUESTION_MAX];
+	size_t length = message_write_reader(packet, sizeof(packet), worker);
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	order(world, MESSAGE_READER, pair[1]);
+	assert_true(parcel_send(world->fd, packet, length, pair[1]));
 	close(pair[1]);
 	return pair[0];
 }
@@ -98,7 +100,7 @@ void settle(struct world *world, const char *anchor, int files)
 		message_write_settings(world->packet, sizeof(world->packet), settings);
 	assert_true(parcel_send(world->fd, world->packet, length, files));
 	free(settings);
-	world->worker = introduce(world);
+	world->worker = introduce(world, 0);
 }
 
 void send_settings(struct world *world, const char *anchor)

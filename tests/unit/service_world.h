@@ -49,8 +49,8 @@ void send_settings(struct world *world, const char *anchor);
 void send_packet(int to, const void *octets, size_t length);
 /* As the supervisor. */
 void order(const struct world *world, enum message_type type, int fd);
-/* One more worker's end of its socket. */
-int introduce(const struct world *world);
+/* A worker's end of its socket; world->worker is that of worker 0. */
+int introduce(const struct world *world, uint32_t worker);
 
 /* ---- what it says ---- */
 

@@ -360,6 +360,19 @@ static void test_plain(void **state)
 	assert_false(message_read_plain(packet, 0, MESSAGE_PING));
 }
 
+static void test_reader(void **state)
+{
+	size_t length = message_write_reader(packet, MESSAGE_QUESTION_MAX, 63);
+	uint32_t worker;
+
+	(void)state;
+	assert_true(length > 0);
+	assert_true(message_read_reader(packet, length, &worker));
+	assert_int_equal(worker, 63);
+	assert_false(message_read_reader(packet, length - 1, &worker));
+	assert_false(message_read_plain(packet, length, MESSAGE_READER));
+}
+
 /* ---- what is refused ---- */
 
 /* In memory of its very size, so that a sanitizer sees one octet too many. */
@@ -564,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_largest_log),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_reader),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_trailing),
 		cmocka_unit_test(test_altered),
