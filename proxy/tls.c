@@ -256,11 +256,6 @@ enum tls_status tls_bye(struct tls *t)
 	return status == TLS_FAILED ? fail(t, "close", GNUTLS_E_PUSH_ERROR) : status;
 }
 
-bool tls_closed_cleanly(const struct tls *t)
-{
-	return t->clean;
-}
-
 const char *tls_reason(const struct tls *t)
 {
 	if (t->reason)

@@ -19,7 +19,7 @@ enum tls_status {
 	TLS_OK,
 	TLS_WANT_READ,	/* call again when the descriptor is readable */
 	TLS_WANT_WRITE, /* call again when it is writable */
-	TLS_CLOSED,	/* the peer ended: see tls_closed_cleanly() */
+	TLS_CLOSED,	/* the peer ended: tls_reason() tells how */
 	TLS_FAILED,	/* see tls_reason(); the connection is of no further use */
 };
 
@@ -199,10 +199,8 @@ void tls_hold(struct tls *t);
  */
 enum tls_status tls_bye(struct tls *t);
 
-/* Whether TLS_CLOSED came with close_notify, not by a bare end of the connection. */
-bool tls_closed_cleanly(const struct tls *t);
-
-/* Why it failed: "handshake: no common cipher", a line without line end. Never NULL. */
+/* Why it failed: "handshake: no common cipher", a line without line end. Never NULL. Of
+ * TLS_CLOSED: "closed by the peer" where close_notify came, not a bare end. */
 const char *tls_reason(const struct tls *t);
 
 /* "TLS1.3", and IANA's name of the cipher suite: constants, once the handshake is done.

@@ -55,12 +55,12 @@ static void test_goodbye(void **state)
 	assert_int_equal(tls_bye(e.client), TLS_OK);
 	assert_int_equal(tls_bye(e.client), TLS_OK);
 	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_CLOSED);
-	assert_true(tls_closed_cleanly(e.server));
+	assert_string_equal(tls_reason(e.server), "closed by the peer");
 	exchange(e.server, e.client, "still to be heard");
 	assert_int_equal(tls_bye(e.server), TLS_OK);
 	assert_int_equal(read_some(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
 	assert_int_equal(tls_read(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
-	assert_true(tls_closed_cleanly(e.client));
+	assert_string_equal(tls_reason(e.client), "closed by the peer");
 	ends_close(&e);
 }
 
@@ -84,7 +84,7 @@ static void test_held_words(void **state)
 	assert_int_equal(read_some(e.client, octets, sizeof(octets), &n), TLS_OK);
 	assert_int_equal(n, 9);
 	assert_int_equal(tls_read(e.client, octets, sizeof(octets), &n), TLS_CLOSED);
-	assert_true(tls_closed_cleanly(e.client));
+	assert_string_equal(tls_reason(e.client), "closed by the peer");
 	ends_close(&e);
 }
 
@@ -102,7 +102,7 @@ static void test_end_without_goodbye(void **state)
 	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_OK);
 	assert_int_equal(n, 4);
 	assert_int_equal(read_some(e.server, octets, sizeof(octets), &n), TLS_CLOSED);
-	assert_false(tls_closed_cleanly(e.server));
+	assert_string_not_equal(tls_reason(e.server), "closed by the peer");
 	assert_string_equal(tls_reason(e.server),
 		"read: the client closed the connection without close_notify");
 	exchange(e.server, e.client, "still to be heard");
@@ -161,7 +161,7 @@ static void test_end_in_handshake(void **state)
 	shutdown(e.fds[1], SHUT_WR);
 	assert_int_equal(tls_handshake(e.server), TLS_CLOSED);
 	assert_int_equal(tls_handshake(e.server), TLS_CLOSED);
-	assert_false(tls_closed_cleanly(e.server));
+	assert_string_not_equal(tls_reason(e.server), "closed by the peer");
 	assert_string_equal(tls_reason(e.server),
 		"handshake: the client closed the connection without a word");
 	ends_close(&e);
@@ -193,7 +193,7 @@ static void test_end_in_record(void **state)
 		status = tls_read(e.server, octets, sizeof(octets), &n);
 	while (status == TLS_WANT_READ);
 	assert_int_equal(status, TLS_CLOSED);
-	assert_false(tls_closed_cleanly(e.server));
+	assert_string_not_equal(tls_reason(e.server), "closed by the peer");
 	ends_close(&e);
 }
 
