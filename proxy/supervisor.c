@@ -72,21 +72,21 @@ void supervisor_progress(struct supervisor *s)
 			ev_break(s->loop, EVBREAK_ALL);
 		return;
 	}
-	if (!workers_serve(s))
+	/* Whatever was reloaded meanwhile: who serves is ready. */
+	if (!workers_serve(s, s->reason ? 1 : s->generation))
 		return;
 	unit_ready();
-	if (s->announced == s->generation)
-		return;
-	s->announced = s->generation;
-	if (!s->reason) {
+	if (s->reason) {
+		s->reason = NULL;
+		s->announced = 1;
+		log_message(LOG_LEVEL_INFO, "%s: ready", s->config->path);
+		if (s->ready)
+			s->ready(s->context);
+	} else if (s->announced != s->generation) {
+		s->announced = s->generation;
 		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
 			s->config->path, s->generation);
-		return;
 	}
-	s->reason = NULL;
-	log_message(LOG_LEVEL_INFO, "%s: ready", s->config->path);
-	if (s->ready)
-		s->ready(s->context);
 }
 
 /* ---- what happens while it runs ---- */

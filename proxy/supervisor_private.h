@@ -76,8 +76,9 @@ void workers_tell(struct supervisor *s, enum order_type order);
 /* The setup in force, to all. */
 void workers_renew(struct supervisor *s);
 
-/* Whether all that run serve by the setup in force; and whether none runs. */
-bool workers_serve(const struct supervisor *s);
+/* Whether all that run serve by a setup of that generation or later; whether none runs.
+ */
+bool workers_serve(const struct supervisor *s, uint32_t since);
 bool workers_ended(const struct supervisor *s);
 
 /* ---- supervisor_policy.c ---- */

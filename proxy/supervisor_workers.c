@@ -178,10 +178,10 @@ void workers_renew(struct supervisor *s)
 			tell(&s->workers[i], send_setup(s, &s->workers[i]));
 }
 
-bool workers_serve(const struct supervisor *s)
+bool workers_serve(const struct supervisor *s, uint32_t since)
 {
 	for (unsigned i = 0; i < s->worker_count; i++)
-		if (s->workers[i].fd >= 0 && s->taken[i] != s->generation)
+		if (s->workers[i].fd >= 0 && s->taken[i] < since)
 			return false;
 	return true;
 }
