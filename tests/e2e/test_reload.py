@@ -3,7 +3,6 @@
 
 """SIGHUP, and files that change: what is in force for whom, and what is refused by name."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -11,19 +10,18 @@ import random
 import re
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 import threading
 import time
 
 import pytest
 
+import harness.daemon
 from harness import peer
 from harness.backend import Backend
 from harness.daemon import Sealpost, program, sanitized
 from harness.internet import MESSAGE, policy_section, send
-from harness.net import Deadline, free_port, until
+from harness.net import Deadline, until
 
 
 @pytest.fixture
@@ -128,7 +126,6 @@ def test_what_is_new_is_for_the_new(daemon, backend, tls):
         assert b"SIZE 1000" in b" ".join(old.begin(tls))
         edit(d, hostname="renamed.example", message_size=2000, backend=other.address,
              recipients=2, log_level="warning")
-        before = len(d.lines)
         d.process.send_signal(signal.SIGHUP)
         in_force(d, "SIZE 2000")
         with peer.Client(d.address) as c:
@@ -146,7 +143,7 @@ def test_what_is_new_is_for_the_new(daemon, backend, tls):
         assert b"proxy.example" in backend.store.messages[0].octets
         assert b"renamed.example" in other.store.messages[0].octets
         old.quit()
-        assert not any(" info session=" in line for line in d.lines[before:])
+        assert not any("from=<a@b.example>" in line for line in d.lines)
         assert len(backend.store.messages) == len(other.store.messages) == 1
 
 
@@ -162,6 +159,28 @@ def test_limits_count_at_once(daemon, backend):
         c.hello()
         c.quit()
     in_force(d, "250")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a hosts file of its own")
+def test_names_are_looked_up_anew(monkeypatch, daemon, tmp_path):
+    hosts = tmp_path / "hosts"
+    wrapper = tmp_path / "sealpost"
+    wrapper.write_text("#!/bin/sh\n"
+                       f"exec unshare -m sh -c 'mount --bind {hosts} /etc/hosts && exec \"$@\"' "
+                       f"sh {harness.daemon.program()} \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(harness.daemon, "program", lambda: str(wrapper))
+    hosts.write_text("127.0.0.1 server.test\n")
+    with Backend() as old:
+        port = int(old.address.split(":")[1])
+        with Backend(address=("127.0.0.2", port)) as new:
+            d = daemon(f"server.test:{port}")
+            first_words(d)
+            until(lambda: old.wires, "the one it was")
+            hosts.write_text("127.0.0.2 server.test\n")
+            reload(d)
+            first_words(d)
+            until(lambda: new.wires, "the one it is")
 
 
 # -- what is refused
@@ -225,30 +244,19 @@ def test_half_of_a_renewal(daemon, backend, pair, tmp_path, certs):
 
 
 def test_an_edit_is_not_taken_up_with_a_certificate(daemon, backend, pair, tmp_path, certs):
-    """... before somebody says that it is to be."""
+    """... before somebody says that it is to be; and if it had a fault that stays told."""
     d = daemon(backend, pairs=[pair])
     first = shown(d, certs)
     edit(d, message_size=2000)
-    put_pair(tmp_path, certs.pair("proxy.example", days=60))
-    until(lambda: shown(d, certs) != first, "the new one is shown")
-    assert "SIZE 2000" not in first_words(d)
-    reload(d)
-    assert "SIZE 2000" in first_words(d)
-
-
-def test_a_fault_of_an_edit_stays_told(daemon, backend, pair, tmp_path, certs):
-    """... though a certificate has been taken up since."""
-    d = daemon(backend, pairs=[pair])
-    first = shown(d, certs)
     good = d.config.read_text()
     write(d, good.replace("[limits]\n", "[limits]\nnonsense = 1\n"))
     refused(d, number(d, "nonsense"), "unknown key nonsense")
     put_pair(tmp_path, certs.pair("proxy.example", days=60))
     until(lambda: shown(d, certs) != first, "the new one is shown")
-    assert "nonsense" in stands(d)["fault"]
+    assert "SIZE 2000" not in first_words(d) and "nonsense" in stands(d)["fault"]
     write(d, good)
     reload(d)
-    assert stands(d)["fault"] == ""
+    assert "SIZE 2000" in first_words(d) and stands(d)["fault"] == ""
 
 
 # -- the policy process
@@ -440,7 +448,8 @@ def test_a_hundred_reloads_under_load(daemon, backend, pair, tmp_path, certs, tl
     assert d.pids == pids
     assert len(backend.store.messages) == 3 * sum(s.sessions for s in senders)
     then, after = measure(d)
-    assert then < size + (4 << 20) + d.slack, (size, then)
+    if not sanitized():  # which keeps what was freed
+        assert then < size + (4 << 20), (size, then)
     assert all(after[pid] <= descriptors[pid] + 1 for pid in pids), (descriptors, after)
     assert stands(d)["generation"] == 51
 
@@ -453,7 +462,7 @@ def test_a_burst_of_signals(daemon, backend):
         c.begin()
         os.kill(d.workers[0], signal.SIGSTOP)
         try:
-            deadline = Deadline(4)
+            deadline = Deadline(2)
             while not deadline.over():
                 d.process.send_signal(signal.SIGHUP)
                 time.sleep(0.001)
@@ -477,21 +486,18 @@ def test_a_worker_after_a_reload(daemon, backend):
 
 
 def test_nothing_leaks_over_many_workers(daemon, backend):
-    """The supervisor's descriptors, after as many lives of workers as patience allows."""
-    d = daemon(backend, server={"workers": "8"})
+    """The supervisor's descriptors after fifty lives, each with all there is to be told."""
+    d = daemon(backend, server={"workers": "25"})
 
     def open_here():
         return sorted(os.readlink(f"/proc/{d.process.pid}/fd/{n}").split(":")[0]
                       for n in os.listdir(f"/proc/{d.process.pid}/fd"))
     first = open_here()
-    lives = 0
-    for _ in range(3):
+    for _ in range(2):
         old = d.workers
         for pid in old:
             os.kill(pid, signal.SIGKILL)
-        lives += len(old)
-        until(lambda: len(d.workers) == 8 and not set(d.workers) & set(old), "they are replaced")
+        until(lambda: len(d.workers) == 25 and not set(d.workers) & set(old), "they are replaced")
     for _ in range(20):
         reload(d)
     until(lambda: open_here() == first, "as many descriptors as before")
-    assert lives == 24

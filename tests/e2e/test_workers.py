@@ -12,15 +12,37 @@ import resource
 import signal
 import ssl
 import subprocess
+import tempfile
 import time
 
 import pytest
 
 from harness import peer
-from harness.internet import MESSAGE, policy_section, send, transaction
-from harness.net import WAIT, until
+from harness.backend import Backend
+from harness.daemon import Sealpost, program, sanitized
+from harness.internet import MESSAGE, send
+from harness.net import WAIT, free_port, until
 
 THREE = {"workers": "3"}
+
+
+class Hanging:
+    """A daemon with a worker that hangs, and a client of it: it takes twenty seconds to tell."""
+
+    def __init__(self, d):
+        self.d = d
+        self.worker, self.other = d.workers
+        self.client = client_of(d, self.worker)
+        os.kill(self.worker, signal.SIGSTOP)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hanging(built, certs):
+    """Begins before the other tests, which are this file's first. The last one looks at it."""
+    with tempfile.TemporaryDirectory() as folder, Backend() as server, \
+            Sealpost(pathlib.Path(folder), certs, [server.address], server={"workers": "2"}) as d:
+        yield Hanging(d)
+        d.unblemished()
 
 
 def gone(pid):
@@ -132,8 +154,10 @@ def test_connections_are_counted_over_all(daemon, backend):
     held += [client_of(d, workers[2], source=("127.0.0.4", 0))]
     with only(d, workers[1]), peer.Client(d.address, source=("127.0.0.5", 0)) as c:
         c.reply(421)
+    client = "{}:{}".format(*held[0].sock.getsockname())
     held[0].quit()
-    d.session_end()
+    d.session_end(client=client)
+    d.settle()
     held.append(client_of(d, workers[1], source=("127.0.0.2", 0)))
     for c in held[1:]:
         c.quit()
@@ -183,6 +207,20 @@ def test_a_ticket_is_good_everywhere(daemon, backend, certs):
         assert session(w, ticket)[1]
 
 
+def test_more_sockets_than_orders_at_a_time(daemon, backend):
+    """All of them are handed on, to each worker."""
+    ports = [[free_port() for _ in range(12)] for _ in range(15)]
+    more = "".join(f"[inbound a-name-of-some-length-{n}]\nbackend = {backend.address}\nlisten = "
+                   + " ".join(f"127.0.0.1:{p}" for p in section) + "\n"
+                   for n, section in enumerate(ports))
+    d = daemon(backend, server=THREE, more=more)
+    for section in ports:
+        with peer.Client(("127.0.0.1", section[-1])) as c:
+            c.begin()
+            c.quit()
+    assert not any("ended" in line for line in d.lines)
+
+
 # -- a worker is lost
 
 def test_a_worker_killed(daemon, backend):
@@ -226,20 +264,7 @@ def test_the_rate_of_replacement_is_bounded(daemon, backend):
     assert 0.5 < waits[0] < 1.9 < waits[1] < 4, waits
 
 
-def test_a_worker_that_hangs(daemon, backend):
-    """It is ended and replaced; meanwhile the others serve, and all end who are told to."""
-    d = daemon(backend, server={"workers": "2"})
-    hung, other = d.workers
-    c = client_of(d, hung)
-    os.kill(hung, signal.SIGSTOP)
-    served(d)
-    d.logged(lambda r: "has not answered for" in r["message"], seconds=30)
-    assert c.rest() == b""
-    until(lambda: len(d.workers) == 2 and hung not in d.workers, "it is replaced")
-    assert other in d.workers
-    served(d)
-
-
+@pytest.mark.skipif(program() and sanitized(), reason="a sanitizer needs all memory there is")
 def test_a_worker_that_refuses_what_is_new(daemon, backend):
     """Here for want of memory: it is replaced by one that takes it up, and is named."""
     d = daemon(backend, server={"workers": "2"})
@@ -368,3 +393,16 @@ def test_the_supervisor_killed(asking, internet):
     until(lambda: all(gone(pid) or state(pid) == "Z" for pid in pids), "all have ended")
     assert len(internet.hosts["mx1.peer.example"].store.messages) == 3
     d.status = -signal.SIGKILL
+
+
+# -- a worker hangs
+
+def test_a_worker_that_hangs(hanging):
+    """It is ended and replaced; meanwhile the other one serves."""
+    d = hanging.d
+    served(d)
+    d.logged(lambda r: "has not answered for" in r["message"], seconds=30)
+    assert hanging.client.rest() == b""
+    until(lambda: len(d.workers) == 2 and hanging.worker not in d.workers, "it is replaced")
+    assert hanging.other in d.workers
+    served(d)
