@@ -121,8 +121,8 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 	SERVER("hostname", OF_CONFIG(TYPE_DOMAIN, hostname)),
 	SERVER("user", OF_CONFIG(TYPE_TEXT, user), .fallback = "sealpost",
 		.restart = true),
-	SERVER("workers", OF_CONFIG(TYPE_NUMBER_AUTO, workers), .low = 1, .high = 64,
-		.fallback = "auto", .restart = true),
+	SERVER("workers", OF_CONFIG(TYPE_NUMBER_AUTO, workers), .low = 1,
+		.high = CONFIG_WORKERS_MAX, .fallback = "auto", .restart = true),
 	SERVER("control", OF_CONFIG(TYPE_TEXT, control),
 		.fallback = "/run/sealpost/control", .restart = true),
 	/* processes that have given up system calls could not connect to another one */

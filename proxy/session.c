@@ -391,7 +391,7 @@ void session_start(struct worker *worker, const struct service *service, int fd,
 	session_count(s, COUNTER_OPEN, 1);
 	session_count(s, COUNTER_SESSIONS, 1);
 	s->id = worker->next_id;
-	worker->next_id += WORKER_MAX;
+	worker->next_id += CONFIG_WORKERS_MAX;
 	s->started = clock_steady();
 	s->client = *client;
 	stream_init(&s->stream, &worker->pool, &service->dialogue);

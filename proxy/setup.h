@@ -20,7 +20,7 @@ struct setup {
 	struct config *config;
 	struct tls_server *server; /* NULL: no service uses TLS towards clients */
 	struct tls_client *client; /* towards servers; also knows the public CAs */
-	struct service services[CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX];
+	struct service services[CONFIG_SERVICES_MAX];
 	unsigned service_count;
 };
 

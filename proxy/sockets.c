@@ -87,7 +87,7 @@ static bool add(struct sockets *sockets, const struct section *section, int fd,
 	const struct address *address, char reason[SOCKETS_REASON])
 {
 	char *service = strdup(section->name);
-	if (!service || sockets->count == SOCKETS_MAX) {
+	if (!service || sockets->count == CONFIG_SOCKETS_MAX) {
 		snprintf(reason, SOCKETS_REASON, "cannot listen: %s",
 			service ? "too many sockets" : "out of memory");
 		free(service);

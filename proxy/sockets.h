@@ -16,13 +16,10 @@ struct listening {
 	struct address address;
 };
 
-enum {
-	SOCKETS_MAX = (CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX) * CONFIG_LISTEN_MAX,
-	SOCKETS_REASON = 512,
-};
+enum { SOCKETS_REASON = 512 };
 
 struct sockets {
-	struct listening list[SOCKETS_MAX];
+	struct listening list[CONFIG_SOCKETS_MAX];
 	unsigned count;
 };
 

@@ -164,7 +164,7 @@ static unsigned count_workers(const struct config *config)
 		count = (unsigned)CPU_COUNT(&set);
 	if (count == 0)
 		count = 1;
-	return count < WORKER_MAX ? count : WORKER_MAX;
+	return count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX;
 }
 
 /* As many descriptors as the configured connections need and the system lets us have:

@@ -6,15 +6,21 @@
 #include "services.h"
 #include "supervisor_private.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+static_assert(
+	(int)OVERVIEW_PROCESSES >= CONFIG_WORKERS_MAX + 2 &&
+		(int)OVERVIEW_CERTIFICATES >= CONFIG_PAIR_MAX + CONFIG_IDENTITY_MAX &&
+		(int)COUNTERS_SERVICES >= (int)CONFIG_SERVICES_MAX &&
+		(int)COUNTERS_SLOTS >= (int)CONFIG_WORKERS_MAX,
+	"room for all of them");
+
 static void add_process(struct overview *o, enum overview_role role,
 	const struct child *child, uint64_t sessions)
 {
-	if (o->process_count == OVERVIEW_PROCESSES)
-		return;
 	o->processes[o->process_count++] = (struct overview_process){
 		.role = role,
 		.pid = child->pid,
@@ -52,8 +58,7 @@ static void add_certificate(
 	struct overview_certificate *c = &o->certificates[o->certificate_count];
 	char reason[TLS_REASON];
 	struct tls_about about;
-	if (o->certificate_count == OVERVIEW_CERTIFICATES ||
-		!tls_pair_about(s->bundle, pair, &about, reason))
+	if (!tls_pair_about(s->bundle, pair, &about, reason))
 		return;
 	c->file = pair->certificate;
 	c->expires = about.until;

@@ -43,10 +43,12 @@ struct supervisor {
 
 	struct sockets sockets;
 	struct board board;
-	struct child workers[WORKER_MAX];
-	uint32_t sent[WORKER_MAX];  /* the last generation that a worker was told of */
-	uint32_t taken[WORKER_MAX]; /* the one that it serves by; 0: none */
-	unsigned lost[WORKER_MAX];  /* policy processes, since it was last pinged */
+	struct child workers[CONFIG_WORKERS_MAX];
+	uint32_t sent[CONFIG_WORKERS_MAX];  /* the last generation that a worker was told
+					       of */
+	uint32_t taken[CONFIG_WORKERS_MAX]; /* the one that it serves by; 0: none */
+	unsigned
+		lost[CONFIG_WORKERS_MAX]; /* policy processes, since it was last pinged */
 	unsigned worker_count;
 
 	struct child policies[2]; /* the one there is, and the one before it */

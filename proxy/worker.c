@@ -39,9 +39,9 @@ enum {
 struct process {
 	struct worker worker;
 	struct board board;
-	struct listener *listeners[WORKER_LISTENERS];
-	char *names[WORKER_LISTENERS]; /* of their services */
-	unsigned listener_count;       /* as worker.listening_count, until the end */
+	struct listener *listeners[CONFIG_SOCKETS_MAX];
+	char *names[CONFIG_SOCKETS_MAX]; /* of their services */
+	unsigned listener_count;	 /* as worker.listening_count, until the end */
 	int status;
 	bool confined;
 	ev_io orders;
@@ -148,9 +148,9 @@ static bool take_socket(struct process *process, const struct order *order, int 
 	struct sockaddr_storage ss;
 	socklen_t size = sizeof(ss);
 	unsigned i = process->listener_count;
-	if (i < WORKER_LISTENERS && !process->names[i])
+	if (i < CONFIG_SOCKETS_MAX && !process->names[i])
 		process->names[i] = strdup(order->text);
-	if (i == WORKER_LISTENERS || !process->names[i] ||
+	if (i == CONFIG_SOCKETS_MAX || !process->names[i] ||
 		getsockname(fd, (struct sockaddr *)&ss, &size) != 0 ||
 		!address_from_sockaddr(&worker->listening[i], (struct sockaddr *)&ss) ||
 		!(process->listeners[i] = listener_new(worker, fd))) {
@@ -303,7 +303,7 @@ static void dismantle(struct process *process)
 	struct worker *worker = &process->worker;
 	for (unsigned i = 0; i < process->listener_count; i++)
 		listener_close(process->listeners[i]);
-	for (unsigned i = 0; i < WORKER_LISTENERS; i++)
+	for (unsigned i = 0; i < CONFIG_SOCKETS_MAX; i++)
 		free(process->names[i]);
 	policylink_free(worker->policy);
 	setup_release(worker->setup);

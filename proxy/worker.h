@@ -23,11 +23,6 @@ struct policylink;
 struct session;
 struct setup;
 
-enum {
-	WORKER_MAX = 64, /* processes */
-	WORKER_LISTENERS = (CONFIG_INBOUND_MAX + CONFIG_OUTBOUND_MAX) * CONFIG_LISTEN_MAX,
-};
-
 struct worker {
 	struct ev_loop *loop;
 	struct setup *setup; /* in force; sessions hold the one that they began with */
@@ -38,7 +33,7 @@ struct worker {
 	struct fallback fallback;
 	uint32_t random; /* of no secret worth: which of equal hosts is first */
 	/* Where all workers listen: mail for there would come back. */
-	struct address listening[WORKER_LISTENERS];
+	struct address listening[CONFIG_SOCKETS_MAX];
 	unsigned listening_count;
 	struct session *sessions; /* all of them, newest first */
 	uint64_t next_id;
