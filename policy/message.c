@@ -373,9 +373,17 @@ static bool read_whole(const struct wire *wire)
 	return !wire->failed && wire->done == wire->size;
 }
 
+/* Whether its type is all that it says. */
+static bool is_plain(enum message_type type)
+{
+	return type == MESSAGE_RELOAD || type == MESSAGE_PING || type == MESSAGE_PONG ||
+	       type == MESSAGE_FILES;
+}
+
 enum message_type message_type(const uint8_t *at, size_t length)
 {
-	return length > 0 && at[0] < MESSAGE_TYPES ? at[0] : 0;
+	enum message_type type = length > 0 && at[0] < MESSAGE_TYPES ? at[0] : 0;
+	return is_plain(type) && length > 1 ? 0 : type;
 }
 
 size_t message_write_settings(uint8_t *to, size_t size, const struct settings *settings)
@@ -480,10 +488,4 @@ size_t message_write_plain(uint8_t *to, size_t size, enum message_type type)
 {
 	struct wire wire = writer(to, size, type);
 	return written(&wire);
-}
-
-bool message_read_plain(const uint8_t *at, size_t length, enum message_type type)
-{
-	struct wire wire = reader(at, length, type);
-	return read_whole(&wire);
 }

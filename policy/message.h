@@ -92,7 +92,7 @@ size_t message_write_log(uint8_t *to, size_t size, const struct message_log *log
 size_t message_write_reader(uint8_t *to, size_t size, uint32_t worker);
 size_t message_write_plain(uint8_t *to, size_t size, enum message_type type);
 
-/* Of a packet; 0 for none of them. */
+/* Of a packet; 0 for none of them. A plain message is no longer than that. */
 enum message_type message_type(const uint8_t *at, size_t length);
 
 /* Readers: false for anything that is not exactly one such message. */
@@ -103,6 +103,5 @@ struct peer *message_read_answer(const uint8_t *at, size_t length, uint32_t *id)
 bool message_read_state(const uint8_t *at, size_t length, struct policy_state *state);
 bool message_read_log(const uint8_t *at, size_t length, struct message_log *log);
 bool message_read_reader(const uint8_t *at, size_t length, uint32_t *worker);
-bool message_read_plain(const uint8_t *at, size_t length, enum message_type type);
 
 #endif

@@ -45,14 +45,6 @@ static size_t log_again(const uint8_t *at, size_t length, uint8_t *to, size_t si
 	return message_write_log(to, size, &log);
 }
 
-static size_t plain_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
-{
-	enum message_type type = message_type(at, length);
-	if (!message_read_plain(at, length, type))
-		return 0;
-	return message_write_plain(to, size, type);
-}
-
 static size_t reader_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 {
 	uint32_t worker;
@@ -63,7 +55,8 @@ static size_t reader_again(const uint8_t *at, size_t length, uint8_t *to, size_t
 
 size_t message_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 {
-	switch (message_type(at, length)) {
+	enum message_type type = message_type(at, length);
+	switch (type) {
 	case MESSAGE_SETTINGS: return settings_again(at, length, to, size);
 	case MESSAGE_QUESTION: return question_again(at, length, to, size);
 	case MESSAGE_ANSWER: return answer_again(at, length, to, size);
@@ -73,7 +66,7 @@ size_t message_again(const uint8_t *at, size_t length, uint8_t *to, size_t size)
 	case MESSAGE_RELOAD:
 	case MESSAGE_FILES:
 	case MESSAGE_PONG:
-	case MESSAGE_PING: return plain_again(at, length, to, size);
+	case MESSAGE_PING: return message_write_plain(to, size, type);
 	default: return 0;
 	}
 }

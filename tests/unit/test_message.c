@@ -354,10 +354,9 @@ static void test_plain(void **state)
 
 	(void)state;
 	assert_true(length > 0);
-	assert_true(message_read_plain(packet, length, MESSAGE_PING));
-	assert_false(message_read_plain(packet, length, MESSAGE_PONG));
-	assert_false(message_read_plain(packet, length + 1, MESSAGE_PING));
-	assert_false(message_read_plain(packet, 0, MESSAGE_PING));
+	assert_int_equal(message_type(packet, length), MESSAGE_PING);
+	assert_int_equal(message_type(packet, length + 1), 0);
+	assert_int_equal(message_type(packet, 0), 0);
 }
 
 static void test_reader(void **state)
