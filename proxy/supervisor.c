@@ -32,6 +32,20 @@ static const double quiet = 2.;
 /* Seconds between two lines of the unit's status. */
 static const double beat = 5.;
 
+/* ---- what systemd hears ---- */
+
+static void tell_unit(struct supervisor *s)
+{
+	struct overview *overview = malloc(sizeof(*overview));
+	char line[OVERVIEW_TEXT];
+	if (!overview)
+		return;
+	supervisor_overview(overview, s);
+	overview_line(overview, line, sizeof(line));
+	unit_status("%s", line);
+	free(overview);
+}
+
 /* ---- the end ---- */
 
 void supervisor_fail(struct supervisor *s, const char *reason)
@@ -58,6 +72,7 @@ static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 		limits_connections(&s->board.limits));
 	s->stopping = true;
 	unit_stopping();
+	tell_unit(s);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		child_dismiss(&s->workers[i]);
 	sockets_close(&s->sockets);
@@ -75,6 +90,7 @@ void supervisor_progress(struct supervisor *s)
 	/* Whatever was reloaded meanwhile: who serves is ready. */
 	if (!workers_serve(s, s->reason ? 1 : s->generation))
 		return;
+	tell_unit(s);
 	unit_ready();
 	if (s->reason) {
 		s->reason = NULL;
@@ -105,18 +121,6 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop, (void)events;
 	if (!s->stopping && !s->reason)
 		reload_look(s);
-}
-
-static void tell_unit(struct supervisor *s)
-{
-	struct overview *overview = malloc(sizeof(*overview));
-	char line[OVERVIEW_TEXT];
-	if (!overview)
-		return;
-	supervisor_overview(overview, s);
-	overview_line(overview, line, sizeof(line));
-	unit_status("%s", line);
-	free(overview);
 }
 
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
