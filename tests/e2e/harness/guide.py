@@ -48,10 +48,9 @@ def moved(text, folder):
 class Guided(Sealpost):
     """A daemon that runs a configuration of a guide."""
 
-    def __init__(self, folder, certs, text, address):
-        folder.mkdir()
-        folder.chmod(0o755)
-        super().__init__(folder, certs, ["127.0.0.1:1"])
+    def __init__(self, folder, certs, text, address=None, network=None):
+        folder.mkdir(mode=0o755)
+        super().__init__(folder, certs, ["127.0.0.1:1"], network=network)
         settle_in(folder, certs)
         self.config.write_text(moved(text, folder))
         self.address = address
