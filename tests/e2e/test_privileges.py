@@ -14,6 +14,7 @@ from harness import inject, peer
 from harness.daemon import sanitized
 from harness.inject import attempts
 from harness.internet import send
+from harness.net import until
 
 NET_RAW = 1 << 13
 
@@ -95,14 +96,15 @@ def sockets(pid):
 def test_descriptors(service):
     """Workers: sockets, and what events need. No file, and of nobody else's sockets but one."""
     d = service
+    # The supervisor's pair, the policy process's, the listening one twice (listener.c).
+    until(lambda: all(kinds(pid).count("socket") == 4 for pid in d.workers),
+          "no session is left, and there are four sockets")
     of_workers = [sockets(pid) for pid in d.workers]
     shared = set.intersection(*of_workers)
     assert len(shared) == 1, "the one they listen on"
     for pid in d.workers:
         assert set(kinds(pid)) <= {"socket", "anon_inode", "anon_inode:[eventpoll]",
                                    "anon_inode:[eventfd]", "anon_inode:[timerfd]"}, kinds(pid)
-        # The supervisor's pair, the policy process's, the listening one twice (listener.c).
-        assert kinds(pid).count("socket") == 4
     policy = sockets(d.policy_process)
     assert not policy & set.union(*of_workers) and not policy & sockets(d.process.pid)
     assert not [k for k in kinds(d.policy_process) if k.startswith("/") and "policy.d" not in k]
@@ -128,7 +130,7 @@ def test_what_they_can_open(service, secrets):
     for pid in service.workers:
         tried = attempts(pid, key, file, folder, "/etc/passwd", "/proc/self/mem")
         assert tried == ["EPERM"] * 5
-    tried = attempts(service.policy_process, file, folder, key, "/etc/passwd", "/etc/shadow")
+    tried = attempts(service.policy_process, file, folder, key, service.config, "/etc/shadow")
     assert tried == [None, None] + ["EACCES"] * 3, "what it is there for, and no more"
     # The supervisor reads keys, as the user that it has become.
     assert attempts(service.process.pid, key, "/etc/shadow") == [None, "EACCES"]
