@@ -369,7 +369,6 @@ static void test_reader(void **state)
 	assert_true(message_read_reader(packet, length, &worker));
 	assert_int_equal(worker, 63);
 	assert_false(message_read_reader(packet, length - 1, &worker));
-	assert_false(message_read_plain(packet, length, MESSAGE_READER));
 }
 
 /* ---- what is refused ---- */
