@@ -7,21 +7,25 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Where CAs lie on the systems that we know; the names in some are links to others. */
-static const char *const ca_folders[] = { "/etc/ssl", "/etc/pki",
-	"/usr/share/ca-certificates", "/usr/local/share/ca-certificates" };
+/* Where CAs lie on the systems that we know; the names in some are links to others. Keys
+ * lie beside them, in /etc/ssl/private and /etc/pki/tls/private. */
+static const char *const ca_folders[] = { "/etc/ssl/certs", "/etc/pki/tls/certs",
+	"/etc/pki/ca-trust", "/usr/share/ca-certificates",
+	"/usr/local/share/ca-certificates" };
 
-/* What libunbound and libcurl read to know where they are; and whose files these are. */
-static const char *const resolver_files[] = { "/etc/resolv.conf", "/run/systemd/resolve",
-	"/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd" };
+/* What libunbound, libcurl and its OpenSSL read to know where they are; and whose files
+ * these are. */
+static const char *const files[] = { "/etc/resolv.conf", "/run/systemd/resolve",
+	"/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd", "/etc/ssl/cert.pem",
+	"/etc/ssl/ca-bundle.pem", "/etc/ssl/openssl.cnf", "/etc/pki/tls/cert.pem",
+	"/etc/pki/tls/openssl.cnf" };
 
 enum {
 	CA_FOLDERS = sizeof(ca_folders) / sizeof(ca_folders[0]),
-	RESOLVER_FILES = sizeof(resolver_files) / sizeof(resolver_files[0]),
+	FILES = sizeof(files) / sizeof(files[0]),
 	SETTINGS = 3,
 };
-static_assert(
-	CA_FOLDERS + RESOLVER_FILES + SETTINGS < SIGHT_READ, "room for all of them");
+static_assert(CA_FOLDERS + FILES + SETTINGS < SIGHT_READ, "room for all of them");
 
 void sight_of(const struct settings *settings, struct sight *sight)
 {
@@ -32,8 +36,8 @@ void sight_of(const struct settings *settings, struct sight *sight)
 	sight->read[n++] = settings->ca;
 	for (unsigned i = 0; i < CA_FOLDERS; i++)
 		sight->read[n++] = ca_folders[i];
-	for (unsigned i = 0; i < RESOLVER_FILES; i++)
-		sight->read[n++] = resolver_files[i];
+	for (unsigned i = 0; i < FILES; i++)
+		sight->read[n++] = files[i];
 	sight->write[0] = settings->cache;
 }
 

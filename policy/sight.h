@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum { SIGHT_READ = 16, SIGHT_WRITE = 2 }; /* the NULL at the end included */
+enum { SIGHT_READ = 24, SIGHT_WRITE = 2 }; /* the NULL at the end included */
 
 struct sight {
 	const char *read[SIGHT_READ];	/* files and directories; some may be "" */

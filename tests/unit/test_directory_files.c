@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
 #include "directory_world.h"
+#include "sight.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,8 +76,9 @@ static void test_ca_faults(void **state)
 /* Wherever the process is confined or not: `check`, which is not, says the same. */
 static void test_ca_out_of_sight(void **state)
 {
-	static const char *const names[] = { "/tmp/a.pem", "/etc/passwd", "/etc/ssl",
-		"/etc/sslx/a.pem", "../a.pem", "/etc/ssl/../a.pem" };
+	static const char *const names[] = { "/tmp/a.pem", "/etc/passwd",
+		"/etc/ssl/certs", "/etc/ssl/certsx/a.pem", "../a.pem",
+		"/etc/ssl/certs/../a.pem", "/etc/ssl/private/a.pem" };
 	struct world *world = *state;
 	char text[128], expected[512];
 
@@ -91,6 +93,27 @@ static void test_ca_out_of_sight(void **state)
 			names[i]);
 		assert_memory_equal(world->faults, expected, strlen(expected));
 	}
+}
+
+/* Where distributions put keys, the supervisor may be let in: this process is not. */
+static void test_keys_out_of_sight(void **state)
+{
+	static const char *const keys[] = { "/etc/ssl/private/a.key",
+		"/etc/pki/tls/private/a.key", "/etc/sealpost/tls/a.key",
+		"/etc/letsencrypt/live/a/privkey.pem" };
+	static const struct settings settings = { .directory = "/etc/sealpost/policy.d",
+		.cache = "/var/lib/sealpost",
+		.ca = "system",
+		.trust_anchor = "/usr/share/dns/root.key" };
+	struct sight sight;
+
+	(void)state;
+	sight_of(&settings, &sight);
+	for (unsigned k = 0; k < sizeof(keys) / sizeof(*keys); k++)
+		for (unsigned i = 0; sight.read[i] != NULL; i++)
+			assert_int_not_equal(
+				strncmp(sight.read[i], keys[k], strlen(sight.read[i])),
+				0);
 }
 
 /* ---- what is refused ---- */
@@ -275,6 +298,7 @@ int main(void)
 		IN_WORLD(test_ca),
 		IN_WORLD(test_ca_faults),
 		IN_WORLD(test_ca_out_of_sight),
+		cmocka_unit_test(test_keys_out_of_sight),
 		IN_WORLD(test_unsafe_files),
 		IN_WORLD(test_owner),
 		IN_WORLD(test_names),
