@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The Sealpost authors
 
-"""System calls made by another process in the place of its own: what it may do, tried from inside."""
+"""System calls made by another process in place of its own: what it may do, tried from inside."""
 
 import contextlib
 import ctypes
