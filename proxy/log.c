@@ -298,8 +298,9 @@ void log_open(enum log_target target, enum log_level level)
 	state.target = target;
 	state.level = level;
 	state.stamped = !stderr_is_journal();
-	/* At once: a process that has given up system calls could not connect any more.
-	 */
+	/* At once: a process that has given up system calls could neither connect any
+	 * more nor read what the time is here. */
+	tzset();
 	if (target == LOG_TO_SYSLOG)
 		openlog("sealpost", LOG_PID | LOG_NDELAY, LOG_MAIL);
 	if (target == LOG_TO_JOURNAL)
