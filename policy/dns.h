@@ -48,4 +48,9 @@ enum dns_validation {
 void dns_probe(struct dns *dns, unsigned seconds,
 	void (*done)(enum dns_validation validation, void *context), void *context);
 
+/* What that means under these settings, and what to do about it, in words. False: all is
+ * well, or nobody wants the keys. */
+bool dns_complaint(enum dns_validation validation, const struct settings *settings,
+	char text[REQUIREMENT_TEXT]);
+
 #endif

@@ -233,3 +233,24 @@ void dns_probe(struct dns *dns, unsigned seconds,
 		dns->probe.result = DNS_NO_ANCHOR;
 	set_probe_timer(dns, 0.);
 }
+
+bool dns_complaint(enum dns_validation validation, const struct settings *settings,
+	char text[REQUIREMENT_TEXT])
+{
+	int length = 0;
+	if (validation == DNS_DOES_NOT)
+		length = snprintf(text, REQUIREMENT_TEXT,
+			"the root's keys do not validate through resolver = %s: mail to "
+			"every domain is answered 451; use resolver = recursive, or a "
+			"resolver that hands on DNSSEC",
+			settings->resolver);
+	else if (validation == DNS_NO_ANCHOR && settings->dane)
+		length = snprintf(text, REQUIREMENT_TEXT,
+			"no trust anchor for the root (trust-anchor = %s): no host is "
+			"found to have DANE; dane = no in [policy] if that is meant so",
+			settings->trust_anchor);
+	else if (validation == DNS_NO_ANSWER)
+		length = snprintf(text, REQUIREMENT_TEXT,
+			"no answer from the DNS (resolver = %s)", settings->resolver);
+	return length > 0;
+}

@@ -227,46 +227,21 @@ static const struct policyfile *demands_dane(const struct explanation *e)
 	return NULL;
 }
 
-static unsigned check_anchor(const struct explanation *e, const char *config)
-{
-	const struct policyfile *file = demands_dane(e);
-	if (file)
-		fprintf(e->out,
-			"%s: trust-anchor = %s: there is none for the root, so that no "
-			"host is "
-			"found to have DANE, as %s:%u demands\n",
-			config, e->sources.settings.trust_anchor, file->path,
-			file->outbound_line);
-	else
-		fprintf(e->out,
-			"%s: warning: trust-anchor = %s: there is none for the root, so "
-			"that most "
-			"answers of the DNS cannot be validated, and no host is found to "
-			"have DANE\n",
-			config, e->sources.settings.trust_anchor);
-	return file ? 1 : 0;
-}
-
 static unsigned check_resolver(struct explanation *e, const char *config)
 {
-	const char *resolver = e->sources.settings.resolver;
+	char text[REQUIREMENT_TEXT];
 	dns_probe(e->sources.dns, PROBE, on_probed, e);
 	ev_run(e->sources.loop, 0);
-	switch (e->validation) {
-	case DNS_VALIDATES: return 0;
-	case DNS_DOES_NOT:
-		fprintf(e->out,
-			"%s: resolver = %s: the root's keys do not validate: use "
-			"resolver = recursive, or a resolver that hands on DNSSEC\n",
-			config, resolver);
-		return 1;
-	case DNS_NO_ANCHOR: return e->sources.settings.dane ? check_anchor(e, config) : 0;
-	case DNS_NO_ANSWER: break;
-	}
-	fprintf(e->out,
-		"%s: warning: resolver = %s: the DNS did not answer within %d s\n",
-		config, resolver, PROBE);
-	return 0;
+	if (!dns_complaint(e->validation, &e->sources.settings, text))
+		return 0;
+	const struct policyfile *file =
+		e->validation == DNS_NO_ANCHOR ? demands_dane(e) : NULL;
+	bool fault = e->validation == DNS_DOES_NOT || file;
+	fprintf(e->out, "%s: %s%s", config, fault ? "" : "warning: ", text);
+	if (file)
+		fprintf(e->out, "; %s:%u demands DANE", file->path, file->outbound_line);
+	fputc('\n', e->out);
+	return fault ? 1 : 0;
 }
 
 /* Demands that no host can meet, or no client. */

@@ -316,21 +316,10 @@ static void on_question(
 static void on_probed(enum dns_validation validation, void *context)
 {
 	struct service *service = context;
-	const char *resolver = service->sources.settings.resolver;
-	if (validation == DNS_DOES_NOT)
-		say(service, LOG_ERROR,
-			"the root's keys do not validate through resolver = %s: mail to "
-			"every domain will be answered 451; use resolver = recursive, or "
-			"a resolver that hands on DNSSEC",
-			resolver);
-	else if (validation == DNS_NO_ANCHOR && service->sources.settings.dane)
-		say(service, LOG_WARNING,
-			"no trust anchor for the root (trust-anchor = %s): no host is "
-			"found to have DANE; dane = no in [policy] if that is meant so",
-			service->sources.settings.trust_anchor);
-	else if (validation == DNS_NO_ANSWER)
-		say(service, LOG_WARNING, "no answer from the DNS (resolver = %s)",
-			resolver);
+	char text[REQUIREMENT_TEXT];
+	if (dns_complaint(validation, &service->sources.settings, text))
+		say(service, validation == DNS_DOES_NOT ? LOG_ERROR : LOG_WARNING, "%s",
+			text);
 }
 
 static void begin_service(struct service *service, int packed)
