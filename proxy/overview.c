@@ -71,9 +71,7 @@ static void note_certificates(struct notes *notes, const struct overview *o)
 	for (unsigned i = 0; i < o->certificate_count; i++) {
 		const struct overview_certificate *c = &o->certificates[i];
 		char span[OVERVIEW_SPAN];
-		if (c->expires == 0)
-			note(notes, "%s cannot be read", c->file);
-		else if (c->expires <= o->now)
+		if (c->expires <= o->now)
 			note(notes, "%s has expired %s ago", c->file,
 				overview_span(o->now - c->expires, span));
 		else if (c->expires - o->now <= SOON)

@@ -41,7 +41,7 @@ struct overview_service {
 struct overview_certificate {
 	const char *file;
 	char names[OVERVIEW_NAMES]; /* a blank between */
-	time_t expires;		    /* 0: it cannot be read */
+	time_t expires;
 };
 
 struct overview {

@@ -132,9 +132,7 @@ static void expiry_text(const struct overview *o, time_t expires, char text[CELL
 	struct tm utc;
 	if (gmtime_r(&expires, &utc))
 		strftime(day, sizeof(day), "%Y-%m-%d", &utc);
-	if (expires == 0)
-		snprintf(text, CELL, "-");
-	else if (expires <= o->now)
+	if (expires <= o->now)
 		snprintf(text, CELL, "%s ago (%s)", overview_span(o->now - expires, span),
 			day);
 	else
