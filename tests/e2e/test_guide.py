@@ -14,6 +14,7 @@ import pytest
 from harness import guide, peer, tlsa
 from harness.backend import Backend
 from harness.certs import Pair
+from harness.daemon import ROOT
 from harness.netns import Net
 
 PAGES = ("deployment.md", "scaling.md")
@@ -45,6 +46,33 @@ def test_nothing_is_marked_that_no_test_knows():
              "keepalived.conf", "console"}
     assert set().union(*(guide.kinds(page) for page in PAGES)) <= known
     assert len(CONFIGURATIONS) == 7
+
+
+def anchors(page):
+    """Where a link into this page may lead."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_links_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if "://" in link:
+                continue
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
+def test_units_that_are_named_are_there():
+    units = {file.name.split(".")[0] for file in (ROOT / "systemd").glob("sealpost*.in")}
+    for page in (*PAGES, "troubleshooting.md"):
+        text = (ROOT / "docs" / page).read_text()
+        named = re.findall(r"systemctl [^`\n]*", text)
+        for word in " ".join(named).split():
+            if word.startswith("sealpost"):
+                assert word.split(".")[0] in units, f"{page}: {word}"
 
 
 def checked(built, folder, text):
