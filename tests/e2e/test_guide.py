@@ -69,7 +69,7 @@ def test_units_that_are_named_are_there():
     units = {file.name.split(".")[0] for file in (ROOT / "systemd").glob("sealpost*.in")}
     for page in (*PAGES, "troubleshooting.md"):
         text = (ROOT / "docs" / page).read_text()
-        named = re.findall(r"systemctl [^`\n]*", text)
+        named = re.findall(r'systemctl [^`"\n]*', text)
         for word in " ".join(named).split():
             if word.startswith("sealpost"):
                 assert word.split(".")[0] in units, f"{page}: {word}"
