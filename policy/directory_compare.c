@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-struct sight {
+struct side {
 	const struct set *set;
 	int64_t now;
 	const struct entry *decides; /* NULL: no file does */
@@ -22,35 +22,35 @@ struct comparison {
 	const char *path, *domain;
 	enum direction direction;
 	bool below; /* the names below the domain, not itself */
-	struct sight before, after;
+	struct side before, after;
 	FILE *to;
 };
 
-static void look(const struct comparison *comparison, struct sight *sight)
+static void look(const struct comparison *comparison, struct side *side)
 {
-	sight->decides = directory_decider(sight->set, comparison->direction,
-		comparison->domain, sight->now, comparison->below);
+	side->decides = directory_decider(side->set, comparison->direction,
+		comparison->domain, side->now, comparison->below);
 }
 
 /* Whether the domain's own file decides. */
-static bool is_own(const struct comparison *comparison, const struct sight *sight)
+static bool is_own(const struct comparison *comparison, const struct side *side)
 {
-	return sight->decides != NULL &&
-	       strcmp(sight->decides->domain, comparison->domain) == 0;
+	return side->decides != NULL &&
+	       strcmp(side->decides->domain, comparison->domain) == 0;
 }
 
 /* A broken file without a good version lets nothing through. */
-static bool is_closed(const struct sight *sight)
+static bool is_closed(const struct side *side)
 {
-	return sight->decides != NULL && sight->decides->version.file == NULL;
+	return side->decides != NULL && side->decides->version.file == NULL;
 }
 
 static const struct demand *demanded(
-	const struct comparison *comparison, const struct sight *sight)
+	const struct comparison *comparison, const struct side *side)
 {
-	if (sight->decides == NULL)
+	if (side->decides == NULL)
 		return &demand_default;
-	const struct policyfile *file = sight->decides->version.file;
+	const struct policyfile *file = side->decides->version.file;
 
 	return comparison->direction == DIRECTION_INBOUND ? &file->inbound
 							  : &file->outbound;
