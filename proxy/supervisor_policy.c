@@ -19,7 +19,8 @@
 enum {
 	PACKET = sizeof(struct settings) + 1024,
 	ROUND = 32,
-	FAREWELL = 2, /* seconds to end in, for one that nobody asks any more */
+	PATIENCE = 20, /* seconds without an answer; less where policy-timeout is less */
+	FAREWELL = 2,  /* seconds to end in, for one that nobody asks any more */
 };
 
 static bool cannot(const char *what, char *reason, size_t size)
@@ -153,6 +154,7 @@ void policy_introduce(struct supervisor *s, struct child *worker)
 static bool start_another(struct supervisor *s, char *reason, size_t size)
 {
 	struct child *before = s->policy;
+	unsigned patience = 2 * s->settings.timeout;
 	if (before->kind) {
 		s->policy = &s->policies[before == s->policies];
 		if (s->policy->pid > 0)
@@ -164,8 +166,8 @@ static bool start_another(struct supervisor *s, char *reason, size_t size)
 	*s->policy = (struct child){
 		.kind = &kind,
 		.owner = s,
-		/* Within policy-timeout it answers everything, whatever the DNS does. */
-		.patience = 2 * s->settings.timeout,
+		/* Whatever the DNS does, it answers pings. */
+		.patience = patience < PATIENCE ? patience : PATIENCE,
 	};
 	return child_start(s->policy, s->loop, reason, size);
 }
