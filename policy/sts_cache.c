@@ -22,6 +22,7 @@ struct entry {
 	struct entry *next, **at;      /* in its bucket */
 	struct entry *newer, **behind; /* by when it was last asked for */
 	int64_t until, due;
+	int64_t swept; /* not due before, unless somebody asks */
 	size_t length;
 	char *text;
 	char domain[];
@@ -162,6 +163,7 @@ static bool take_in(struct sts_cache *cache, const char *domain, const struct st
 	entry->until = sts->expires;
 	entry->due = sts->fetched +
 		     (age / 2 < STS_CACHE_REFRESH ? age / 2 : STS_CACHE_REFRESH);
+	entry->swept = sts->fetched + STS_CACHE_REFRESH_RETRY;
 	if (cache->policies.count > cache->policies.most)
 		drop_policy(cache, cache->policies.first);
 	return true;
@@ -302,7 +304,7 @@ bool sts_cache_take_due(
 	struct sts_cache *cache, int64_t now, char domain[REQUIREMENT_NAME])
 {
 	for (struct entry *entry = cache->policies.first; entry; entry = entry->newer)
-		if (entry->due <= now && entry->until > now) {
+		if (entry->due <= now && entry->swept <= now && entry->until > now) {
 			entry->due = now + STS_CACHE_REFRESH_RETRY;
 			memcpy(domain, entry->domain, strlen(entry->domain) + 1);
 			return true;

@@ -224,7 +224,9 @@ static void test_it_is_due(void **state)
 {
 	struct world *w = *state;
 	struct sts year = sample("1", NOW, STS_AGE_MOST), hour = sample("2", NOW, 3600);
+	struct sts third = sample("3", NOW, 3 * 3600);
 	char domain[REQUIREMENT_NAME];
+	sts_cache_keep(w->cache, "third.lab", &third);
 	sts_cache_keep(w->cache, "year.lab", &year);
 	sts_cache_keep(w->cache, "hour.lab", &hour);
 	assert_false(sts_cache_is_due(w->cache, "hour.lab", NOW + 1799));
@@ -232,10 +234,16 @@ static void test_it_is_due(void **state)
 	assert_false(sts_cache_is_due(w->cache, "year.lab", NOW + 86399));
 	assert_true(sts_cache_is_due(w->cache, "year.lab", NOW + 86400));
 	assert_false(sts_cache_is_due(w->cache, "none.lab", NOW + 86400));
-	assert_false(sts_cache_take_due(w->cache, NOW + 1799, domain));
-	assert_true(sts_cache_take_due(w->cache, NOW + 1800, domain));
-	assert_string_equal(domain, "hour.lab");
-	assert_false(sts_cache_take_due(w->cache, NOW + 1801, domain));
+	/* Nobody gets more of us than a fetch an hour for having been asked about once.
+	 */
+	assert_false(sts_cache_take_due(w->cache, NOW + 5399, domain));
+	assert_true(sts_cache_take_due(w->cache, NOW + 5400, domain));
+	assert_string_equal(domain, "third.lab");
+	assert_false(sts_cache_take_due(w->cache, NOW + 5401, domain));
+	third = sample("4", NOW + 5400, 2400);
+	sts_cache_keep(w->cache, "third.lab", &third);
+	assert_true(sts_cache_is_due(w->cache, "third.lab", NOW + 6600));
+	assert_false(sts_cache_take_due(w->cache, NOW + 7799, domain));
 	assert_true(sts_cache_take_due(w->cache, NOW + 86400, domain));
 	assert_string_equal(domain, "year.lab");
 	assert_false(sts_cache_take_due(w->cache, NOW + 86400 + 3599, domain));
