@@ -504,6 +504,20 @@ static void test_names_that_are_none(void **state)
 	}
 }
 
+/* Whoever can open it can lock it, and we would wait for him. */
+static void test_nobody_else_opens_it(void **state)
+{
+	struct world *w = *state;
+	struct stat s;
+	char path[128];
+	snprintf(path, sizeof(path), "%s/mta-sts", w->folder);
+	assert_int_equal(chmod(path, 0755), 0);
+	reopen(w, NOW);
+	assert_int_equal(stat(path, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0700);
+	assert_int_equal(w->warnings, 0);
+}
+
 static void test_no_directory(void **state)
 {
 	struct world *w = *state;
@@ -528,6 +542,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_it_outlives_the_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_expires, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_is_due, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
