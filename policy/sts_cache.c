@@ -142,6 +142,10 @@ static void warn(struct sts_cache *cache, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	/* Files may have any name. */
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	cache->warn(text, cache->context);
 }
 

@@ -486,7 +486,8 @@ static void test_several_write_and_begin(void **state)
 
 static void test_names_that_are_none(void **state)
 {
-	static const char *const names[] = { "a..b", "UPPER.lab", "192.0.2.1" };
+	static const char *const names[] = { "a..b", "UPPER.lab", "192.0.2.1",
+		"\033[2J\377.lab" };
 	struct world *w = *state;
 	char path[128], text[STS_FILE];
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -501,6 +502,9 @@ static void test_names_that_are_none(void **state)
 		reopen(w, NOW);
 		assert_int_equal(w->warnings, i + 1);
 		assert_string_equal(kept(w, names[i], NOW), "");
+		/* They are told to a terminal, too. */
+		for (const char *c = w->warning; *c != '\0'; c++)
+			assert_in_range(*c, ' ', '~');
 	}
 }
 
