@@ -253,6 +253,23 @@ static void test_it_is_due(void **state)
 	assert_true(sts_cache_take_due(w->cache, NOW + 86400 + 3600, domain));
 }
 
+/* What was noted by a clock that went wrong does not hold for as long as it went. */
+static void test_a_clock_set_back(void **state)
+{
+	enum { YEAR = 365 * 86400 };
+	struct world *w = *state;
+	char why[REQUIREMENT_TEXT], domain[REQUIREMENT_NAME];
+	keep(w, "d.lab", "1");
+	sts_cache_blame(w->cache, "other.lab", NOW, "its certificate has expired");
+	sts_cache_blamed(w->cache, "other.lab", NOW - YEAR, why);
+	assert_string_equal(why, "");
+	assert_string_equal(kept(w, "d.lab", NOW - YEAR), "1");
+	assert_true(sts_cache_is_due(w->cache, "d.lab", NOW - YEAR));
+	assert_true(sts_cache_take_due(w->cache, NOW - YEAR, domain));
+	assert_string_equal(domain, "d.lab");
+	assert_false(sts_cache_take_due(w->cache, NOW - YEAR, domain));
+}
+
 static void test_failures(void **state)
 {
 	struct world *w = *state;
@@ -549,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_is_due, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_clock_set_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_was_not_asked_for_longest_goes, set_up, tear_down),
