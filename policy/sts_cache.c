@@ -22,6 +22,7 @@ struct entry {
 	struct entry *next, **at;      /* in its bucket */
 	struct entry *newer, **behind; /* by when it was last asked for */
 	int64_t until, due;
+	int64_t swept; /* not due before, unless somebody asks */
 	size_t length;
 	char *text;
 	char domain[];
@@ -141,6 +142,10 @@ static void warn(struct sts_cache *cache, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	/* Files may have any name. */
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	cache->warn(text, cache->context);
 }
 
@@ -162,6 +167,7 @@ static bool take_in(struct sts_cache *cache, const char *domain, const struct st
 	entry->until = sts->expires;
 	entry->due = sts->fetched +
 		     (age / 2 < STS_CACHE_REFRESH ? age / 2 : STS_CACHE_REFRESH);
+	entry->swept = sts->fetched + STS_CACHE_REFRESH_RETRY;
 	if (cache->policies.count > cache->policies.most)
 		drop_policy(cache, cache->policies.first);
 	return true;
@@ -267,6 +273,14 @@ void sts_cache_keep(struct sts_cache *cache, const char *domain, const struct st
 		complain(cache);
 }
 
+/* ---- times ---- */
+
+/* Still to come. What is further away than it was put stems from a clock gone wrong. */
+static bool is_ahead(int64_t when, int64_t now, int64_t most)
+{
+	return when > now && when <= now + most;
+}
+
 /* ---- failures ---- */
 
 void sts_cache_blame(
@@ -286,7 +300,7 @@ void sts_cache_blamed(struct sts_cache *cache, const char *domain, int64_t now,
 	char why[REQUIREMENT_TEXT])
 {
 	struct entry *failure = find(&cache->failures, domain);
-	bool holds = failure && failure->until > now;
+	bool holds = failure && is_ahead(failure->until, now, STS_CACHE_RETRY);
 	snprintf(why, REQUIREMENT_TEXT, "%s", holds ? failure->text : "");
 }
 
@@ -295,14 +309,16 @@ void sts_cache_blamed(struct sts_cache *cache, const char *domain, int64_t now,
 bool sts_cache_is_due(struct sts_cache *cache, const char *domain, int64_t now)
 {
 	const struct entry *entry = find(&cache->policies, domain);
-	return entry && entry->due <= now;
+	return entry && !is_ahead(entry->due, now, STS_CACHE_REFRESH);
 }
 
 bool sts_cache_take_due(
 	struct sts_cache *cache, int64_t now, char domain[REQUIREMENT_NAME])
 {
 	for (struct entry *entry = cache->policies.first; entry; entry = entry->newer)
-		if (entry->due <= now && entry->until > now) {
+		if (!is_ahead(entry->due, now, STS_CACHE_REFRESH) &&
+			!is_ahead(entry->swept, now, STS_CACHE_REFRESH_RETRY) &&
+			entry->until > now) {
 			entry->due = now + STS_CACHE_REFRESH_RETRY;
 			memcpy(domain, entry->domain, strlen(entry->domain) + 1);
 			return true;

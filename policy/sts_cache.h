@@ -49,7 +49,10 @@ void sts_cache_blamed(struct sts_cache *cache, const char *domain, int64_t now,
 /* Whether a policy ought to be fetched again by now. */
 bool sts_cache_is_due(struct sts_cache *cache, const char *domain, int64_t now);
 
-/* The domain of a policy that is due, once in STS_CACHE_REFRESH_RETRY seconds. */
+/*
+ * The domain of a policy that is due although nobody asks, once in
+ * STS_CACHE_REFRESH_RETRY seconds: one that ends sooner is not kept alive.
+ */
 bool sts_cache_take_due(
 	struct sts_cache *cache, int64_t now, char domain[REQUIREMENT_NAME]);
 

@@ -92,6 +92,9 @@ struct sts_store *sts_store_open(
 	if (distrust(store, &s))
 		return cannot(store, reason, size, "%s: %s", path, distrust(store, &s));
 	store->owner = s.st_uid;
+	/* Whoever can open it can lock it for as long as he likes. */
+	if (writes && (s.st_mode & 077) != 0)
+		fchmod(store->fd, 0700);
 	return store;
 }
 

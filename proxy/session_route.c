@@ -160,8 +160,8 @@ static void demand(struct session *s)
 	const struct route *r = &s->errand->route;
 	enum encryption encryption = route_encryption(r);
 	struct address address = route_address(r);
-	if (encryption == ENCRYPTION_MAY &&
-		fallback_known(&s->worker->fallback, &address, clock_steady()))
+	if (encryption == ENCRYPTION_MAY && fallback_known(&s->worker->fallback, &address,
+						    route_sni(r), clock_steady()))
 		encryption = ENCRYPTION_NONE;
 	dialogue_demand(&s->stream.dialogue, demands[encryption]);
 	s->errand->notes.said[0] = '\0';
@@ -436,10 +436,11 @@ void session_route_in_clear(struct session *s)
 {
 	if (!s->errand)
 		return;
-	struct address address = route_address(&s->errand->route);
+	const struct route *r = &s->errand->route;
+	struct address address = route_address(r);
 	char host[ROUTE_HOST], what[ROUTE_HOST + 40];
-	fallback_note(&s->worker->fallback, &address, clock_steady());
+	fallback_note(&s->worker->fallback, &address, route_sni(r), clock_steady());
 	snprintf(what, sizeof(what), "no TLS with %s, going on in clear",
-		route_host(&s->errand->route, host));
+		route_host(r, host));
 	session_log_failure(s, what, s->stream.dialogue.reason);
 }

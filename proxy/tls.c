@@ -10,6 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of each message: before GnuTLS has done what it asks for, and after. */
+static int see_message(gnutls_session_t session, unsigned type, unsigned when,
+	unsigned incoming, const gnutls_datum_t *message)
+{
+	struct tls *t = gnutls_session_get_ptr(session);
+	bool before = when == GNUTLS_HOOK_PRE;
+	bool tls13 = gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
+
+	if (!incoming)
+		return 0;
+	if (before && type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
+		return tls_server_see_hello(message);
+	if (before && type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT)
+		return tls_der_leaf_is_bearable(message, tls13)
+			       ? 0
+			       : GNUTLS_E_CONSTRAINT_ERROR;
+	if (!before && type == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && t->ticket)
+		tls_tickets_came(t);
+	return 0;
+}
+
 struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
 	gnutls_certificate_credentials_t credentials, int fd, struct buf_pool *pool)
 {
@@ -29,6 +50,8 @@ struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
 			0)
 		goto failed;
 	gnutls_session_set_ptr(t->session, t);
+	gnutls_handshake_set_hook_function(
+		t->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH, see_message);
 	tls_transport_set(t);
 	return t;
 failed:

@@ -19,103 +19,11 @@
 #define SUBJECT_ALT_NAME "2.5.29.17"
 
 enum {
-	KEEP = 60 * 60,	     /* seconds at most */
-	NAME = 256,	     /* octets of a DNS name with its NUL */
-	TAG_SEQUENCE = 0x30, /* DER */
-	TAG_VERSION = 0xa0,
-	BEFORE_KEY =
-		5, /* of a certificate: serial, signature, issuer, validity, subject */
+	KEEP = 60 * 60, /* seconds at most */
+	NAME = 256,	/* octets of a DNS name with its NUL */
 };
 
 /* ---- certificates ---- */
-
-struct der {
-	const unsigned char *at;
-	size_t left;
-};
-
-/*
- * Takes the next element: all of it, and its contents, which may be the next to take
- * from. False where it does not fit.
- */
-static bool take_element(
-	struct der *from, unsigned char *tag, struct der *whole, struct der *contents)
-{
-	size_t length, head = 2;
-
-	if (from->left < head)
-		return false;
-	length = from->at[1];
-	if (length >= 0x80) {
-		unsigned octets = (unsigned)length & 0x7f;
-		if (octets == 0 || octets > 3 || from->left < head + octets)
-			return false;
-		length = 0;
-		for (unsigned i = 0; i < octets; i++)
-			length = length << 8 | from->at[2 + i];
-		head += octets;
-	}
-	if (from->left - head < length)
-		return false;
-	*tag = from->at[0];
-	*whole = (struct der){ from->at, head + length };
-	from->at += whole->left;
-	from->left -= whole->left;
-	*contents = (struct der){ whole->at + head, length };
-	return true;
-}
-
-static gnutls_datum_t datum_of(const struct der *der)
-{
-	return (gnutls_datum_t){
-		.data = (unsigned char *)(uintptr_t)der->at, /* only read */
-		.size = (unsigned)der->left,
-	};
-}
-
-/* The signed part of a certificate, and what is inside. */
-static bool enter(
-	const gnutls_datum_t *certificate, struct der *whole, struct der *contents)
-{
-	struct der from = { certificate->data, certificate->size };
-	unsigned char tag;
-
-	return take_element(&from, &tag, whole, &from) && tag == TAG_SEQUENCE &&
-	       take_element(&from, &tag, whole, contents) && tag == TAG_SEQUENCE;
-}
-
-bool tls_chain_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part)
-{
-	struct der whole, contents;
-
-	if (!enter(certificate, &whole, &contents))
-		return false;
-	*part = datum_of(&whole);
-	return true;
-}
-
-/*
- * As it stands in the certificate, RFC 5280 §4.1: GnuTLS would write it anew, and a
- * digest is of octets.
- */
-bool tls_chain_key(const gnutls_datum_t *certificate, gnutls_datum_t *key)
-{
-	struct der from, whole, ignored;
-	unsigned char tag;
-
-	if (!enter(certificate, &whole, &from))
-		return false;
-	if (from.left > 0 && from.at[0] == TAG_VERSION &&
-		!take_element(&from, &tag, &whole, &ignored))
-		return false;
-	for (unsigned i = 0; i < BEFORE_KEY; i++)
-		if (!take_element(&from, &tag, &whole, &ignored))
-			return false;
-	if (!take_element(&from, &tag, &whole, &ignored) || tag != TAG_SEQUENCE)
-		return false;
-	*key = datum_of(&whole);
-	return true;
-}
 
 static void read_certificate(
 	gnutls_x509_crt_t crt, const gnutls_datum_t *der, struct certificate_facts *c)
@@ -124,7 +32,7 @@ static void read_certificate(
 
 	gnutls_hash_fast(GNUTLS_DIG_SHA256, der->data, der->size, c->certificate_sha256);
 	gnutls_hash_fast(GNUTLS_DIG_SHA512, der->data, der->size, c->certificate_sha512);
-	if (tls_chain_key(der, &key)) {
+	if (tls_der_key(der, &key)) {
 		gnutls_hash_fast(GNUTLS_DIG_SHA256, key.data, key.size, c->spki_sha256);
 		gnutls_hash_fast(GNUTLS_DIG_SHA512, key.data, key.size, c->spki_sha512);
 	}
@@ -217,11 +125,14 @@ static void read_names(struct chain_facts *facts, gnutls_x509_crt_t crt)
 
 /* ---- a chain ---- */
 
-/* NULL where it cannot be understood. */
+/* NULL where it cannot be understood, or is none to calculate with. */
 static gnutls_x509_crt_t import(const gnutls_datum_t *der)
 {
 	gnutls_x509_crt_t crt;
+	gnutls_datum_t key;
 
+	if (!tls_der_key(der, &key) || !tls_der_is_bearable(&key))
+		return NULL;
 	if (gnutls_x509_crt_init(&crt) < 0)
 		return NULL;
 	if (gnutls_x509_crt_import(crt, der, GNUTLS_X509_FMT_DER) >= 0)

@@ -25,6 +25,9 @@ struct dane {
 	const struct tls_chain *chain;
 	struct chain_facts *facts;
 	int64_t now, until;
+	/* Of which it is known that the path does not lead there: as an anchor, and as
+	 * what one has issued. */
+	bool in_vain[2][FACTS_CHAIN];
 };
 
 /* ---- records ---- */
@@ -50,7 +53,7 @@ static bool matches(const struct tlsa *r, const gnutls_datum_t *der)
 
 	if (r->selector > TLSA_SPKI)
 		return false;
-	if (r->selector == TLSA_SPKI && !tls_chain_key(der, &selected))
+	if (r->selector == TLSA_SPKI && !tls_der_key(der, &selected))
 		return false;
 	switch (r->matching) {
 	case TLSA_FULL: return is_data(r, selected.data, selected.size);
@@ -95,6 +98,15 @@ static bool leads_to(struct dane *d, const gnutls_datum_t *anchor, bool dated)
 	return v.verdict == CHAIN_VALID;
 }
 
+/* However many records name it. */
+static bool leads_to_shown(struct dane *d, unsigned i, bool dated)
+{
+	bool leads = !d->in_vain[dated][i] && leads_to(d, &d->chain->ders[i], dated);
+
+	d->in_vain[dated][i] = !leads;
+	return leads;
+}
+
 /* A leaf's certificate is no anchor, even one that signed itself and is sent twice. */
 static bool is_leaf(const struct dane *d, const gnutls_datum_t *der)
 {
@@ -111,7 +123,7 @@ static bool leads_to_sent(struct dane *d, const struct tlsa *r, bool *sent)
 		if (is_leaf(d, der) || !matches(r, der))
 			continue;
 		*sent = true;
-		if (leads_to(d, der, false))
+		if (leads_to_shown(d, i, false))
 			return true;
 	}
 	return false;
@@ -142,7 +154,7 @@ static bool has_signed(
 	size_t size = sizeof(octets);
 	gnutls_datum_t part;
 
-	if (!crt || !tls_chain_signed(der, &part) ||
+	if (!crt || !tls_der_signed(der, &part) ||
 		gnutls_x509_crt_get_signature(crt, octets, &size) < 0)
 		return false;
 	int algorithm = gnutls_x509_crt_get_signature_algorithm(crt);
@@ -164,11 +176,12 @@ static bool leads_to_key(struct dane *d, const struct tlsa *r)
 
 	if (gnutls_pubkey_init(&key) < 0)
 		return false;
-	bool usable = gnutls_pubkey_import(key, &der, GNUTLS_X509_FMT_DER) >= 0 &&
+	bool usable = tls_der_is_bearable(&der) &&
+		      gnutls_pubkey_import(key, &der, GNUTLS_X509_FMT_DER) >= 0 &&
 		      is_strong(key);
 	for (unsigned i = 0; usable && !found && i < d->chain->count; i++)
 		found = has_signed(key, d->chain->certificates[i], &d->chain->ders[i]) &&
-			leads_to(d, &d->chain->ders[i], true);
+			leads_to_shown(d, i, true);
 	gnutls_pubkey_deinit(key);
 	return found;
 }
@@ -213,7 +226,7 @@ static bool find(struct dane *d, const struct tlsa *records, unsigned count,
 int64_t tls_dane(const struct tls_chain *chain, const struct tlsa *records,
 	unsigned count, int64_t now, struct chain_facts *facts)
 {
-	struct dane d = { chain, facts, now, INT64_MAX };
+	struct dane d = { chain, facts, now, INT64_MAX, { { false } } };
 
 	facts->dane = DANE_MATCH_NONE;
 	if (chain->count == 0 || find(&d, records, count, TLSA_EE, is_leafs))

@@ -58,6 +58,9 @@ struct tls {
 struct tls *tls_start(unsigned flags, gnutls_priority_t priority,
 	gnutls_certificate_credentials_t credentials, int fd, struct buf_pool *pool);
 
+/* tls_server.c: of a ClientHello, before GnuTLS has read it: 0, or why not. */
+int tls_server_see_hello(const gnutls_datum_t *message);
+
 /* tls_transport.c: GnuTLS's view of the descriptor. */
 void tls_transport_set(struct tls *t);
 
@@ -108,9 +111,10 @@ struct tls_client {
 
 struct tls_cache *tls_tickets_new(void);
 
-/* For connections of ours whose target has a ticket: before the handshake, after it,
- * after one that failed, and when `ticket_came`. */
+/* For connections of ours whose target has a ticket: before the handshake, when a ticket
+ * came, after the handshake, and after one that failed. */
 void tls_tickets_begin(struct tls *t);
+void tls_tickets_came(struct tls *t);
 void tls_tickets_shaken(struct tls *t);
 void tls_tickets_forget(const struct tls *t);
 
@@ -154,9 +158,20 @@ void tls_chain_close(struct tls_chain *chain);
 
 void tls_chain_names(const gnutls_datum_t *certificate, struct certificate_names *names);
 
+/* ---- tls_der.c ---- */
+
 /* Of a certificate's octets: its SubjectPublicKeyInfo, and what its issuer has signed. */
-bool tls_chain_key(const gnutls_datum_t *certificate, gnutls_datum_t *key);
-bool tls_chain_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part);
+bool tls_der_key(const gnutls_datum_t *certificate, gnutls_datum_t *key);
+bool tls_der_signed(const gnutls_datum_t *certificate, gnutls_datum_t *part);
+
+/*
+ * Whether a SubjectPublicKeyInfo is none to hold up everybody with: RSA up to 16384 bits
+ * with an exponent of 32, no DSA, and whatever is too small or has a size of its own.
+ */
+bool tls_der_is_bearable(const gnutls_datum_t *key);
+
+/* Whether the key of the first certificate in a Certificate message is such a one. */
+bool tls_der_leaf_is_bearable(const gnutls_datum_t *message, bool tls13);
 
 /* ---- tls_dane.c ---- */
 

@@ -41,6 +41,7 @@ static const struct saying sayings[] = {
 	{ GNUTLS_E_CERTIFICATE_ERROR, "the certificate of the %s cannot be understood" },
 	{ GNUTLS_E_ASN1_DER_ERROR, "the certificate of the %s cannot be understood" },
 	{ GNUTLS_E_ASN1_TAG_ERROR, "the certificate of the %s cannot be understood" },
+	{ GNUTLS_E_CONSTRAINT_ERROR, "the key of the %s is larger than anybody needs" },
 	{ GNUTLS_E_KEY_USAGE_VIOLATION,
 		"the certificate of the %s is not made for this (key usage)" },
 	{ GNUTLS_E_PK_SIG_VERIFY_FAILED,

@@ -334,14 +334,8 @@ static int see_extension(
 }
 
 /* A client that asks for HTTP was led here by somebody who mixes protocols (ALPACA). */
-static int see_hello(gnutls_session_t session, unsigned type, unsigned when,
-	unsigned incoming, const gnutls_datum_t *message)
+int tls_server_see_hello(const gnutls_datum_t *message)
 {
-	(void)session;
-	(void)type;
-	(void)when;
-	if (!incoming)
-		return 0;
 	int code = gnutls_ext_raw_parse(
 		NULL, see_extension, message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
 	return code == GNUTLS_E_NO_APPLICATION_PROTOCOL ? code : 0;
@@ -379,8 +373,6 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 	if (server->names)
 		gnutls_handshake_set_post_client_hello_function(
 			t->session, choose_credentials);
-	gnutls_handshake_set_hook_function(
-		t->session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, see_hello);
 	if (server->request)
 		gnutls_certificate_server_set_request(t->session, GNUTLS_CERT_REQUEST);
 	if (gnutls_session_ticket_enable_server(

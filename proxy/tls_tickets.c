@@ -117,27 +117,17 @@ static void keep_session(struct tls *t)
 	gnutls_free(session.data);
 }
 
-/* A hook of GnuTLS's. Under TLS 1.2 the handshake is still on: see below. */
-static int see_ticket(gnutls_session_t session, unsigned type, unsigned when,
-	unsigned incoming, const gnutls_datum_t *message)
+/* Under TLS 1.2 the handshake is still on: see below. */
+void tls_tickets_came(struct tls *t)
 {
-	struct tls *t = gnutls_session_get_ptr(session);
-
-	(void)type;
-	(void)when;
-	(void)incoming;
-	(void)message;
 	if (t->shaken && t->tickets < TLS_TICKETS_MAX) {
 		t->tickets++;
 		keep_session(t);
 	}
-	return 0;
 }
 
 void tls_tickets_begin(struct tls *t)
 {
-	gnutls_handshake_set_hook_function(t->session,
-		GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST, see_ticket);
 	find_one(t);
 }
 

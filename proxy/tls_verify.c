@@ -73,7 +73,9 @@ struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem)
 
 struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der, bool dated)
 {
-	struct tls_anchors *a = make_anchors(der, GNUTLS_X509_FMT_DER);
+	gnutls_datum_t key;
+	bool fine = tls_der_key(der, &key) && tls_der_is_bearable(&key);
+	struct tls_anchors *a = fine ? make_anchors(der, GNUTLS_X509_FMT_DER) : NULL;
 
 	if (a)
 		a->undated = !dated;

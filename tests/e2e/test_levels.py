@@ -209,6 +209,20 @@ def test_a_fallback_is_remembered_and_logged(internet, smarthost, name):
     assert mx.store.messages[-1].secure
 
 
+def test_a_fallback_is_of_one_name_alone(internet, smarthost):
+    """Whoever gives somebody else's host a name that it refuses does not take TLS from others."""
+    theirs = internet.peer("peer.example")
+    internet.dns.a("mx.evil.example", theirs.listener.address[0])
+    internet.domain("evil.example", "mx.evil.example")
+    d = smarthost(limits=SHORT)
+    theirs.script = dict(STRIPPED[HANDSHAKES[0]])
+    assert send(d.address, "bob@evil.example", seconds=10).accepted
+    theirs.script = {}
+    assert not theirs.store.messages[-1].secure
+    assert send(d.address, "bob@peer.example").accepted
+    assert theirs.store.messages[-1].secure
+
+
 def test_a_454_is_no_reason_to_connect_again(internet, smarthost):
     mx = internet.peer("peer.example", script={"starttls": "454 4.7.0 not now"})
     assert send(smarthost().address, "bob@peer.example").accepted

@@ -89,7 +89,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	gnutls_datum_t ders[CERTIFICATES];
 	struct tls_chain chain;
 	unsigned count = cut(data, size, ders);
+	const gnutls_datum_t message = { (unsigned char *)(uintptr_t)data,
+		(unsigned)size };
 
+	tls_der_leaf_is_bearable(&message, false);
+	tls_der_leaf_is_bearable(&message, true);
 	memset(facts.names, 'X', sizeof(facts.names));
 	tls_chain_open(&chain, ders, count, &facts);
 	must(facts.count == chain.count && facts.count <= FACTS_CHAIN);

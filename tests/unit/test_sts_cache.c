@@ -124,6 +124,9 @@ static void on_warning(const char *text, void *context)
 {
 	struct world *w = context;
 	w->warnings++;
+	/* It may be told to a terminal. */
+	for (const char *c = text; *c != '\0'; c++)
+		assert_in_range(*c, ' ', '~');
 	snprintf(w->warning, sizeof(w->warning), "%s", text);
 }
 
@@ -224,7 +227,9 @@ static void test_it_is_due(void **state)
 {
 	struct world *w = *state;
 	struct sts year = sample("1", NOW, STS_AGE_MOST), hour = sample("2", NOW, 3600);
+	struct sts third = sample("3", NOW, 3 * 3600);
 	char domain[REQUIREMENT_NAME];
+	sts_cache_keep(w->cache, "third.lab", &third);
 	sts_cache_keep(w->cache, "year.lab", &year);
 	sts_cache_keep(w->cache, "hour.lab", &hour);
 	assert_false(sts_cache_is_due(w->cache, "hour.lab", NOW + 1799));
@@ -232,14 +237,37 @@ static void test_it_is_due(void **state)
 	assert_false(sts_cache_is_due(w->cache, "year.lab", NOW + 86399));
 	assert_true(sts_cache_is_due(w->cache, "year.lab", NOW + 86400));
 	assert_false(sts_cache_is_due(w->cache, "none.lab", NOW + 86400));
-	assert_false(sts_cache_take_due(w->cache, NOW + 1799, domain));
-	assert_true(sts_cache_take_due(w->cache, NOW + 1800, domain));
-	assert_string_equal(domain, "hour.lab");
-	assert_false(sts_cache_take_due(w->cache, NOW + 1801, domain));
+	/* Nobody gets more of us than a fetch an hour for having been asked about once.
+	 */
+	assert_false(sts_cache_take_due(w->cache, NOW + 5399, domain));
+	assert_true(sts_cache_take_due(w->cache, NOW + 5400, domain));
+	assert_string_equal(domain, "third.lab");
+	assert_false(sts_cache_take_due(w->cache, NOW + 5401, domain));
+	third = sample("4", NOW + 5400, 2400);
+	sts_cache_keep(w->cache, "third.lab", &third);
+	assert_true(sts_cache_is_due(w->cache, "third.lab", NOW + 6600));
+	assert_false(sts_cache_take_due(w->cache, NOW + 7799, domain));
 	assert_true(sts_cache_take_due(w->cache, NOW + 86400, domain));
 	assert_string_equal(domain, "year.lab");
 	assert_false(sts_cache_take_due(w->cache, NOW + 86400 + 3599, domain));
 	assert_true(sts_cache_take_due(w->cache, NOW + 86400 + 3600, domain));
+}
+
+/* What was noted by a clock that went wrong does not hold for as long as it went. */
+static void test_a_clock_set_back(void **state)
+{
+	enum { YEAR = 365 * 86400 };
+	struct world *w = *state;
+	char why[REQUIREMENT_TEXT], domain[REQUIREMENT_NAME];
+	keep(w, "d.lab", "1");
+	sts_cache_blame(w->cache, "other.lab", NOW, "its certificate has expired");
+	sts_cache_blamed(w->cache, "other.lab", NOW - YEAR, why);
+	assert_string_equal(why, "");
+	assert_string_equal(kept(w, "d.lab", NOW - YEAR), "1");
+	assert_true(sts_cache_is_due(w->cache, "d.lab", NOW - YEAR));
+	assert_true(sts_cache_take_due(w->cache, NOW - YEAR, domain));
+	assert_string_equal(domain, "d.lab");
+	assert_false(sts_cache_take_due(w->cache, NOW - YEAR, domain));
 }
 
 static void test_failures(void **state)
@@ -478,7 +506,8 @@ static void test_several_write_and_begin(void **state)
 
 static void test_names_that_are_none(void **state)
 {
-	static const char *const names[] = { "a..b", "UPPER.lab", "192.0.2.1" };
+	static const char *const names[] = { "a..b", "UPPER.lab", "192.0.2.1",
+		"\033[2J\377.lab" };
 	struct world *w = *state;
 	char path[128], text[STS_FILE];
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -494,6 +523,20 @@ static void test_names_that_are_none(void **state)
 		assert_int_equal(w->warnings, i + 1);
 		assert_string_equal(kept(w, names[i], NOW), "");
 	}
+}
+
+/* Whoever can open it can lock it, and we would wait for him. */
+static void test_nobody_else_opens_it(void **state)
+{
+	struct world *w = *state;
+	struct stat s;
+	char path[128];
+	snprintf(path, sizeof(path), "%s/mta-sts", w->folder);
+	assert_int_equal(chmod(path, 0755), 0);
+	reopen(w, NOW);
+	assert_int_equal(stat(path, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0700);
+	assert_int_equal(w->warnings, 0);
 }
 
 static void test_no_directory(void **state)
@@ -520,7 +563,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_it_outlives_the_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_expires, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_is_due, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_clock_set_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_was_not_asked_for_longest_goes, set_up, tear_down),

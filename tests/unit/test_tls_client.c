@@ -371,6 +371,38 @@ static void try_purpose(struct place *p, const char *purpose, enum chain_verdict
 	zoo_free(&leaf);
 }
 
+/* A signature by such a key is not even looked at: that may take many seconds. */
+static void test_dear_keys(void **state)
+{
+	static const char *const versions[] = { "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+		"NORMAL:-VERS-ALL:+VERS-TLS1.2" };
+	struct place *p = *state;
+	struct animal leaf;
+	const struct animal *chain[] = { &leaf };
+	struct odd o;
+
+	zoo_breed(&leaf, NULL, &(struct species){ .cn = "x", .rsa = 2048, .dear = true });
+	gnutls_certificate_credentials_t shown = zoo_show(chain, 1);
+	tls_server_request_certificates(p->w->server, true);
+	for (unsigned i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
+		odd_serve(&o, p->w, p->client, &(struct tls_target){ .name = NULL },
+			shown, versions[i]);
+		assert_int_equal(odd_shake(&o), TLS_FAILED);
+		assert_string_equal(tls_reason(o.tls),
+			"handshake: the key of the server is larger than anybody needs");
+		odd_close(&o);
+		odd_open(&o, p->w, p->w->server, versions[i]);
+		gnutls_credentials_set(o.session, GNUTLS_CRD_CERTIFICATE, shown);
+		assert_int_equal(odd_shake(&o), TLS_FAILED);
+		assert_string_equal(tls_reason(o.tls),
+			"handshake: the key of the client is larger than anybody needs");
+		odd_close(&o);
+	}
+	tls_server_request_certificates(p->w->server, false);
+	gnutls_certificate_free_credentials(shown);
+	zoo_free(&leaf);
+}
+
 static void test_purposes_of_clients(void **state)
 {
 	struct place *p = *state;
@@ -475,6 +507,7 @@ int main(void)
 		cmocka_unit_test(test_bad_identity),
 		cmocka_unit_test(test_certificate_required),
 		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_dear_keys),
 		cmocka_unit_test(test_purposes_of_clients),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_renegotiation),

@@ -485,6 +485,25 @@ static void test_mangled(void **state)
 	zoo_free(&leaf);
 }
 
+/* Nobody may have us calculate for seconds with a key of his. */
+static void test_dear_anchors(void **state)
+{
+	struct zoo *z = *state;
+	struct animal dear, leaf;
+	zoo_breed(&dear, NULL,
+		&(struct species){ .cn = "Dear", .ca = true, .rsa = 2048, .dear = true });
+	zoo_breed(&leaf, &dear, &(struct species){ .cn = "leaf" });
+	for (unsigned selector = 0; selector <= 1; selector++)
+		for (unsigned matching = 0; matching <= 1; matching++)
+			assert_int_equal(try(z, &dear, TA, selector, matching,
+						 CHAIN(&leaf, &dear)),
+				DANE_MATCH_NONE);
+	assert_int_equal(try(z, &dear, TA, 0, 0, CHAIN(&leaf)), DANE_MATCH_NONE);
+	assert_int_equal(try(z, &dear, TA, 1, 0, CHAIN(&leaf)), DANE_MATCH_NONE);
+	zoo_free(&leaf);
+	zoo_free(&dear);
+}
+
 /* ---- what is kept ---- */
 
 static void test_kept_apart(void **state)
@@ -539,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_reason),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_mangled),
+		cmocka_unit_test(test_dear_anchors),
 		cmocka_unit_test(test_kept_apart),
 		cmocka_unit_test(test_kept_until),
 	};

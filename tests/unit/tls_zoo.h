@@ -33,6 +33,7 @@ struct species {
 	const char *permitted; /* name constraint: DNS names below this alone */
 	const char *purpose;   /* extended key usage */
 	unsigned rsa;	       /* bits */
+	bool dear;	       /* ... with an exponent as long as the key */
 	gnutls_digest_algorithm_t hash;
 	int from, until; /* days from now */
 };
