@@ -195,15 +195,6 @@ static void note_networks(
 	}
 }
 
-static bool serves(const struct config_outbound *outbound, sa_family_t family)
-{
-	for (unsigned i = 0; i < outbound->backends_count; i++) {
-		if (outbound->backends[i].base.family == family)
-			return true;
-	}
-	return false;
-}
-
 /* systemd listens in our place, and names the socket for us. */
 static void note_listen(
 	const struct verifier *v, unsigned line, unsigned count, const char *name)
@@ -217,7 +208,8 @@ static void note_listen(
 
 static void note_route(const struct verifier *v, const struct config_outbound *outbound)
 {
-	bool four = serves(outbound, AF_INET), six = serves(outbound, AF_INET6);
+	bool four = config_serves(outbound, AF_INET),
+	     six = config_serves(outbound, AF_INET6);
 
 	if (outbound->route == ROUTE_SMARTHOST)
 		check_note(v, outbound->line,

@@ -210,6 +210,12 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults);
 
 void config_free(struct config *config);
 
+/* Whether a backend of that family may send through the service. */
+bool config_serves(const struct config_outbound *outbound, sa_family_t family);
+
+/* Whether a backend is of that family, or may turn out to be, being known by its name. */
+bool config_reaches(const struct config_inbound *inbound, sa_family_t family);
+
 enum { CONFIG_REASON = 512 };
 
 /*

@@ -250,3 +250,24 @@ enum config_value_status config_set_stub(
 	++*config_count(key, base);
 	return stub->zone != NULL && stub->server != NULL ? VALUE_OK : VALUE_NO_MEMORY;
 }
+
+/* ---- what they come to ---- */
+
+bool config_serves(const struct config_outbound *outbound, sa_family_t family)
+{
+	for (unsigned i = 0; i < outbound->backends_count; i++) {
+		if (outbound->backends[i].base.family == family)
+			return true;
+	}
+	return false;
+}
+
+bool config_reaches(const struct config_inbound *inbound, sa_family_t family)
+{
+	for (unsigned i = 0; i < inbound->backend_count; i++) {
+		if (inbound->backend[i].host != NULL ||
+			inbound->backend[i].address.family == family)
+			return true;
+	}
+	return false;
+}

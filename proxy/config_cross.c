@@ -122,27 +122,18 @@ static bool listens(const struct address *listen, unsigned count, sa_family_t fa
 	return false;
 }
 
-/* A host name may turn out to be of either family. */
-static bool reaches(const struct config_inbound *inbound, sa_family_t family)
-{
-	for (unsigned i = 0; i < inbound->backend_count; i++) {
-		if (inbound->backend[i].host != NULL ||
-			inbound->backend[i].address.family == family)
-			return true;
-	}
-	return inbound->backend_count == 0;
-}
-
 /* A client's address can be kept only towards a backend of its own family. */
 static void check_transparent(struct config_reader *reader, unsigned i)
 {
 	const struct config_inbound *inbound = &reader->config->inbound[i];
 
-	if (inbound->client_address != CLIENT_ADDRESS_TRANSPARENT)
+	/* that it lacks its backend is said already */
+	if (inbound->client_address != CLIENT_ADDRESS_TRANSPARENT ||
+		inbound->backend_count == 0)
 		return;
 	for (size_t f = 0; f < FAMILIES; f++) {
 		if (listens(inbound->listen, inbound->listen_count, families[f]) &&
-			!reaches(inbound, families[f]))
+			!config_reaches(inbound, families[f]))
 			inifile_fault(&reader->ini,
 				inbound_line(reader, i, "client-address"),
 				"client-address = transparent: clients come by %s, and "
@@ -185,15 +176,6 @@ static void check_route_keys(struct config_reader *reader, unsigned i)
 	}
 }
 
-static bool serves(const struct config_outbound *outbound, sa_family_t family)
-{
-	for (unsigned i = 0; i < outbound->backends_count; i++) {
-		if (outbound->backends[i].base.family == family)
-			return true;
-	}
-	return false;
-}
-
 static void check_backends(struct config_reader *reader, unsigned i)
 {
 	const struct config_outbound *outbound = &reader->config->outbound[i];
@@ -201,7 +183,7 @@ static void check_backends(struct config_reader *reader, unsigned i)
 	if (outbound->listen_count == 0 || outbound->backends_count == 0)
 		return;
 	for (size_t f = 0; f < FAMILIES; f++) {
-		if (serves(outbound, families[f]) &&
+		if (config_serves(outbound, families[f]) &&
 			listens(outbound->listen, outbound->listen_count, families[f]))
 			return;
 	}
@@ -230,7 +212,7 @@ static void check_source(struct config_reader *reader, unsigned i)
 				address_host(&outbound->source_address, text),
 				family_names[f], family_names[f]);
 		if (outbound->source == SOURCE_TRANSPARENT && to_address &&
-			families[f] != relay && serves(outbound, families[f]))
+			families[f] != relay && config_serves(outbound, families[f]))
 			inifile_fault(&reader->ini, line,
 				"source = transparent: backends come by %s, and the "
 				"relay has an %s address",

@@ -43,39 +43,20 @@ static bool any(const struct config *config, bool (*what)(const struct config_ou
 	return false;
 }
 
-static bool serves(const struct config_outbound *outbound, sa_family_t family)
-{
-	for (unsigned i = 0; i < outbound->backends_count; i++) {
-		if (outbound->backends[i].base.family == family)
-			return true;
-	}
-	return false;
-}
-
-/* A host name may turn out to be of either family. */
-static bool reaches(const struct config_inbound *inbound, sa_family_t family)
-{
-	for (unsigned i = 0; i < inbound->backend_count; i++) {
-		if (inbound->backend[i].host != NULL ||
-			inbound->backend[i].address.family == family)
-			return true;
-	}
-	return false;
-}
-
 bool firewall_marks(const struct config *config, sa_family_t family)
 {
 	for (unsigned i = 0; i < config->inbound_count; i++) {
 		const struct config_inbound *inbound = &config->inbound[i];
 
 		if (inbound->client_address == CLIENT_ADDRESS_TRANSPARENT &&
-			reaches(inbound, family))
+			config_reaches(inbound, family))
 			return true;
 	}
 	for (unsigned i = 0; i < config->outbound_count; i++) {
 		const struct config_outbound *outbound = &config->outbound[i];
 
-		if (outbound->source == SOURCE_TRANSPARENT && serves(outbound, family))
+		if (outbound->source == SOURCE_TRANSPARENT &&
+			config_serves(outbound, family))
 			return true;
 	}
 	return false;
@@ -265,7 +246,7 @@ static void write_unknown(const struct config *config, FILE *to, sa_family_t fam
 		const struct config_outbound *outbound = &config->outbound[i];
 
 		if (!intercepts(outbound) || outbound->guard_count > 0 ||
-			serves(outbound, family))
+			config_serves(outbound, family))
 			continue;
 		write_guarded(to, &everybody, false);
 		return;
