@@ -59,22 +59,31 @@ static bool begin(struct child *worker, char *reason, size_t size)
 	return send_setup(s, worker) || cannot("its configuration", reason, size);
 }
 
-/* What came to be in force meanwhile it is told now. */
+/* What came to be in force meanwhile it is told now. Said once: others hear of it. */
 static bool take_taken(struct supervisor *s, struct child *worker, uint32_t generation)
 {
-	if (generation != s->sent[worker->slot])
+	if (generation != s->sent[worker->slot] || generation == s->taken[worker->slot])
 		return false;
 	s->taken[worker->slot] = generation;
+	child_answered(worker);
 	if (generation != s->generation)
 		return send_setup(s, worker);
 	supervisor_progress(s);
 	return true;
 }
 
+/* Whoever never takes up what it is told, all others wait for in vain. */
+static bool take_pong(const struct supervisor *s, struct child *worker)
+{
+	if (s->taken[worker->slot] == s->sent[worker->slot])
+		child_answered(worker);
+	return true;
+}
+
 static bool take(struct supervisor *s, struct child *worker, const struct order *news)
 {
 	switch ((enum order_type)news->type) {
-	case NEWS_PONG: child_answered(worker); return true;
+	case NEWS_PONG: return take_pong(s, worker);
 	case NEWS_NO_POLICY:
 		policy_introduce(s, worker);
 		return ++s->lost[worker->slot] <= LOST;

@@ -11,7 +11,7 @@ import platform
 
 _GETREGS, _SETREGS, _ATTACH, _DETACH, _SYSCALL = 12, 13, 16, 17, 24
 _ALL = 0x40000000    # __WALL
-_OPENAT, _CLOSE = 257, 3
+_READ, _WRITE, _CLOSE, _OPENAT = 0, 1, 3, 257
 _AT_FDCWD = -100 & (1 << 64) - 1
 _SYSCALL_OPCODE = b"\x0f\x05"
 
@@ -63,18 +63,34 @@ class Inside:
             os.waitpid(self.pid, _ALL)
         return ctypes.c_longlong(self._registers().rax).value
 
-    def open(self, path):
-        """The error of open(path, O_RDONLY), or 0."""
-        at = self._own.rsp - 4096
-        octets = path.encode() + b"\0"
+    @contextlib.contextmanager
+    def _lent(self, octets):
+        """The address of these, in its memory."""
+        at = self._own.rsp - 8192
         before = os.pread(self._memory, len(octets), at)
         os.pwrite(self._memory, octets, at)
-        result = self._call(_OPENAT, _AT_FDCWD, at, os.O_RDONLY, 0)
+        yield at
         os.pwrite(self._memory, before, at)
+
+    def open(self, path):
+        """The error of open(path, O_RDONLY), or 0."""
+        with self._lent(path.encode() + b"\0") as at:
+            result = self._call(_OPENAT, _AT_FDCWD, at, os.O_RDONLY, 0)
         if result < 0:
             return -result
         assert self._call(_CLOSE, result) == 0
         return 0
+
+    def write(self, fd, octets):
+        """What write() gives."""
+        with self._lent(octets) as at:
+            return self._call(_WRITE, fd, at, len(octets))
+
+    def read(self, fd, size):
+        """The octets of a packet, whatever descriptor comes with it; None: there is none."""
+        with self._lent(bytes(size)) as at:
+            n = self._call(_READ, fd, at, size)
+            return os.pread(self._memory, n, at) if n > 0 else None
 
     def leave(self):
         os.close(self._memory)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The Sealpost authors
+
+"""What a worker can do to the others once it is somebody else's: it speaks through its socket."""
+
+import contextlib
+import os
+import re
+import signal
+import struct
+
+import pytest
+
+from harness import inject
+from harness.inject import inside
+from harness.internet import send
+from harness.net import until
+
+ORDERS = 3  # its end of the pair
+SETUP, TAKEN = 3, 8
+
+pytestmark = [
+    pytest.mark.namespaces,
+    pytest.mark.skipif(os.geteuid() != 0, reason="to be inside a process: needs root"),
+    pytest.mark.skipif(inject.why_not is not None, reason=str(inject.why_not)),
+]
+
+
+def packet(kind, number=0, text=""):
+    """As in proxy/orders.h."""
+    return struct.pack("=II", kind, number) + text.encode() + b"\0"
+
+
+@pytest.fixture
+def service(smarthost, internet):
+    internet.peer("peer.example")
+    d = smarthost({}, server={"workers": "2"})
+    assert send(d.address, "bob@peer.example").accepted
+    return d
+
+
+def ended(d, pid):
+    d.logged(lambda r: re.search(rf"the worker process {pid} ended", r["message"]), seconds=40)
+    until(lambda: len(d.workers) == 2 and pid not in d.workers, "there is another one")
+    assert send(d.address, "bob@peer.example").accepted
+
+
+@pytest.mark.parametrize("news", [
+    packet(TAKEN, 1), packet(TAKEN, 2), packet(SETUP, 1), packet(TAKEN, 1)[:-1],
+    packet(0), packet(1 << 31), b"\1", packet(TAKEN, 1, "x" * 2000),
+], ids=["again", "of-another", "an-order", "cut", "nothing", "unknown", "short", "long"])
+def test_news_that_are_none(service, news):
+    worker = service.workers[0]
+    with contextlib.suppress(ProcessLookupError):  # it may be ended at once
+        with inside(worker) as it:
+            assert it.write(ORDERS, news) == len(news)
+    ended(service, worker)
+
+
+def test_it_never_takes_a_configuration_up(service):
+    """It answers all the same whether it lives: the others must not wait for it for ever."""
+    worker = service.workers[0]
+    with inside(worker) as it:
+        service.process.send_signal(signal.SIGHUP)
+        until(lambda: (it.read(ORDERS, 700) or b"")[:4] == struct.pack("=I", SETUP), "it is told")
+    ended(service, worker)
+    service.logged(lambda r: "is in force (generation 2)" in r["message"])
