@@ -24,7 +24,8 @@
  */
 bool config_verify(struct config *config, struct bundle *bundle, FILE *faults);
 
-/* What is no fault, but worth thinking over, as "path:line: note: message". */
+/* What a reload need not hear of: addresses that this machine lacks, as warnings, and
+ * what is only worth thinking over, as "path:line: note: message". */
 void config_notes(struct config *config, FILE *to);
 
 /*

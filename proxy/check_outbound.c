@@ -196,14 +196,23 @@ static void note_networks(
 }
 
 /* systemd listens in our place, and names the socket for us. */
-static void note_listen(
-	const struct verifier *v, unsigned line, unsigned count, const char *name)
+static void note_listen(const struct verifier *v, unsigned line, const char *name,
+	const struct address *listen, unsigned count)
 {
+	char text[ADDRESS_TEXT];
+
 	if (count == 0)
 		check_note(v, line,
 			"no listen: it is served where systemd passes a socket for it, "
 			"FileDescriptorName=%s, and nowhere else",
 			name);
+	for (unsigned i = 0; i < count; i++) {
+		if (!check_is_local(listen[i]))
+			check_warning(v, line,
+				"listen = %s: this machine has no such address: serve "
+				"refuses to start, unless systemd passes a socket for it",
+				address_text(&listen[i], text));
+	}
 }
 
 static void note_route(const struct verifier *v, const struct config_outbound *outbound)
@@ -232,12 +241,14 @@ void config_notes(struct config *config, FILE *to)
 	for (unsigned i = 0; i < config->inbound_count; i++) {
 		const struct config_inbound *inbound = &config->inbound[i];
 
-		note_listen(&v, inbound->line, inbound->listen_count, inbound->name);
+		note_listen(&v, inbound->line, inbound->name, inbound->listen,
+			inbound->listen_count);
 	}
 	for (unsigned i = 0; i < config->outbound_count; i++) {
 		const struct config_outbound *outbound = &config->outbound[i];
 
-		note_listen(&v, outbound->line, outbound->listen_count, outbound->name);
+		note_listen(&v, outbound->line, outbound->name, outbound->listen,
+			outbound->listen_count);
 		note_networks(&v, &config->outbound[i]);
 		note_route(&v, &config->outbound[i]);
 	}

@@ -20,8 +20,10 @@ from harness.netns import Net
 PAGES = ("deployment.md", "scaling.md")
 CONFIGURATIONS = [(page, n, text) for page in PAGES
                   for n, text in enumerate(guide.blocks(page, "sealpost.conf"))]
-# What check says here: there is no DNS, and the guide tells what comes of client-address = none.
+# What check says here: there is no DNS and no such address, and the guide tells what comes of
+# client-address = none.
 SAID = ("resolver = system", "relay smtp.example.net:587: ", ": note: ",
+        "this machine has no such address",
         "warning: client-address = none: to the backend all mail comes from this machine")
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files change hands")

@@ -312,7 +312,9 @@ static void test_notes(void **state)
 				"listen = [::1]:3\nbackends = ::1\nguard = eth1\n"
 				"[outbound six]\nroute = intercept\n"
 				"backends = ::1 192.0.2.1\n"
-				"[inbound]\ntls = off\nbackend = 192.0.2.1\n";
+				"[inbound]\ntls = off\nbackend = 192.0.2.1\n"
+				"[inbound lost]\ntls = off\nbackend = 192.0.2.1\n"
+				"listen = 127.0.0.1:4 192.0.2.1:4\n";
 	FILE *in = fmemopen((void *)text, strlen(text), "r");
 	char *printed;
 	size_t length;
@@ -329,6 +331,8 @@ static void test_notes(void **state)
 	assert_string_equal(printed,
 		"f:29: note: no listen: it is served where systemd passes a socket for "
 		"it, FileDescriptorName=inbound, and nowhere else\n"
+		"f:32: warning: listen = 192.0.2.1:4: this machine has no such address: "
+		"serve refuses to start, unless systemd passes a socket for it\n"
 		"f:4: note: " EXCHANGE_WAITS
 		"f:9: note: backends = 10.0.0.0/23: every machine there can send in your "
 		"name; better name the mail servers alone\n"
