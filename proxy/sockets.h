@@ -30,6 +30,10 @@ struct sockets {
  */
 bool sockets_open(struct sockets *sockets, const struct config *config,
 	char reason[SOCKETS_REASON]);
+
+/* A worker, whose they are as well, may have ended one for all: it listens again. */
+void sockets_look_after(const struct sockets *sockets);
+
 void sockets_close(struct sockets *sockets);
 
 #endif

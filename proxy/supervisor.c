@@ -125,9 +125,11 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
 {
+	struct supervisor *s = timer->data;
 	(void)loop, (void)events;
 	unit_alive();
-	tell_unit(timer->data);
+	sockets_look_after(&s->sockets);
+	tell_unit(s);
 }
 
 /* Before there is a socket: whoever sees that we listen may tell us to stop. */

@@ -7,11 +7,12 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import struct
 
 import pytest
 
-from harness import inject
+from harness import inject, peer
 from harness.inject import inside
 from harness.internet import send
 from harness.net import until
@@ -65,3 +66,14 @@ def test_it_never_takes_a_configuration_up(service):
         until(lambda: (it.read(ORDERS, 700) or b"")[:4] == struct.pack("=I", SETUP), "it is told")
     ended(service, worker)
     service.logged(lambda r: "is in force (generation 2)" in r["message"])
+
+
+def test_it_ends_a_socket_that_all_listen_on(service):
+    """A connection to nobody: no filter sees that. The supervisor does."""
+    nobody = struct.pack("=H14x", socket.AF_UNSPEC)
+    with inside(service.workers[0]) as it:
+        assert [it.connect(fd, nobody) for fd in range(4, 12)].count(0) > 0
+    with pytest.raises(ConnectionRefusedError):
+        peer.Client(service.address)
+    service.logged(lambda r: "listens no more" in r["message"])
+    assert send(service.address, "bob@peer.example").accepted

@@ -11,7 +11,7 @@ import platform
 
 _GETREGS, _SETREGS, _ATTACH, _DETACH, _SYSCALL = 12, 13, 16, 17, 24
 _ALL = 0x40000000    # __WALL
-_READ, _WRITE, _CLOSE, _OPENAT = 0, 1, 3, 257
+_READ, _WRITE, _CLOSE, _CONNECT, _OPENAT = 0, 1, 3, 42, 257
 _AT_FDCWD = -100 & (1 << 64) - 1
 _SYSCALL_OPCODE = b"\x0f\x05"
 
@@ -85,6 +85,11 @@ class Inside:
         """What write() gives."""
         with self._lent(octets) as at:
             return self._call(_WRITE, fd, at, len(octets))
+
+    def connect(self, fd, address):
+        """What connect() gives."""
+        with self._lent(address) as at:
+            return self._call(_CONNECT, fd, at, len(address))
 
     def read(self, fd, size):
         """The octets of a packet, whatever descriptor comes with it; None: there is none."""
