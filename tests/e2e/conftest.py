@@ -7,6 +7,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import shutil
 import sys
 import tempfile
 
@@ -14,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import net  # noqa: E402
+from harness import net, sts  # noqa: E402
 from harness.backend import Backend  # noqa: E402
 from harness.certs import Certificates, Zoo  # noqa: E402
 from harness.daemon import Sealpost, program  # noqa: E402
@@ -127,6 +128,25 @@ def internet(zoo):
     with Internet(zoo) as i:
         yield i
         i.no_errors()
+
+
+@pytest.fixture
+def policy_hosts(internet, zoo):
+    """Hosts of MTA-STS policies, and the domains that announce them, in the test's Internet."""
+    why = sts.prepare()
+    if why:
+        pytest.skip(why)
+    with sts.PolicyWorld(internet.dns, zoo) as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def cache(internet):
+    """A folder for MTA-STS policies, which the daemon's user owns."""
+    folder = internet.folder / "cache"
+    folder.mkdir(mode=0o700)
+    shutil.chown(folder, "nobody")
+    return folder
 
 
 @pytest.fixture

@@ -5,39 +5,20 @@
 
 import contextlib
 import selectors
-import shutil
 import threading
 
 import pytest
 
-from harness import sts
 from harness.daemon import sanitized
 from harness.internet import send
 from harness.net import Deadline, until
 from harness.peer import Client
-from harness.sts import PolicyWorld, policy, response
+from harness.sts import policy, response
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.heavy]
 
 SLOW = 20
 TOGETHER = 50  # domains of one policy host
-
-
-@pytest.fixture
-def world(internet, zoo):
-    why = sts.prepare()
-    if why:
-        pytest.skip(why)
-    with PolicyWorld(internet.dns, zoo) as w:
-        yield w
-
-
-@pytest.fixture
-def cache(internet):
-    folder = internet.folder / "cache"
-    folder.mkdir(mode=0o700)
-    shutil.chown(folder, "nobody")
-    return folder
 
 
 class Crowd:
@@ -76,17 +57,17 @@ class Crowd:
             assert not deadline.over(), f"{len(left)} have no answer"
 
 
-def settle(internet, world, zoo, domains, answer, mode="testing"):
+def settle(internet, policy_hosts, zoo, domains, answer, mode="testing"):
     """Domains that take no mail, so that a RCPT ends there, and their policy hosts."""
     hosts = []
     for n in range(0, len(domains), TOGETHER):
         some = domains[n:n + TOGETHER]
         names = [f"mta-sts.{d}" for d in some]
         pair = zoo.pair(names[0], more=tuple(names[1:]))
-        hosts.append(world.host_of_many(some, pair, answer))
+        hosts.append(policy_hosts.host_of_many(some, pair, answer))
     for domain in domains:
         internet.dns.null_mx(domain)
-        world.announce(domain, ttl=300)
+        policy_hosts.announce(domain, ttl=300)
     return hosts
 
 
@@ -100,7 +81,7 @@ def serve(smarthost, cache):
     return lambda **more: smarthost(policy={"cache": cache}, limits={**limits, **more})
 
 
-def test_a_thousand_domains_at_once(serve, internet, world, zoo, cache):
+def test_a_thousand_domains_at_once(serve, internet, policy_hosts, zoo, cache):
     """
     They are answered in the time of the slowest: nobody waits for another one. Two rounds, for
     what they leave behind in memory.
@@ -115,8 +96,8 @@ def test_a_thousand_domains_at_once(serve, internet, world, zoo, cache):
         def late(_, tls, release=release):
             release.wait(60)
             tls.sendall(response(policy("testing", "mx.lab")))
-        slow_hosts = settle(internet, world, zoo, slow, late)
-        hosts = settle(internet, world, zoo, fast, response(policy("testing", "mx.lab")))
+        slow_hosts = settle(internet, policy_hosts, zoo, slow, late)
+        hosts = settle(internet, policy_hosts, zoo, fast, response(policy("testing", "mx.lab")))
         with Crowd(daemon.address, domains) as crowd:
             crowd.ask()
             crowd.wait(fast)
@@ -134,15 +115,15 @@ def test_a_thousand_domains_at_once(serve, internet, world, zoo, cache):
     daemon.healthy()
 
 
-def test_hosts_that_take_their_time(serve, internet, world, zoo):
+def test_hosts_that_take_their_time(serve, internet, policy_hosts, zoo):
     """More than there are places to fetch: another domain's first policy comes in its time."""
     slow = [f"d{n}.slow.lab" for n in range(270)]
 
     def stall(host, _):
         host.closing.wait(60)
-    tarpits = settle(internet, world, zoo, slow, stall)
+    tarpits = settle(internet, policy_hosts, zoo, slow, stall)
     server = internet.peer("d.lab")
-    world.host("d.lab", response(policy("enforce", "mx1.elsewhere.lab")))
+    policy_hosts.host("d.lab", response(policy("enforce", "mx1.elsewhere.lab")))
     daemon = serve(**{"policy-timeout": "12s"})
     with Crowd(daemon.address, slow) as crowd:
         crowd.ask()

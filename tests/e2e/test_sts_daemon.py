@@ -4,7 +4,6 @@
 """MTA-STS as the daemon has it: what is fetched, kept and done, and what it costs."""
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -13,33 +12,15 @@ import time
 import pytest
 
 from harness import dns as names
-from harness import sts
 from harness.internet import send
 from harness.net import until
 from harness.peer import Client
-from harness.sts import PolicyWorld, policy, response
+from harness.sts import policy, response
 
 pytestmark = pytest.mark.namespaces
 
 RIGHT = policy("enforce", "mx1.d.lab")
 WRONG = policy("enforce", "mx1.elsewhere.lab")  # so that one sees that it is there
-
-
-@pytest.fixture
-def world(internet, zoo):
-    why = sts.prepare()
-    if why:
-        pytest.skip(why)
-    with PolicyWorld(internet.dns, zoo) as w:
-        yield w
-
-
-@pytest.fixture
-def cache(internet):
-    folder = internet.folder / "cache"
-    folder.mkdir(mode=0o700)
-    shutil.chown(folder, "nobody")
-    return folder
 
 
 @pytest.fixture
@@ -62,9 +43,9 @@ def refused(seen):
     return not seen.accepted and seen.last.startswith(("451", "421"))
 
 
-def test_it_is_kept_and_outlives_everything(serve, internet, world, cache):
+def test_it_is_kept_and_outlives_everything(serve, internet, policy_hosts, cache):
     internet.peer("d.lab")
-    host = world.host("d.lab", response(WRONG))
+    host = policy_hosts.host("d.lab", response(WRONG))
     daemon = serve()
     assert refused(send(daemon.address, "bob@d.lab"))
     fetched(daemon)
@@ -82,9 +63,9 @@ def test_it_is_kept_and_outlives_everything(serve, internet, world, cache):
     assert len(host.requests) == 1
 
 
-def test_it_applies_while_the_dns_is_silent(serve, internet, world):
+def test_it_applies_while_the_dns_is_silent(serve, internet, policy_hosts):
     server = internet.peer("d.lab")
-    world.host("d.lab", response(WRONG))
+    policy_hosts.host("d.lab", response(WRONG))
     daemon = serve()
     assert refused(send(daemon.address, "bob@d.lab"))
     fetched(daemon)
@@ -105,29 +86,29 @@ def test_it_applies_while_the_dns_is_silent(serve, internet, world):
     assert not server.store.messages
 
 
-def test_a_good_one_lets_mail_through(serve, internet, world):
+def test_a_good_one_lets_mail_through(serve, internet, policy_hosts):
     server = internet.peer("d.lab")
-    world.host("d.lab", response(RIGHT))
+    policy_hosts.host("d.lab", response(RIGHT))
     assert send(serve().address, "bob@d.lab").accepted
     assert len(server.store.messages) == 1
 
 
 @pytest.mark.parametrize("keys", [{"mta-sts": "no"}, {}])
-def test_without(serve, internet, world, keys):
+def test_without(serve, internet, policy_hosts, keys):
     internet.peer("d.lab")
-    host = world.host("d.lab", response(WRONG))
+    host = policy_hosts.host("d.lab", response(WRONG))
     assert send(serve(policy=keys).address, "bob@d.lab").accepted == bool(keys)
     assert bool(host.requests) != bool(keys)
 
 
-def test_one_fetch_for_all_who_ask(serve, internet, world):
+def test_one_fetch_for_all_who_ask(serve, internet, policy_hosts):
     internet.peer("d.lab")
     hold = threading.Event()
 
     def late(host, tls):
         hold.wait(30)
         tls.sendall(response(RIGHT))
-    host = world.host("d.lab", late)
+    host = policy_hosts.host("d.lab", late)
     daemon, seen = serve(), []
     threads = [threading.Thread(target=lambda: seen.append(send(daemon.address, "bob@d.lab")))
                for _ in range(12)]
@@ -141,14 +122,14 @@ def test_one_fetch_for_all_who_ask(serve, internet, world):
     assert host.connections == 1
 
 
-def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, world):
+def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, policy_hosts):
     internet.peer("d.lab")
     hold = threading.Event()
 
     def late(host, tls):
         hold.wait(60)
         tls.sendall(response(WRONG))
-    host = world.host("d.lab", late)
+    host = policy_hosts.host("d.lab", late)
     daemon = serve(limits={"policy-timeout": "1s"})
     before = time.monotonic()
     assert send(daemon.address, "bob@d.lab").accepted
@@ -160,9 +141,9 @@ def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, worl
     assert host.connections == 1
 
 
-def test_a_failed_fetch_is_not_repeated_at_once(serve, internet, world):
+def test_a_failed_fetch_is_not_repeated_at_once(serve, internet, policy_hosts):
     internet.peer("d.lab")
-    host = world.host("d.lab", response("", "404 Not Found"))
+    host = policy_hosts.host("d.lab", response("", "404 Not Found"))
     daemon = serve()
     assert send(daemon.address, "bob@d.lab").accepted
     daemon.logged(says("the MTA-STS policy of d.lab cannot be had: HTTP 404; mail goes as if"))
@@ -172,10 +153,10 @@ def test_a_failed_fetch_is_not_repeated_at_once(serve, internet, world):
     assert host.connections == 1
 
 
-def test_a_full_disk(serve, internet, world, cache):
+def test_a_full_disk(serve, internet, policy_hosts, cache):
     for n in (1, 2):
         internet.peer(f"d{n}.lab")
-        world.host(f"d{n}.lab", response(WRONG))
+        policy_hosts.host(f"d{n}.lab", response(WRONG))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700,uid="
                     f"{cache.stat().st_uid}", "tmpfs", cache], check=True)
     try:
@@ -225,12 +206,12 @@ def ask_all(daemon, domains, at_once, code=None):
 
 
 @pytest.mark.heavy
-def test_killed_while_it_writes(serve, internet, world, zoo, cache, built):
+def test_killed_while_it_writes(serve, internet, policy_hosts, zoo, cache, built):
     domains, pair = many(zoo, 120)
-    host = world.host_of_many(domains, pair, response(policy("enforce", "mx.many.lab")))
+    host = policy_hosts.host_of_many(domains, pair, response(policy("enforce", "mx.many.lab")))
     for domain in domains:
         internet.dns.null_mx(domain)
-        world.announce(domain, ttl=300)
+        policy_hosts.announce(domain, ttl=300)
     daemon = serve()
     done = threading.Event()
 

@@ -3,13 +3,11 @@
 
 """What an MTA-STS policy does to mail: mode by what the host is and shows (RFC 8461 §4, §5)."""
 
-import shutil
 
 import pytest
 
-from harness import sts
 from harness.internet import send
-from harness.sts import PolicyWorld, policy, response
+from harness.sts import policy, response
 
 pytestmark = pytest.mark.namespaces
 
@@ -26,28 +24,16 @@ CASES = {
 
 
 @pytest.fixture
-def world(internet, zoo):
-    why = sts.prepare()
-    if why:
-        pytest.skip(why)
-    with PolicyWorld(internet.dns, zoo) as w:
-        yield w
-
-
-@pytest.fixture
-def serve(smarthost, internet):
-    cache = internet.folder / "cache"
-    cache.mkdir(mode=0o700)
-    shutil.chown(cache, "nobody")
+def serve(smarthost, cache):
     return lambda: smarthost(policy={"cache": cache})
 
 
 @pytest.mark.parametrize("mode", ["enforce", "testing"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_the_policy_asks_for(serve, internet, world, mode, case):
+def test_what_the_policy_asks_for(serve, internet, policy_hosts, mode, case):
     certificate, named, wrong = CASES[case]
     server = internet.peer("d.lab", certificate)
-    world.host("d.lab", response(policy(mode, named)))
+    policy_hosts.host("d.lab", response(policy(mode, named)))
     daemon = serve()
     seen = send(daemon.address, "bob@d.lab")
     if mode == "enforce" and wrong:
@@ -64,9 +50,9 @@ def test_what_the_policy_asks_for(serve, internet, world, mode, case):
 
 
 @pytest.mark.parametrize("key,taken", [("mta-sts = yes", False), ("mta-sts = no", True)])
-def test_only_mta_sts_no_goes_below(serve, internet, world, key, taken):
+def test_only_mta_sts_no_goes_below(serve, internet, policy_hosts, key, taken):
     server = internet.peer("d.lab", None)
-    world.host("d.lab", response(policy("enforce", "mx1.d.lab")))
+    policy_hosts.host("d.lab", response(policy("enforce", "mx1.d.lab")))
     internet.policies.put("d.lab", f"tls = none\n{key}")
     seen = send(serve().address, "bob@d.lab")
     assert seen.accepted == taken == bool(server.store.messages), seen
