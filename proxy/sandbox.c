@@ -246,8 +246,7 @@ static const struct careful careful_all[] = {
 /*
  * A worker shares listening sockets with the others, and the log: it cannot have them
  * wait in accept(), nor take packets away, nor hang up for all. Connecting with
- * AF_UNSPEC would still end a listening socket: no filter sees that, but
- * the supervisor does.
+ * AF_UNSPEC still ends a listening socket: no filter sees that, but the supervisor does.
  */
 static const struct careful careful_worker[] = {
 	{ CALL(fcntl), { IS(1, F_SETFL), BITS(2, O_NONBLOCK | O_ASYNC, O_NONBLOCK) } },
