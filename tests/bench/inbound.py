@@ -14,7 +14,7 @@ from harness.net import free_port
 
 import postfix
 from measure import Scenario, Sink, Sinks
-from program import (Missing, Program, Settings, need, need_sealpost, stunnel_version,
+from program import (Missing, Program, Settings, need, serve_sealpost, stunnel_version,
                      words)
 from report import Plain, Ratio, Row, cpu, minus, value
 
@@ -101,22 +101,9 @@ def start_pump(settings, group):
     return ready(program, program.says_port())
 
 
-SEALPOST = """\
-[server]
-hostname = {host}
-user = nobody
-log = stderr
-workers = 1
-control = {scratch}/control
-
+SECTIONS = """\
 [tls]
 {pairs}
-
-[limits]
-connections = 10000
-connections-per-address = 10000
-handshakes = 5000
-handshakes-per-second = 100000
 
 [inbound]
 listen = 127.0.0.1:{port}
@@ -126,15 +113,11 @@ backend = 127.0.0.1:{sink}
 
 
 def start_sealpost(settings, group):
-    sealpost = need_sealpost(settings)
     port = free_port()
     pairs = "\n".join(f"certificate = {pem}\nkey = {key}"
                       for pem, key, _ in settings.certificates.values())
-    path = settings.write("sealpost.conf", SEALPOST.format(
-        host=HOST, scratch=settings.scratch, pairs=pairs, port=port, sink=settings.sink))
-    program = Program("sealpost", group, [sealpost, "serve", "-c", path],
-                      words(sealpost, "--version")[0],
-                      log=f"{settings.scratch}/sealpost.log")
+    program = serve_sealpost(settings, group, "sealpost-inbound", HOST, SECTIONS.format(
+        pairs=pairs, port=port, sink=settings.sink))
     return ready(program, port)
 
 

@@ -14,8 +14,7 @@ from harness.net import free_port, isolated
 
 import postfix
 from measure import Scenario, Sink, Sinks
-from program import (Missing, Program, Settings, need, need_sealpost, stunnel_version,
-                     words)
+from program import Missing, Program, Settings, need, serve_sealpost, stunnel_version
 from report import Beyond, Ratio, Row, cpu, minus, value
 
 # In the order of their runs: neighbours are compared most closely.
@@ -160,20 +159,7 @@ def start_pump(world, group):
     return program.listens(again)
 
 
-SEALPOST = """\
-[server]
-hostname = {host}
-user = nobody
-log = stderr
-workers = 1
-control = {scratch}/control
-
-[limits]
-connections = 10000
-connections-per-address = 10000
-handshakes = 5000
-handshakes-per-second = 100000
-
+SECTIONS = """\
 [outbound]
 listen = 127.0.0.1:{port}
 route = smarthost
@@ -188,7 +174,6 @@ ca = {ca}
 
 
 def start_sealpost(world, group):
-    sealpost = need_sealpost(world)
     port = free_port()
     policies = f"{world.scratch}/policy.d"
     os.makedirs(policies, exist_ok=True)
@@ -196,12 +181,8 @@ def start_sealpost(world, group):
         world.write(f"policy.d/{domain}.policy", "[outbound]\ntls = secure\n")
     # nothing here is signed: an anchor for nowhere
     anchor = world.write("island.key", f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
-    path = world.write("outbound.conf", SEALPOST.format(
-        host=HOST, scratch=world.scratch, port=port, policies=policies,
-        resolver=world.dns.resolver, anchor=anchor, ca=world.ca))
-    program = Program("sealpost", group, [sealpost, "serve", "-c", path],
-                      words(sealpost, "--version")[0],
-                      log=f"{world.scratch}/sealpost-outbound.log")
+    program = serve_sealpost(world, group, "sealpost-outbound", HOST, SECTIONS.format(
+        port=port, policies=policies, resolver=world.dns.resolver, anchor=anchor, ca=world.ca))
     program.ways = {**world.ways(port), "asked": lambda: world.unseen(port)}
     return program.listens(port)
 

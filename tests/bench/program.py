@@ -94,3 +94,29 @@ def need_sealpost(settings):
 def stunnel_version(stunnel):
     return next(line.split()[1] for line in words(stunnel, "-version")
                 if line.startswith("stunnel "))
+
+
+SEALPOST = """\
+[server]
+hostname = {host}
+user = nobody
+log = stderr
+workers = 1
+control = {scratch}/control
+
+[limits]
+connections = 10000
+connections-per-address = 10000
+handshakes = 5000
+handshakes-per-second = 100000
+
+"""
+
+
+def serve_sealpost(settings, group, name, host, sections):
+    """Sealpost with one worker, that no limit stops, and these sections."""
+    sealpost = need_sealpost(settings)
+    head = SEALPOST.format(host=host, scratch=settings.scratch)
+    path = settings.write(f"{name}.conf", head + sections)
+    return Program("sealpost", group, [sealpost, "serve", "-c", path],
+                   words(sealpost, "--version")[0], log=f"{settings.scratch}/{name}.log")
