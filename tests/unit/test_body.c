@@ -1,35 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
-#include "body_oracle.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
-#define OCTETS(text)  text, sizeof(text) - 1
-
-static struct buf_pool pool;
-
-static int set_up(void **state)
-{
-	(void)state;
-	buf_pool_init(&pool, 4);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	assert_int_equal(pool.borrowed, 0);
-	buf_pool_free(&pool);
-	return 0;
-}
+#include "body_world.h"
 
 /* ---- sequences ---- */
 

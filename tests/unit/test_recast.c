@@ -7,36 +7,7 @@
  * RECAST_ROUNDS in the environment says how many strings to try.
  */
 
-#include "body_oracle.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
-#define OCTETS(text)  text, sizeof(text) - 1
-
-static struct buf_pool pool;
-
-static int set_up(void **state)
-{
-	(void)state;
-	buf_pool_init(&pool, 4);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	assert_int_equal(pool.borrowed, 0);
-	buf_pool_free(&pool);
-	return 0;
-}
+#include "body_world.h"
 
 static const struct row {
 	const char *octets;
@@ -121,31 +92,12 @@ static void test_sequences(void **state)
 		}
 }
 
-/* The same strings in every run (xorshift64). */
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-static unsigned long rounds(void)
-{
-	const char *text = getenv("RECAST_ROUNDS");
-	const char *sanitized = getenv("SANITIZED");
-
-	if (text != NULL)
-		return strtoul(text, NULL, 10);
-	return sanitized != NULL && strcmp(sanitized, "yes") == 0 ? 20000 : 300000;
-}
-
 /* A receiver of any leniency sees one message, and it is what the chunks hold. */
 static void test_any(void **state)
 {
 	static const unsigned char alphabet[] = "\r\r\n\n..ab";
 	uint64_t random = 20261122;
-	unsigned long count = rounds();
+	unsigned long count = rounds("RECAST_ROUNDS", 300000, 20000);
 
 	(void)state;
 	for (unsigned long round = 0; round < count; round++) {
