@@ -9,6 +9,7 @@
 
 #include "service.h"
 
+#include "clock.h"
 #include "directory.h"
 #include "dns.h"
 #include "inquiry.h"
@@ -47,14 +48,6 @@ struct service {
 	int64_t day;	     /* when they were read: some expire */
 	uint8_t packet[MESSAGE_MAX];
 };
-
-/* Seconds of a clock that nobody sets. */
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void end(struct service *service, int status)
 {
@@ -252,7 +245,8 @@ static void answer(struct service *service, struct topic *topic)
 	size_t length = message_write_answer(
 		service->packet, sizeof(service->packet), 0, topic->peer);
 	if (length > 0 && topic->peer->lifetime > 0)
-		topics_keep(service->topics, topic, service->packet, length, now());
+		topics_keep(
+			service->topics, topic, service->packet, length, clock_steady());
 	else
 		topics_drop(service->topics, topic);
 }
@@ -280,7 +274,7 @@ static void repeat(struct service *service, const struct topic *topic,
 	struct topic_waiter waiter, const struct question *question)
 {
 	uint32_t nobody;
-	double left = topic->until - now();
+	double left = topic->until - clock_steady();
 	struct peer *peer = message_read_answer(topic->packet, topic->length, &nobody);
 	if (!peer) {
 		refuse(service, waiter, question);
@@ -297,7 +291,7 @@ static void on_question(
 	struct topic_waiter waiter = { .reader = reader, .id = question->id };
 	enum direction direction = (enum direction)question->direction;
 	struct topic *topic =
-		topics_find(service->topics, direction, question->domain, now());
+		topics_find(service->topics, direction, question->domain, clock_steady());
 	if (topic && topic->packet) {
 		repeat(service, topic, waiter, question);
 		return;

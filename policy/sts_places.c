@@ -2,16 +2,9 @@
 /* Copyright (c) 2026 The Sealpost authors */
 #include "sts_places.h"
 
-#include <stddef.h>
-#include <time.h>
+#include "clock.h"
 
-/* Seconds of a clock that nobody sets. */
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include <stddef.h>
 
 static void append(struct sts_places_line *line, struct sts_place *place)
 {
@@ -36,7 +29,7 @@ static double until_next(const struct sts_places *places)
 {
 	if (places->left > 0)
 		return 0;
-	double left = places->taken.first->since + places->grace - now();
+	double left = places->taken.first->since + places->grace - clock_steady();
 	return left > 0 ? left : 0;
 }
 
@@ -55,7 +48,7 @@ static void give(struct sts_places *places, struct sts_place *place)
 	append(&places->taken, place);
 	places->left--;
 	place->taken = true;
-	place->since = now();
+	place->since = clock_steady();
 	places->given(place);
 }
 

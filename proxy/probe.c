@@ -210,7 +210,7 @@ void probe_walk(struct probe *probe)
 	for (int i = 0; i < probe->peer->candidate_count; i++)
 		if (!is_planned(r, i))
 			pass_over(probe, i);
-	while (more && probe_now() < probe->deadline) {
+	while (more && clock_steady() < probe->deadline) {
 		unsigned n = probe->host_count;
 		const struct probe_host *host = &probe->hosts[n];
 		if (try_one(probe) && probe->chosen < 0)
@@ -240,7 +240,7 @@ static enum status report(struct probe *probe, bool json)
 static enum status go(struct probe *probe, bool json)
 {
 	char reason[TLS_REASON];
-	probe->deadline = probe_now() + PROBE_SECONDS;
+	probe->deadline = clock_steady() + PROBE_SECONDS;
 	probe->hosts = calloc(PROBE_HOSTS, sizeof(*probe->hosts));
 	if (!probe->hosts)
 		return cannot(probe, "out of memory");

@@ -32,19 +32,12 @@ struct talk {
 	uint32_t keywords;	 /* of the last EHLO */
 };
 
-double probe_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* ---- steps ---- */
 
 static void begin(struct talk *t, enum probe_stage stage, unsigned seconds)
 {
 	char host[ROUTE_HOST], doing[ROUTE_HOST + 40];
-	double end = probe_now() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
+	double end = clock_steady() + (seconds < PROBE_STEP ? seconds : PROBE_STEP);
 	t->host->stage = (uint8_t)stage;
 	t->until = end < t->probe->deadline ? end : t->probe->deadline;
 	snprintf(doing, sizeof(doing), "%s: %s", route_host(&t->probe->route, host),
@@ -70,7 +63,7 @@ static bool wait_for(const struct talk *t, short events)
 {
 	struct pollfd ready = { .fd = t->leg.fd, .events = events };
 	for (;;) {
-		double left = t->until - probe_now();
+		double left = t->until - clock_steady();
 		if (left <= 0)
 			return false;
 		int n = poll(&ready, 1, (int)(left * 1000) + 1);

@@ -5,6 +5,7 @@
 
 /* What a probe finds out (probe.c, probe_host.c), and what is told of it. */
 
+#include "clock.h"
 #include "config.h"
 #include "facts.h"
 #include "route.h"
@@ -84,10 +85,8 @@ struct probe {
 /* Says on a terminal what is done now; NULL: nothing any more. */
 void probe_progress(const struct probe *probe, const char *doing);
 
-/* Seconds of a clock that nobody sets; `deadline` is by it. */
-double probe_now(void);
-
-/* Goes to one host after another of `peer`, until `deadline`, and notes what it finds. */
+/* Goes to one host after another of `peer`, until `deadline` (clock_steady()), and notes
+ * what it finds. */
 void probe_walk(struct probe *probe);
 
 /* Goes to the host of the route's try in hand. True: mail could be sent there. */
