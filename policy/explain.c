@@ -3,12 +3,13 @@
 
 /* The answers of the policy process in words, for people at a terminal. */
 
+#include "explain.h"
+
 #include "directory.h"
 #include "dns.h"
 #include "explain_text.h"
 #include "inquiry.h"
 #include "judge.h"
-#include "service.h"
 #include "sts.h"
 
 #include <ev.h>

@@ -15,6 +15,7 @@
 #include "inquiry.h"
 #include "reader.h"
 #include "stamp.h"
+#include "status.h"
 #include "topics.h"
 
 #include <errno.h>

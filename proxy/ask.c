@@ -5,9 +5,9 @@
 
 #include "command.h"
 #include "domain.h"
+#include "explain.h"
 #include "policyprocess.h"
 #include "privileges.h"
-#include "service.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,10 +7,10 @@
 
 #include "command.h"
 #include "domain.h"
+#include "explain.h"
 #include "policyprocess.h"
 #include "privileges.h"
 #include "probe_private.h"
-#include "service.h"
 
 #include <errno.h>
 #include <pwd.h>
