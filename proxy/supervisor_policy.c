@@ -94,16 +94,16 @@ static bool read_packets(struct child *policy)
 	return true;
 }
 
-static bool send_plain(const struct child *policy, enum message_type type, int fd)
+static bool send_plain(const struct child *policy, enum message_type type)
 {
 	uint8_t packet[MESSAGE_QUESTION_MAX];
 	size_t length = message_write_plain(packet, sizeof(packet), type);
-	return parcel_send(policy->fd, packet, length, fd);
+	return parcel_send(policy->fd, packet, length, -1);
 }
 
 static bool ping(struct child *policy)
 {
-	return send_plain(policy, MESSAGE_PING, -1);
+	return send_plain(policy, MESSAGE_PING);
 }
 
 static void gone(struct child *policy)
@@ -175,7 +175,7 @@ static bool start_another(struct supervisor *s, char *reason, size_t size)
 void policy_reload(struct supervisor *s)
 {
 	if (s->policy->kind && s->policy->fd >= 0 &&
-		!send_plain(s->policy, MESSAGE_RELOAD, -1))
+		!send_plain(s->policy, MESSAGE_RELOAD))
 		child_kill(s->policy, "takes no orders");
 }
 
