@@ -22,7 +22,8 @@ static unsigned utf8_length(unsigned char c, unsigned char *low, unsigned char *
 	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 }
 
-bool span_utf8(struct span s)
+/* True where all octets above 127 stand in well-formed UTF-8 (RFC 3629 §4). */
+static bool span_utf8(struct span s)
 {
 	while (s.length > 0) {
 		unsigned char low, high;

@@ -45,9 +45,6 @@ struct span span_trim(struct span s);
 /* Cuts off and returns everything up to the first blank; *s goes on behind the blanks. */
 struct span span_word(struct span *s);
 
-/* True where all octets above 127 stand in well-formed UTF-8 (RFC 3629 §4). */
-bool span_utf8(struct span s);
-
 /* Appends one reply line: code, '-' or ' ', the text with '?' for controls, CRLF. */
 void smtp_reply_line_write(struct buf *out, unsigned code, bool last, struct span text);
 
