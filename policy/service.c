@@ -392,11 +392,14 @@ static void on_worker(struct service *service, uint32_t reader, const uint8_t *o
 
 static bool is_confined(struct service *service)
 {
-	char reason[REQUIREMENT_TEXT];
+	char reason[REQUIREMENT_TEXT] = "";
 	stat(service->sources.settings.directory, &service->place);
 	if (!service->confine ||
-		service->confine(&service->sources.settings, reason, sizeof(reason)))
+		service->confine(&service->sources.settings, reason, sizeof(reason))) {
+		if (reason[0] != '\0')
+			say(service, LOG_WARNING, "%s", reason);
 		return true;
+	}
 	fprintf(stderr, "sealpost: cannot run the policy process: %s\n", reason);
 	return false;
 }

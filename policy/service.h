@@ -12,7 +12,8 @@
 
 #include <stdbool.h>
 
-/* Gives up what the settings do not need; false with a reason. */
+/* Gives up what the settings do not need; false with a reason. True with a reason, which
+ * is "" until then: it could give up less than it should. */
 typedef bool policy_confine(const struct settings *settings, char *reason, size_t size);
 
 /*

@@ -86,7 +86,13 @@ static bool confine(const struct settings *settings, char *reason, size_t size)
 	bool confined;
 	sight_of(settings, &sight);
 	const struct sandbox_paths paths = { sight.read, sight.write };
-	return sandbox_policy(&paths, &confined, reason, size);
+	if (!sandbox_policy(&paths, &confined, reason, size))
+		return false;
+	if (!confined)
+		snprintf(reason, size,
+			"the kernel has no Landlock: the policy process may read what "
+			"its user may, keys too");
+	return true;
 }
 
 int policyprocess_run(void)

@@ -68,7 +68,7 @@ static bool allow_all(int ruleset, const char *const *paths, uint64_t rights)
 bool sandbox_confine(
 	const struct sandbox_paths *paths, bool *confined, char *reason, size_t size)
 {
-	*confined = false;
+	*confined = !SANDBOX_FILTERS; /* it was not wanted */
 	if (!SANDBOX_FILTERS)
 		return true;
 	long version = syscall(

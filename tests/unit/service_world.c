@@ -116,7 +116,7 @@ void start_process(struct world *world)
 	assert_true(world->pid >= 0);
 	if (world->pid == 0) {
 		close(pair[0]);
-		_exit(policy_service_run(pair[1], NULL));
+		_exit(policy_service_run(pair[1], world->confine));
 	}
 	close(pair[1]);
 	world->fd = pair[0];

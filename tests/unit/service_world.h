@@ -7,6 +7,7 @@
  * its workers. */
 
 #include "message.h"
+#include "service.h"
 
 #include <sys/types.h>
 
@@ -14,8 +15,9 @@ enum { PATIENCE = 30 * 1000 /* milliseconds */ };
 
 struct world {
 	char folder[64];
-	int fd;	    /* as its supervisor */
-	int worker; /* as one worker, or -1 */
+	int fd;			 /* as its supervisor */
+	int worker;		 /* as one worker, or -1 */
+	policy_confine *confine; /* of the next process */
 	pid_t pid;
 	int silence; /* a resolver that does not answer, or -1: one that is not there */
 	uint32_t last_id;

@@ -4,6 +4,7 @@
 /* Whom the policy process serves, and whom no more. */
 
 #include "service_world.h"
+#include "status.h"
 
 #include "parcel.h"
 
@@ -164,6 +165,37 @@ static void test_one_place_a_worker(void **state)
 	world_free(world);
 }
 
+static bool confine_in_part(const struct settings *settings, char *reason, size_t size)
+{
+	(void)settings;
+	snprintf(reason, size, "the kernel has no Landlock");
+	return true;
+}
+
+static bool confine_in_vain(const struct settings *settings, char *reason, size_t size)
+{
+	confine_in_part(settings, reason, size);
+	return false;
+}
+
+static void test_confinement(void **state)
+{
+	struct world *world = world_new();
+	(void)state;
+	assert_int_equal(end_process(world), 0);
+	world->confine = confine_in_part;
+	start_process(world);
+	send_settings(world, "");
+	assert_log(world, "the kernel has no Landlock");
+	assert_answer(world, DIRECTION_INBOUND, "a.lab", PEER_FINE, LEVEL_MAY);
+	assert_int_equal(end_process(world), 0);
+	world->confine = confine_in_vain;
+	start_process(world);
+	send_settings(world, "");
+	assert_int_equal(end_process(world), STATUS_CANNOT);
+	world_free(world);
+}
+
 /* In the middle of things; nobody else waits longer or in vain for it. */
 static void test_workers_go(void **state)
 {
@@ -286,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_order),
 		cmocka_unit_test(test_too_many_workers),
 		cmocka_unit_test(test_one_place_a_worker),
+		cmocka_unit_test(test_confinement),
 		cmocka_unit_test(test_workers_go),
 		cmocka_unit_test(test_lost_by_the_answer),
 		cmocka_unit_test(test_slow_supervisor),
