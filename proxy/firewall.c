@@ -6,8 +6,6 @@
  * over to it: by NAT, or, where it leaves with the backend's own address, by TPROXY,
  * which leaves conntrack out (it would take the connection that comes in and the one that
  * goes out for the same). A guard refuses what was not turned over, whatever the reason.
- *
- * 0x19, the mark, is a free choice; firewall_run.c has it, too.
  */
 
 #include "firewall.h"
@@ -153,7 +151,7 @@ static void write_replies(const struct config *config, FILE *to)
 			relay ? outbound->relay.address.port : SMTP_PORT);
 		comma = ", ";
 	}
-	fprintf(to, " } socket transparent 1 meta mark set 0x19 accept\n");
+	fprintf(to, " } socket transparent 1 meta mark set " FIREWALL_MARK " accept\n");
 }
 
 /* ---- mail that is turned over to us ---- */
@@ -180,8 +178,9 @@ static void write_tproxy(
 	char text[ADDRESS_TEXT];
 
 	write_match(to, network, "saddr");
-	fprintf(to, "tcp dport %u tproxy %s to %s meta mark set 0x19 accept\n", SMTP_PORT,
-		ip(network), target(at, text));
+	fprintf(to,
+		"tcp dport %u tproxy %s to %s meta mark set " FIREWALL_MARK " accept\n",
+		SMTP_PORT, ip(network), target(at, text));
 }
 
 static void write_intercepted(const struct config *config, FILE *to,

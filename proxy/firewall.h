@@ -16,6 +16,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+/* What stays on this machine bears it: a free choice. */
+#define FIREWALL_MARK "0x19"
+
 /* Whether the configuration asks for rules at all. */
 bool firewall_needed(const struct config *config);
 

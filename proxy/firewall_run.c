@@ -17,7 +17,7 @@
  * What is marked stays on this machine. The preference makes it one rule, however often
  * it is loaded.
  */
-#define RULE  "pref 25 fwmark 0x19 lookup 25"
+#define RULE  "pref 25 fwmark " FIREWALL_MARK " lookup 25"
 #define ROUTE "local default dev lo table 25"
 
 /* systemd-networkd removes rules that it does not know, but for the kernel's. */
