@@ -56,8 +56,8 @@ static bool load_server(struct setup *setup, struct bundle *bundle, char *reason
 	return setup->server;
 }
 
-static bool load_client(
-	struct setup *setup, struct bundle *bundle, bool cas, char *reason)
+static bool load_client(struct setup *setup, struct bundle *bundle, bool cas,
+	const struct setup *before, char *reason)
 {
 	const struct config *config = setup->config;
 	struct tls_identity identities[CONFIG_IDENTITY_MAX];
@@ -68,6 +68,7 @@ static bool load_client(
 	const struct tls_client_options options = {
 		.bundle = bundle,
 		.ca = cas ? config->policy.ca : NULL,
+		.before = before ? before->client : NULL,
 		.identities = identities,
 		.identity_count = config->identity_count,
 	};
@@ -91,8 +92,8 @@ static bool make_services(struct setup *setup, struct bundle *bundle, char *reas
 	return fine;
 }
 
-struct setup *setup_new(
-	struct bundle *bundle, uint32_t generation, bool cas, char reason[SETUP_REASON])
+struct setup *setup_new(struct bundle *bundle, uint32_t generation, bool cas,
+	const struct setup *before, char reason[SETUP_REASON])
 {
 	struct setup *setup = calloc(1, sizeof(*setup));
 
@@ -106,7 +107,7 @@ struct setup *setup_new(
 		find_hosts(setup->config, bundle, reason) &&
 		load_server(setup, bundle, reason) &&
 		make_services(setup, bundle, reason) &&
-		load_client(setup, bundle, cas, reason))
+		load_client(setup, bundle, cas, before, reason))
 		return setup;
 	setup_release(setup);
 	return NULL;

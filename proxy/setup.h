@@ -28,10 +28,11 @@ enum { SETUP_REASON = 512 };
 
 /*
  * Of a bundle whose configuration stands in it as BUNDLE_CONFIG. Held once. NULL with a
- * reason. `cas`: load the public CAs (somebody may be asked about chains).
+ * reason. `cas`: load the public CAs (somebody may be asked about chains). `before`: the
+ * one in force, with which they are shared where they are the same; or NULL.
  */
-struct setup *setup_new(
-	struct bundle *bundle, uint32_t generation, bool cas, char reason[SETUP_REASON]);
+struct setup *setup_new(struct bundle *bundle, uint32_t generation, bool cas,
+	const struct setup *before, char reason[SETUP_REASON]);
 
 struct setup *setup_hold(struct setup *setup);
 void setup_release(struct setup *setup); /* NULL is allowed */

@@ -106,9 +106,12 @@ struct tls_identity {
 	struct tls_pair pair;
 };
 
+struct tls_client;
+
 struct tls_client_options {
 	struct bundle *bundle; /* where the files are from */
 	const char *ca; /* the public CAs: "system", a PEM file, or NULL for none */
+	const struct tls_client *before; /* whose public CAs may be shared, or NULL */
 	const struct tls_identity *identities;
 	size_t identity_count;
 };
@@ -118,8 +121,6 @@ struct tls_client_options {
  * chains (kept by chain, anchors and name, an hour at most and never past an expiry) and
  * session tickets.
  */
-struct tls_client;
-
 struct tls_client *tls_client_new(
 	const struct tls_client_options *options, char reason[TLS_REASON]);
 void tls_client_free(struct tls_client *client);

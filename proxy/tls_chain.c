@@ -226,7 +226,7 @@ static struct tls_anchors *own_anchors(
 	struct tls_anchors *anchors = tls_cache_find(client->own, key, now);
 	if (anchors)
 		return anchors;
-	anchors = tls_anchors_of_pem(&pem);
+	anchors = tls_anchors_of_pem(&pem, NULL);
 	if (anchors)
 		tls_cache_put(client->own, key, now, INT64_MAX, anchors);
 	return anchors;

@@ -121,7 +121,8 @@ static bool load_anchors(struct tls_client *client,
 		file = CA_FILE;
 	if (!tls_pem_read(options->bundle, file, &pem, reason))
 		return false;
-	client->anchors = tls_anchors_of_pem(&pem);
+	client->anchors = tls_anchors_of_pem(
+		&pem, options->before ? options->before->anchors : NULL);
 	if (!client->anchors)
 		snprintf(
 			reason, TLS_REASON, "%s: no CA certificates in PEM format", file);

@@ -122,8 +122,12 @@ void tls_tickets_forget(const struct tls *t);
 
 struct tls_anchors;
 
-/* CAs to trust; NULL where there are none, or no memory. */
-struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem);
+/*
+ * CAs to trust; NULL where there are none, or no memory. `before` itself, held once more,
+ * where it was made of the same octets: all public CAs are megabytes.
+ */
+struct tls_anchors *tls_anchors_of_pem(
+	const gnutls_datum_t *pem, struct tls_anchors *before);
 /* One; `dated`: what is verified must have its dates in order, too (RFC 5280 §6.1: not
  * where it is an anchor). */
 struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der, bool dated);

@@ -10,6 +10,7 @@
 
 #include "tls_private.h"
 
+#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +29,12 @@ enum {
 	DESCRIBED = 48, /* octets of a certificate's name for people */
 	DN = 512,	/* ... and of one as it is */
 	DAY = sizeof("2026-01-01"),
+	DIGEST = 32, /* octets: SHA-256 */
 };
 
 struct tls_anchors {
+	unsigned holders;
+	uint8_t digest[DIGEST]; /* of the PEM that they were made of */
 	gnutls_x509_trust_list_t list;
 	gnutls_x509_crt_t *certificates; /* of the list */
 	unsigned count;
@@ -56,6 +60,8 @@ static struct tls_anchors *make_anchors(
 {
 	struct tls_anchors *a = calloc(1, sizeof(*a));
 
+	if (a)
+		a->holders = 1;
 	if (a && gnutls_x509_trust_list_init(&a->list, 0) >= 0 &&
 		gnutls_x509_crt_list_import2(
 			&a->certificates, &a->count, octets, format, 0) >= 0 &&
@@ -66,9 +72,22 @@ static struct tls_anchors *make_anchors(
 	return NULL;
 }
 
-struct tls_anchors *tls_anchors_of_pem(const gnutls_datum_t *pem)
+struct tls_anchors *tls_anchors_of_pem(
+	const gnutls_datum_t *pem, struct tls_anchors *before)
 {
-	return make_anchors(pem, GNUTLS_X509_FMT_PEM);
+	uint8_t digest[DIGEST];
+
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, pem->data, pem->size, digest) < 0)
+		return NULL;
+	if (before && memcmp(before->digest, digest, sizeof(digest)) == 0) {
+		before->holders++;
+		return before;
+	}
+	struct tls_anchors *a = make_anchors(pem, GNUTLS_X509_FMT_PEM);
+
+	if (a)
+		memcpy(a->digest, digest, sizeof(digest));
+	return a;
 }
 
 struct tls_anchors *tls_anchors_of_der(const gnutls_datum_t *der, bool dated)
@@ -86,7 +105,7 @@ void tls_anchors_free(void *anchors)
 {
 	struct tls_anchors *a = anchors;
 
-	if (!a)
+	if (!a || --a->holders > 0)
 		return;
 	if (a->list)
 		gnutls_x509_trust_list_deinit(a->list, 1);

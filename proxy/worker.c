@@ -229,7 +229,8 @@ static struct setup *unpack(
 		return NULL;
 	}
 	bool policy = order->text[0] != '\0';
-	struct setup *setup = setup_new(bundle, order->number, policy, reason);
+	struct setup *setup =
+		setup_new(bundle, order->number, policy, process->worker.setup, reason);
 	bundle_free(bundle);
 	if (policy && !process->worker.policy &&
 		!(process->worker.policy = policylink_new(&process->worker)))

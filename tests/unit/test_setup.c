@@ -4,6 +4,7 @@
 
 #include "check.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,7 +97,7 @@ static void test_all(void **state)
 
 	(void)state;
 	remove_files();
-	struct setup *setup = setup_new(bundle, 7, true, reason);
+	struct setup *setup = setup_new(bundle, 7, true, NULL, reason);
 
 	bundle_free(bundle);
 	assert_true(make_files());
@@ -143,7 +144,7 @@ static void assert_refused(
 	bundle_free(bundle);
 	bundle = bundle_unpack(fd);
 	close(fd);
-	assert_null(setup_new(bundle, 1, true, reason));
+	assert_null(setup_new(bundle, 1, true, NULL, reason));
 	assert_string_equal(reason, why);
 	bundle_free(bundle);
 }
@@ -162,6 +163,34 @@ static void test_lacking(void **state)
 	bundle_free(bundle);
 }
 
+/* The CAs are there as long as one of those who share them. */
+static void test_shared_cas(void **state)
+{
+	struct bundle *bundle = handed_over();
+	char reason[SETUP_REASON];
+	struct setup *before = setup_new(bundle, 1, true, NULL, reason);
+
+	(void)state;
+	assert_non_null(before);
+	size_t used = mallinfo2().uordblks;
+	struct setup *after = setup_new(bundle, 2, true, before, reason);
+
+	assert_non_null(after);
+#ifndef WITH_SANITIZER /* it has a memory of its own */
+	size_t shared = mallinfo2().uordblks - used;
+	struct setup *apart = setup_new(bundle, 3, true, NULL, reason);
+
+	assert_non_null(apart);
+	assert_true(mallinfo2().uordblks - used - shared > shared + 1000);
+	setup_release(apart);
+#else
+	(void)used;
+#endif
+	setup_release(before);
+	setup_release(after);
+	bundle_free(bundle);
+}
+
 /* The first fault is the reason, however many there are. */
 static void test_faulty(void **state)
 {
@@ -173,7 +202,7 @@ static void test_faulty(void **state)
 		strcat(text, "nonsense = 1\n");
 	assert_true(bundle_put(bundle, BUNDLE_CONFIG, text, strlen(text)));
 	assert_true(bundle_put(bundle, BUNDLE_CONFIG_PATH, "f", 1));
-	assert_null(setup_new(bundle, 1, false, reason));
+	assert_null(setup_new(bundle, 1, false, NULL, reason));
 	assert_string_equal(reason,
 		"f:2: unknown key nonsense in [server]: see sealpost.conf(5) for those "
 		"there are");
@@ -185,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_lacking),
+		cmocka_unit_test(test_shared_cas),
 		cmocka_unit_test(test_faulty),
 	};
 
