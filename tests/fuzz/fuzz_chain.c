@@ -69,7 +69,7 @@ static void check_verdict(const struct tls_chain *chain, const gnutls_datum_t *l
 
 	if (gnutls_pem_base64_encode2("CERTIFICATE", last, &pem) < 0)
 		return;
-	struct tls_anchors *anchors = tls_anchors_of_pem(&pem);
+	struct tls_anchors *anchors = tls_anchors_of_pem(&pem, NULL);
 	gnutls_free(pem.data);
 	if (!anchors)
 		return;
