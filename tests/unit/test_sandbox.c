@@ -551,7 +551,7 @@ int main(void)
 #ifdef WITH_SANITIZER
 	printf("1..0 # SKIP a sanitizer's runtime asks for more than the filters "
 	       "allow\n");
-	return 77;
+	return 0;
 #endif
 	return cmocka_run_group_tests(tests, begin, end);
 }
