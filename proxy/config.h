@@ -130,6 +130,8 @@ struct config_outbound {
 	unsigned backends_count;
 	char guard[CONFIG_GUARD_MAX][CONFIG_INTERFACE]; /* they come in by these */
 	unsigned guard_count;
+	struct network bypass[CONFIG_NETWORK_MAX]; /* mail to there is not intercepted */
+	unsigned bypass_count;
 	enum config_source source;
 	struct address source_address; /* SOURCE_ADDRESS */
 	enum config_near_tls tls;      /* off (the default) or offer */

@@ -162,6 +162,7 @@ static void check_route_keys(struct config_reader *reader, unsigned i)
 		{ "credentials", RELAY, "servers on the Internet ask for none" },
 		{ "allow-private", INTERCEPT, "it judges intercepted destinations" },
 		{ "guard", INTERCEPT, "nothing is intercepted" },
+		{ "bypass", INTERCEPT, "nothing is intercepted" },
 		{ "offer", INTERCEPT | SMARTHOST, "the relay's own keywords are shown" },
 	};
 	enum config_route route = reader->config->outbound[i].route;

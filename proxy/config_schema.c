@@ -212,6 +212,8 @@ const struct config_key config_keys[CONFIG_KEYS] = {
 		COUNT_OUTBOUND(backends_count), .mandatory = true),
 	OUTBOUND(
 		"guard", OF_OUTBOUND(TYPE_INTERFACE, guard), COUNT_OUTBOUND(guard_count)),
+	OUTBOUND("bypass", OF_OUTBOUND(TYPE_NETWORK, bypass),
+		COUNT_OUTBOUND(bypass_count)),
 	OUTBOUND("source", OF_OUTBOUND(TYPE_SOURCE, source), .fallback = "auto",
 		.restart = true),
 	OUTBOUND("tls", OF_OUTBOUND(TYPE_WORD, tls), .words = outbound_tls_words,

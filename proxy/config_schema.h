@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-	CONFIG_KEYS = 65,
+	CONFIG_KEYS = 66,
 	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
 	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
 	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */

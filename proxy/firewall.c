@@ -202,6 +202,37 @@ static void write_intercepted(const struct config *config, FILE *to,
 	}
 }
 
+/* ---- mail that is left alone ---- */
+
+/* First in its chain: what follows there is for the rest. Not as sets: networks may
+ * overlap. */
+static void write_bypass(
+	FILE *to, const struct config_outbound *outbound, const struct network *backend)
+{
+	char text[ADDRESS_TEXT];
+
+	for (unsigned i = 0; i < outbound->bypass_count; i++) {
+		const struct network *there = &outbound->bypass[i];
+
+		if (there->base.family != backend->base.family)
+			continue;
+		write_match(to, backend, "saddr");
+		fprintf(to, "%s daddr %s/%u tcp dport %u accept\n", ip(there),
+			address_host(&there->base, text), there->prefix, SMTP_PORT);
+	}
+}
+
+static void write_bypasses(const struct config *config, FILE *to,
+	bool (*which)(const struct config_outbound *))
+{
+	for (unsigned i = 0; i < config->outbound_count; i++) {
+		const struct config_outbound *outbound = &config->outbound[i];
+
+		for (unsigned b = 0; which(outbound) && b < outbound->backends_count; b++)
+			write_bypass(to, outbound, &outbound->backends[b]);
+	}
+}
+
 static void write_untracked_in(
 	FILE *to, const struct network *network, const struct address *at)
 {
@@ -254,6 +285,7 @@ static void write_unknown(const struct config *config, FILE *to, sa_family_t fam
 
 static void write_guard(const struct config *config, FILE *to)
 {
+	write_bypasses(config, to, intercepts);
 	for (unsigned i = 0; i < config->outbound_count; i++) {
 		const struct config_outbound *outbound = &config->outbound[i];
 
@@ -288,6 +320,7 @@ static void write_divert(const struct config *config, FILE *to)
 	begin(to, "Replies to a borrowed address are ours; so is mail of the backends.",
 		"divert", "filter hook prerouting priority mangle");
 	write_replies(config, to);
+	write_bypasses(config, to, by_tproxy);
 	write_intercepted(config, to, by_tproxy, write_tproxy);
 	end(to);
 }
@@ -296,6 +329,7 @@ static void write_untracked(const struct config *config, FILE *to)
 {
 	begin(to, "What comes in may have the same ends as what goes out.",
 		"untracked_in", "filter hook prerouting priority raw");
+	write_bypasses(config, to, by_tproxy);
 	write_intercepted(config, to, by_tproxy, write_untracked_in);
 	end(to);
 	begin(to, "The answers to it.", "untracked_out",
@@ -313,6 +347,7 @@ static void write_chains(const struct config *config, FILE *to)
 	if (any(config, by_nat)) {
 		begin(to, "Mail of the backends is ours.", "intercept",
 			"nat hook prerouting priority dstnat");
+		write_bypasses(config, to, by_nat);
 		write_intercepted(config, to, by_nat, write_nat);
 		end(to);
 	}

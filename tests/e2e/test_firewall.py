@@ -214,6 +214,19 @@ def test_who_passes(gateway, way, keys, passing):
         gateway.connect(gateway.HOSTS[0][0], port=26).close()
 
 
+@EVERY_WAY
+@FAMILIES
+def test_what_is_left_alone(gateway, way, six):
+    """Mail of backends to these networks, and to no others; nobody else's."""
+    left, other = (host[six] for host in gateway.HOSTS[:2])
+    prefix = ("/32", "/128")[six]
+    gateway.firewall(way, free_port(), bypass=[left + prefix, left + prefix], guard="lan")
+    with listener(gateway, "wan", left), listener(gateway, "wan", other):
+        assert passes(gateway, left, gateway.BACKEND[six])
+        assert not passes(gateway, other, gateway.BACKEND[six])
+        assert not passes(gateway, left, gateway.STRANGER[six])
+
+
 @FAMILIES
 def test_an_address_that_has_moved_to_another_machine(gateway, six):
     """What NAT sends there is mail in clear all the same."""

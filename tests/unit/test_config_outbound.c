@@ -377,6 +377,9 @@ static void test_route_keys(void **state)
 		{ SERVER OUTBOUND "route = intercept\ncredentials = c\n",
 			"f:8: credentials means nothing with route = intercept (servers "
 			"on the Internet ask for none): take it out\n" },
+		{ SERVER OUTBOUND "bypass = 192.0.2.0/24\n",
+			"f:7: bypass means nothing with route = smarthost (nothing is "
+			"intercepted): take it out\n" },
 		{ SERVER OUTBOUND "guard = eth1\n",
 			"f:7: guard means nothing with route = smarthost (nothing is "
 			"intercepted): take it out\n" },

@@ -146,6 +146,32 @@ static void intercepted_and_borrowed(void **state)
 		"\t}\n}\n");
 }
 
+static void left_alone(void **state)
+{
+	(void)state;
+	assert_rules(SERVER "[outbound]\nroute = intercept\nlisten = 0.0.0.0:1\n"
+			    "backends = 10.0.0.1 fd00::1\nguard = eth1\n"
+			    "bypass = 192.0.2.0/24 2001:db8::/48 198.51.100.7\n",
+		false, false,
+		HEAD INTERCEPT
+		"\t\tip saddr 10.0.0.1/32 ip daddr 192.0.2.0/24 tcp dport 25 accept\n"
+		"\t\tip saddr 10.0.0.1/32 ip daddr 198.51.100.7/32 tcp dport 25 accept\n"
+		"\t\tip6 saddr fd00::1/128 ip6 daddr 2001:db8::/48 tcp dport 25 accept\n"
+		"\t\tip saddr 10.0.0.1/32 tcp dport 25 redirect to :1\n"
+		"\t}\n" GUARD
+		"\t\tip saddr 10.0.0.1/32 ip daddr 192.0.2.0/24 tcp dport 25 accept\n"
+		"\t\tip saddr 10.0.0.1/32 ip daddr 198.51.100.7/32 tcp dport 25 accept\n"
+		"\t\tip6 saddr fd00::1/128 ip6 daddr 2001:db8::/48 tcp dport 25 accept\n"
+		"\t\tip saddr 10.0.0.1/32 tcp dport 25 reject with tcp reset\n"
+		"\t\tip saddr 10.0.0.1/32 meta l4proto tcp ct original proto-dst 25 "
+		"reject with tcp reset\n"
+		"\t\tip6 saddr fd00::1/128 tcp dport 25 reject with tcp reset\n"
+		"\t\tip6 saddr fd00::1/128 meta l4proto tcp ct original proto-dst 25 "
+		"reject with tcp reset\n"
+		"\t\tiifname \"eth1\" tcp dport 25 reject with tcp reset\n"
+		"\t}\n}\n");
+}
+
 /* Nothing is there to take the IPv6 of the first; of the second nobody knows any. */
 static void guarded(void **state)
 {
@@ -218,6 +244,7 @@ int main(void)
 		cmocka_unit_test(intercepted),
 		cmocka_unit_test(intercepted_and_borrowed),
 		cmocka_unit_test(guarded),
+		cmocka_unit_test(left_alone),
 		cmocka_unit_test(nowhere_to_send_it),
 #ifdef HAVE_SYSTEMD /* it writes to the journal */
 		cmocka_unit_test(example),
