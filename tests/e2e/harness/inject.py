@@ -113,7 +113,12 @@ def inside(pid):
         finally:
             process.leave()
     finally:
-        _ptrace(_DETACH, pid)
+        try:
+            _ptrace(_DETACH, pid)
+        except ProcessLookupError:  # killed: its parent hears of its end after its tracer
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, _ALL)
+            raise
 
 
 def attempts(pid, *paths):
