@@ -30,6 +30,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "real: needs real mail servers or clients")
     config.addinivalue_line("markers", "world: the tests' own world, without the daemon")
     config.addinivalue_line("markers", "namespaces: needs to make network namespaces")
+    config.addinivalue_line("markers", "patient: waits long for a clock: once is enough")
     config.addinivalue_line("markers", "heavy: moves much, takes seconds")
     config.addinivalue_line("filterwarnings", "ignore:SHA1 signatures")
     config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")

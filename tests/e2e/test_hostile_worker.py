@@ -58,6 +58,7 @@ def test_news_that_are_none(service, news):
     ended(service, worker)
 
 
+@pytest.mark.patient
 def test_it_never_takes_a_configuration_up(service):
     """It answers all the same whether it lives: the others must not wait for it for ever."""
     worker = service.workers[0]

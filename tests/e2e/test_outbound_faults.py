@@ -159,6 +159,7 @@ def kill_policy(d, after=None):
     return pid
 
 
+@pytest.mark.patient
 def test_policy_process_killed_under_load(internet, smarthost):
     """Domain after domain is asked about while it dies again and again."""
     mx = internet.host("mx.hoster.example")
@@ -266,6 +267,7 @@ def test_it_ends_when_the_daemon_is_killed(internet, smarthost):
 # ---- names ----
 
 
+@pytest.mark.patient
 def test_name_server_dying_lying_and_slow(internet, smarthost):
     """It changes its mind all the time while a queue of many domains is worked off."""
     servers = [internet.host(f"mx{n}.hoster.example") for n in range(2)]

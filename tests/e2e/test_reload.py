@@ -224,6 +224,7 @@ def test_a_file_that_has_gone(daemon, backend, pair, tmp_path, certs):
 
 # -- certificates
 
+@pytest.mark.patient
 def test_half_of_a_renewal(daemon, backend, pair, tmp_path, certs):
     """Neither half a file nor half a pair; what comes at last is in force by itself."""
     d = daemon(backend, pairs=[pair], server={"workers": "2"})

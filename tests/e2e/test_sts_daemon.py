@@ -63,6 +63,7 @@ def test_it_is_kept_and_outlives_everything(serve, internet, policy_hosts, cache
     assert len(host.requests) == 1
 
 
+@pytest.mark.patient
 def test_it_applies_while_the_dns_is_silent(serve, internet, policy_hosts):
     server = internet.peer("d.lab")
     policy_hosts.host("d.lab", response(WRONG))
@@ -122,6 +123,7 @@ def test_one_fetch_for_all_who_ask(serve, internet, policy_hosts):
     assert host.connections == 1
 
 
+@pytest.mark.patient
 def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, policy_hosts):
     internet.peer("d.lab")
     hold = threading.Event()
