@@ -150,23 +150,14 @@ def test_postfix_says_the_same_of_secure(finger, dane_probe, internet, name):
 
 # -- MTA-STS
 
-@pytest.fixture
-def policies(internet, zoo):
-    why = sts.prepare()
-    if why:
-        pytest.skip(why)
-    with sts.PolicyWorld(internet.dns, zoo) as w:
-        yield w
-
-
 @pytest.mark.parametrize("mode,listed,kind,status", [
     ("enforce", "mx1.d.lab", "good", FINE), ("enforce", "*.d.lab", "good", FINE),
     ("enforce", "mx1.d.lab", "expired", NO), ("enforce", "mx1.d.lab", None, NO),
     ("enforce", "mx1.other.lab", "good", NO), ("testing", "mx1.other.lab", "good", FINE),
     ("testing", "mx1.d.lab", "expired", FINE), ("none", "mx1.other.lab", "good", FINE)])
-def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa: F811
+def test_mta_sts(probe, internet, policy_hosts, mode, listed, kind, status):  # noqa: F811
     internet.peer("d.lab", kind)
-    policies.host("d.lab", sts.response(sts.policy(mode, listed)))
+    policy_hosts.host("d.lab", sts.response(sts.policy(mode, listed)))
     said = probe.found("d.lab", status)
     [host] = said["hosts"]
     if mode == "enforce":
@@ -187,9 +178,9 @@ def test_mta_sts(probe, internet, policies, mode, listed, kind, status):  # noqa
         assert "only tested yet: in mode enforce it would refuse that host" in said["hint"]
 
 
-def test_a_policy_that_does_not_count(probe, internet, policies):  # noqa: F811
+def test_a_policy_that_does_not_count(probe, internet, policy_hosts):  # noqa: F811
     internet.peer("d.lab")
-    policies.host("d.lab", sts.response(sts.policy("enforce", "mx1.other.lab")))
+    policy_hosts.host("d.lab", sts.response(sts.policy("enforce", "mx1.other.lab")))
     assert probe.found("d.lab", NO)["mta_sts"]["counts"]
     secure(internet, "d.lab", "may", "mta-sts = no")
     said = probe.found("d.lab", FINE)
