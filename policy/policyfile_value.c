@@ -3,6 +3,7 @@
 
 /* Names, literals, and the values of keys. */
 
+#include "labels.h"
 #include "policyfile_private.h"
 
 #include <arpa/inet.h>
@@ -13,46 +14,14 @@
 #include <strings.h>
 #include <time.h>
 
-enum {
-	DOMAIN_MAX = 253, /* octets, RFC 1035 §2.3.4 less the root's */
-	LABEL_MAX = 63,
-};
-
 static const char no_memory[] = "out of memory";
 
 /* ---- names ---- */
 
 /* Underscores are in no host name by the book, and in some domains that get mail. */
-static bool label_valid(const char *label, size_t length)
-{
-	if (length == 0 || length > LABEL_MAX || label[0] == '-' ||
-		label[length - 1] == '-')
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		char c = label[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' &&
-			c != '_')
-			return false;
-	}
-	return true;
-}
-
-/* Lower-case labels between dots, and no address: the last is no number. */
 static bool name_valid(const char *name)
 {
-	if (strlen(name) > DOMAIN_MAX)
-		return false;
-	for (;;) {
-		size_t length = strcspn(name, ".");
-
-		if (!label_valid(name, length))
-			return false;
-		if (name[length] == '\0')
-			break;
-		name += length + 1;
-	}
-	return name[strspn(name, "0123456789")] != '\0';
+	return labels_valid(name, LABELS_LOWER "_");
 }
 
 bool policyfile_literal(const char *text, char literal[REQUIREMENT_NAME])

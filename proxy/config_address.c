@@ -4,6 +4,7 @@
 /* The parsers of values that are, or hold, addresses and names of hosts. */
 
 #include "config_schema.h"
+#include "labels.h"
 #include "smtp.h"
 
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static enum config_value_status endpoint_name(
 
 	if (host == NULL)
 		return VALUE_NO_MEMORY;
-	if (!config_domain_valid(host)) {
+	if (!labels_valid(host, LABELS_ANY)) {
 		free(host);
 		return VALUE_BAD;
 	}
@@ -220,24 +221,24 @@ enum config_value_status config_set_resolver(
 /* A domain with or without the dot at its end, or the root. */
 static bool zone_valid(const char *zone)
 {
-	char name[CONFIG_DOMAIN_MAX + 1];
+	char name[LABELS_MAX + 1];
 	size_t length = strlen(zone);
 
 	if (strcmp(zone, ".") == 0)
 		return true;
 	if (length > 0 && zone[length - 1] == '.')
 		length--;
-	if (length > CONFIG_DOMAIN_MAX)
+	if (length > LABELS_MAX)
 		return false;
 	snprintf(name, sizeof(name), "%.*s", (int)length, zone);
-	return config_domain_valid(name);
+	return labels_valid(name, LABELS_ANY);
 }
 
 enum config_value_status config_set_stub(
 	const struct config_key *key, void *base, const char *value)
 {
 	struct config_stub *stub = config_element(key, base, sizeof(*stub));
-	char zone[CONFIG_DOMAIN_MAX + 3];
+	char zone[LABELS_MAX + 3];
 	const char *server = first_word(value, zone, sizeof(zone));
 
 	if (stub == NULL)

@@ -22,7 +22,6 @@ enum {
 	CONFIG_TEXT = 512,	  /* octets that the description of a fault may need */
 	CONFIG_SECTION_ROOM = 16, /* sections of a kind */
 	CONFIG_NAME_MAX = 32,	  /* octets of the NAME of [inbound NAME] */
-	CONFIG_DOMAIN_MAX = 253,  /* octets, RFC 1035 §2.3.4 less the root's */
 };
 
 enum config_section {
@@ -143,9 +142,6 @@ void *config_element(const struct config_key *key, void *base, size_t size);
 
 /* The index of the word, or -1. */
 int config_word_find(const char *const *words, const char *value);
-
-/* Letters, digits and hyphens between dots, and no address (RFC 1123 §2.1). */
-bool config_domain_valid(const char *name);
 
 /* Where what was read stands. */
 struct config_lines {

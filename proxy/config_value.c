@@ -4,14 +4,12 @@
 /* The parsers of values, one a type, and what to say of a value that is none. */
 
 #include "config_schema.h"
+#include "labels.h"
 #include "smtp.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LABEL_MAX = 63 };
 
 void *config_place(const struct config_key *key, void *base)
 {
@@ -151,41 +149,11 @@ static enum config_value_status set_size(
 	return set_units(key, base, value, size_units);
 }
 
-static bool label_valid(const char *label, size_t length)
-{
-	if (length == 0 || length > LABEL_MAX || label[0] == '-' ||
-		label[length - 1] == '-')
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)label[i];
-
-		if (c > 127 || (!isalnum(c) && c != '-'))
-			return false;
-	}
-	return true;
-}
-
-bool config_domain_valid(const char *name)
-{
-	if (strlen(name) > CONFIG_DOMAIN_MAX)
-		return false;
-	for (;;) {
-		size_t length = strcspn(name, ".");
-
-		if (!label_valid(name, length))
-			return false;
-		if (name[length] == '\0')
-			break;
-		name += length + 1;
-	}
-	/* no top-level domain is a number: this would be (part of) an address */
-	return name[strspn(name, "0123456789")] != '\0';
-}
-
 static enum config_value_status set_domain(
 	const struct config_key *key, void *base, const char *value)
 {
-	return config_domain_valid(value) ? config_set_text(key, base, value) : VALUE_BAD;
+	return labels_valid(value, LABELS_ANY) ? config_set_text(key, base, value)
+					       : VALUE_BAD;
 }
 
 static enum config_value_status set_certificate(
