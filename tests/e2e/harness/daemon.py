@@ -8,11 +8,15 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
 
 from .net import WAIT, Deadline, free_port, listening, until
+
+# Put into the log's pipe behind what the daemon has written; it writes no such octet itself.
+_MARK = b"\0\n"
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -46,7 +50,7 @@ def parse(line):
 
 
 class Sealpost:
-    """One daemon. Everything that its standard error said is in `lines`."""
+    """One daemon."""
 
     def __init__(self, folder, certs, backends, inbound=None, limits=None, server=None,
                  tls=None, listen="127.0.0.1", pairs=None, more="", rlimits=None, network=None,
@@ -77,7 +81,8 @@ class Sealpost:
         text += (section("policy", policy) if policy else "") + more
         self.config = folder / f"sealpost-{self.port}.conf"
         self.config.write_text(text)
-        self.lines = []
+        self._lines = []        # what its standard error said
+        self._marks, self._heard, self._silent = 0, 0, False
         self._changed = threading.Condition()
         self.rlimits = rlimits
         self.network = network
@@ -106,14 +111,14 @@ class Sealpost:
         while not self._ready():
             if self.process.poll() is not None or deadline.over():
                 self.stop()
-                raise AssertionError("the daemon did not start:\n" + "\n".join(self.lines))
+                raise AssertionError("the daemon did not start:\n" + "\n".join(self._lines))
             time.sleep(0.002)
         return self
 
     def _ready(self):
         """Whoever connects is served: workers run, and the log says so if it says such things."""
         if self._tells:
-            return any(parse(line)["message"].endswith(": ready") for line in self.lines)
+            return any(parse(line)["message"].endswith(": ready") for line in self._lines)
         if self.network:
             probe = subprocess.run(["ip", "netns", "exec", self.network, "ss", "-Hltn",
                                     f"sport = :{self.port}"], capture_output=True, check=True)
@@ -121,11 +126,18 @@ class Sealpost:
         return listening(self.port)
 
     def _read(self):
+        torn = b""
         for raw in self.process.stderr:
+            torn += raw.removesuffix(_MARK)
             with self._changed:
-                self.lines.append(raw.decode("latin-1").rstrip("\n"))
+                if raw.endswith(_MARK):
+                    self._heard += 1
+                else:
+                    self._lines.append(torn.decode("latin-1").rstrip("\n"))
+                    torn = b""
                 self._changed.notify_all()
         with self._changed:
+            self._silent = True
             self._changed.notify_all()
 
     def stop(self, how=signal.SIGTERM, seconds=None):
@@ -151,9 +163,10 @@ class Sealpost:
         self.unblemished()
 
     def unblemished(self):
-        bad = [n for n, line in enumerate(self.lines)
+        lines = self.lines
+        bad = [n for n, line in enumerate(lines)
                if "runtime error:" in line or "AddressSanitizer" in line or "LeakSanitizer" in line]
-        assert not bad, "\n".join(self.lines[bad[0]:bad[0] + 40])
+        assert not bad, "\n".join(lines[bad[0]:bad[0] + 40])
 
     @property
     def pids(self):
@@ -221,20 +234,41 @@ class Sealpost:
 
     def settle(self):
         """
-        Until the daemon sleeps. What was sent over loopback has woken it before the sender came
-        back from the kernel: so what was sent before this call has been dealt with.
+        Until all its processes sleep at once: what was sent before this call has been dealt with.
+        Over loopback it wakes whom it is for before a datagram comes back that was sent behind it.
         """
-        def asleep(pid):
-            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
-            return stat.rsplit(")", 1)[1].split()[0] in "SZ"
-        until(lambda: all(asleep(pid) for pid in [self.process.pid, *self.workers]),
-              "the daemon sleeps")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 0))
+            s.sendto(b"", s.getsockname())
+            s.recv(1)
+
+        def look():
+            return [_state(pid) for pid in self.pids]
+
+        def asleep():
+            first = look()
+            # Whoever has run between the two looks has gone to sleep once more.
+            return all(state in "SZT" for state, _ in first) and look() == first
+        until(asleep, "the daemon sleeps")
 
     # -- the log
 
-    def records(self):
+    @property
+    def lines(self):
+        """Everything that it has written until now, whether we had read it or not."""
         with self._changed:
-            return [parse(line) for line in self.lines]
+            self._marks += 1
+            mark = self._marks
+            if self._silent:
+                return list(self._lines)
+        with open(f"/proc/self/fd/{self.process.stderr.fileno()}", "wb") as pipe:
+            pipe.write(_MARK)
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._heard >= mark or self._silent, WAIT)
+            return list(self._lines)
+
+    def records(self):
+        return [parse(line) for line in self.lines]
 
     def logged(self, what, after=0, seconds=None):
         """Waits for the first record that what(record) is true of."""
@@ -242,13 +276,13 @@ class Sealpost:
         at = after
         with self._changed:
             while True:
-                while at < len(self.lines):
-                    record = parse(self.lines[at])
+                while at < len(self._lines):
+                    record = parse(self._lines[at])
                     if what(record):
                         return record
                     at += 1
                 if deadline.over():
-                    raise AssertionError("not in the log:\n" + "\n".join(self.lines[-40:]))
+                    raise AssertionError("not in the log:\n" + "\n".join(self._lines[-40:]))
                 self._changed.wait(deadline.left())
 
     def reload(self):
@@ -292,6 +326,15 @@ class Policies:
 
     def remove(self, domain):
         self.file(domain).unlink()
+
+
+def _state(pid):
+    """Of a process: running, asleep, …; and how often it has gone to sleep."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return tuple(re.search(rf"^{key}:\t(\w+)", text, re.M)[1]
+                     for key in ("State", "voluntary_ctxt_switches"))
+    return "Z", ""
 
 
 def section(name, pairs):
