@@ -299,18 +299,37 @@ static void decide_relay(struct session *s, struct peer *peer)
 
 /* ---- inbound: each sender ---- */
 
-static void decide_inbound(struct session *s, struct peer *peer)
+/*
+ * A client that was not asked for its certificate may have one: its session is older than
+ * the demand. Nor is it at fault where we have no memory to look.
+ */
+static bool could_not_show(const struct session *s, const struct facts *facts)
+{
+	return s->near.tls && (!tls_asked(s->near.tls) || !facts->chain);
+}
+
+static const char *judge_sender(struct session *s, const struct peer *peer)
 {
 	struct route *r = &s->errand->route;
 	char reason[REQUIREMENT_TEXT];
-	const char *refusal = route_refuses(r, peer);
-	if (!refusal) {
-		struct facts facts = leg_facts(s, &s->near, peer, NULL);
-		enum verdict verdict = judge(peer, NULL, &facts, reason);
-		r->verdict = (uint8_t)verdict;
-		if (verdict != VERDICT_PASS)
-			refusal = route_refuses_sender(r, peer, verdict, reason);
+	struct facts facts = leg_facts(s, &s->near, peer, NULL);
+	enum verdict verdict = judge(peer, NULL, &facts, reason);
+	if (verdict == VERDICT_NO_CERTIFICATE && could_not_show(s, &facts)) {
+		verdict = VERDICT_NOT_AVAILABLE;
+		snprintf(reason, sizeof(reason),
+			"no certificate was asked for in this session: try another");
 	}
+	r->verdict = (uint8_t)verdict;
+	return verdict == VERDICT_PASS ? NULL
+				       : route_refuses_sender(r, peer, verdict, reason);
+}
+
+static void decide_inbound(struct session *s, struct peer *peer)
+{
+	struct route *r = &s->errand->route;
+	const char *refusal = route_refuses(r, peer);
+	if (!refusal)
+		refusal = judge_sender(s, peer);
 	set_peer(s, peer);
 	if (refusal) {
 		session_log_failure(s, "mail refused", refusal);

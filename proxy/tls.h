@@ -163,6 +163,9 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 struct tls *tls_connect(struct tls_client *client, int fd,
 	const struct tls_target *target, struct buf_pool *pool);
 
+/* On the server's side: whether the client was asked for its certificate. */
+bool tls_asked(const struct tls *t);
+
 /* Frees the state; sends nothing. NULL is allowed. */
 void tls_free(struct tls *t);
 

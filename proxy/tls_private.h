@@ -49,6 +49,7 @@ struct tls {
 	bool said_bye : 1;
 	bool failed : 1;
 	bool identified : 1; /* as a client we have a certificate to show */
+	bool asked : 1;	     /* as a server we have asked for one */
 	uint8_t tickets;     /* that came */
 	uint8_t warnings;
 	uint8_t alert; /* that came in clear, or 0 */

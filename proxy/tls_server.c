@@ -370,15 +370,21 @@ struct tls *tls_accept(struct tls_server *server, int fd, struct buf_pool *pool)
 	if (!t)
 		return NULL;
 	t->settings = server;
+	t->asked = server->request;
 	if (server->names)
 		gnutls_handshake_set_post_client_hello_function(
 			t->session, choose_credentials);
-	if (server->request)
+	if (t->asked)
 		gnutls_certificate_server_set_request(t->session, GNUTLS_CERT_REQUEST);
 	if (gnutls_session_ticket_enable_server(
-		    t->session, &server->ticket_keys[server->request]) < 0) {
+		    t->session, &server->ticket_keys[t->asked]) < 0) {
 		tls_free(t);
 		return NULL;
 	}
 	return t;
+}
+
+bool tls_asked(const struct tls *t)
+{
+	return t->asked;
 }

@@ -138,6 +138,23 @@ def test_certificates_are_asked_for_only_where_a_file_needs_them(gateway, intern
     until(lambda: asked_for_a_certificate(d), "certificates are asked for")
 
 
+@pytest.mark.parametrize("demand", ["tls = verify", "tls = fingerprint\nfingerprint = {}"],
+                         ids=["verify", "fingerprint"])
+def test_a_session_older_than_the_demand_is_not_blamed(gateway, internet, zoo, demand):
+    """It was never asked for the certificate that it has."""
+    pair = zoo.pair("mail.peer.example", "good")
+    d = gateway(server={"workers": "1"})
+    with peer.Client(d.address) as c:
+        c.begin(client(pair))
+        internet.policies.put("peer.example", inbound=demand.format(pair.fingerprint()))
+        d.process.send_signal(signal.SIGHUP)
+        until(lambda: asked_for_a_certificate(d), "certificates are asked for")
+        assert c.command("MAIL FROM:<alice@peer.example>")[0].startswith(b"451 4.3.5 ")
+        c.command("MAIL FROM:<alice@other.example>", 250)
+        c.quit()
+    assert mail_from(d, "alice@peer.example", client(pair)).startswith("250")
+
+
 def test_pipelined_commands_wait_for_the_answer(gateway, internet, backend):
     internet.policies.put("peer.example", inbound="tls = encrypt")
     d = gateway()
