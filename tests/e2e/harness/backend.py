@@ -6,6 +6,7 @@
 import re
 import threading
 
+from .net import WAIT, Deadline
 from .peer import Ended, Listener, Silence
 
 EXTENSIONS = ("PIPELINING", "SIZE 104857600", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES",
@@ -30,9 +31,10 @@ class Store:
             self._changed.notify_all()
             return len(self.messages)
 
-    def wait(self, count, seconds=15):
+    def wait(self, count, seconds=None):
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self.messages) >= count, seconds):
+            if not self._changed.wait_for(lambda: len(self.messages) >= count,
+                                          Deadline(seconds).left()):
                 raise AssertionError(f"{len(self.messages)} of {count} messages came")
             return self.messages[count - 1]
 
@@ -102,10 +104,10 @@ class Backend:
                 self._accepted.notify_all()
             thread.start()
 
-    def wire(self, index, seconds=15):
+    def wire(self, index):
         """The connection of this number, once it is there."""
         with self._accepted:
-            assert self._accepted.wait_for(lambda: len(self.wires) > index, seconds)
+            assert self._accepted.wait_for(lambda: len(self.wires) > index, WAIT)
             return self.wires[index]
 
     def _serve(self, wire):

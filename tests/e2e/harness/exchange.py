@@ -50,7 +50,7 @@ class Sender:
 
     # -- the queue
 
-    def run(self, jobs, rounds=10, seconds=60):
+    def run(self, jobs, rounds=10, seconds=None):
         """Sessions until nothing is queued any more, at most so many; those that are left."""
         deadline = Deadline(seconds)
         left = list(jobs)

@@ -89,7 +89,7 @@ class Finger:
                      {one})"' sh"""
         said = subprocess.run(
             [real.SCRIPT, "enter", "postfix", str(self.folder), "sh", "-c", script, "sh", *domains],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120).stdout
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300).stdout
         parts = re.split(r"^== (.*)\n", said, flags=re.M)[1:]
         return dict(zip(parts[::2], parts[1::2]))
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-WAIT = float(os.environ.get("SEALPOST_TEST_WAIT", "15"))  # seconds that any one fact may take
+WAIT = float(os.environ.get("SEALPOST_TEST_WAIT", "60"))  # seconds that any one fact may take
 
 _CLONE_NEWNET = 0x40000000
 _outside = None  # descriptor of the network namespace that we came from

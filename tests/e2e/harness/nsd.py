@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from .net import free_port, isolated, until
+from .net import WAIT, free_port, isolated, until
 
 SECURE, INSECURE, BOGUS, EXPIRED = "secure", "insecure", "bogus", "expired"
 
@@ -131,7 +131,7 @@ remote-control:
 
     def __exit__(self, *_):
         self._process.terminate()
-        self._process.wait(15)
+        self._process.wait(WAIT)
         self._output.close()
 
 

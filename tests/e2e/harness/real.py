@@ -14,7 +14,7 @@ import ssl
 import subprocess
 
 from . import peer
-from .net import Deadline, free_port, listening, run_outside, until
+from .net import WAIT, Deadline, free_port, listening, run_outside, until
 
 SCRIPT = str(pathlib.Path(__file__).resolve().parents[1] / "world")
 STORE_UID = 20025  # the user "mailstore" of every world
@@ -75,7 +75,7 @@ class Server:
             [SCRIPT, "enter", self.kind, str(self.folder), *self.command],
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT)
         until(lambda: listening(self.port) or self.process.poll() is not None,
-              f"{self.kind} listens", 30)
+              f"{self.kind} listens")
         assert self.process.poll() is None, (self.folder / "output").read_text()
         return self
 
@@ -90,7 +90,7 @@ class Server:
         self.process.wait()
         self.output.close()
 
-    def stored(self, mark, seconds=30):
+    def stored(self, mark, seconds=None):
         """The message holding this mark, as stored, with LF line ends."""
         new = self.folder / "srv" / "Maildir" / "new"
 
@@ -284,7 +284,7 @@ SERVERS = {"postfix": Postfix, "exim": Exim, "opensmtpd": OpenSMTPD}
 
 # ---- clients: each sends one message in one of the modes clear, tls, implicit ----
 
-def run(command, octets=b"", seconds=60):
+def run(command, octets=b"", seconds=WAIT):
     done = subprocess.run(command, input=octets, capture_output=True, timeout=seconds)
     assert done.returncode == 0, (f"{command[0]} ended with {done.returncode}:\n"
                                   f"{done.stdout[-2000:].decode('latin-1')}\n"
@@ -371,9 +371,10 @@ def s_client(world, mode, port, sender, recipient, message, folder):
 def python_smtplib(world, mode, port, sender, recipient, message, folder):
     context = peer.client_context()
     if mode == "implicit":
-        client = smtplib.SMTP_SSL("127.0.0.1", port, "smtplib.example", timeout=30, context=context)
+        client = smtplib.SMTP_SSL("127.0.0.1", port, "smtplib.example", timeout=WAIT,
+                                  context=context)
     else:
-        client = smtplib.SMTP("127.0.0.1", port, "smtplib.example", timeout=30)
+        client = smtplib.SMTP("127.0.0.1", port, "smtplib.example", timeout=WAIT)
     with client as c:
         if mode == "tls":
             c.starttls(context=context)
