@@ -6,9 +6,9 @@
 import contextlib
 import ctypes
 import ipaddress
-import itertools
 import os
 import pathlib
+import secrets
 import socket
 import struct
 import subprocess
@@ -18,14 +18,13 @@ from .net import until
 _CLONE_NEWNET = 0x40000000
 _ETH_P_ALL, _ETH_P_IP, _ETH_P_IPV6 = 3, 0x0800, 0x86dd
 _SO_RCVBUFFORCE, _PACKET_STATISTICS, _SOL_PACKET = 33, 6, 263
-_numbers = itertools.count()
 
 
 class Net:
     """Namespaces with these names, gone with the test."""
 
     def __init__(self, *names):
-        stem = f"sealpost-{os.getpid()}-{next(_numbers)}"
+        stem = f"sealpost-{secrets.token_hex(4)}"  # all suites of a machine share these names
         self.names = {name: f"{stem}-{name}" for name in names}
         self._captures = []
 
