@@ -290,6 +290,7 @@ class Sealpost:
         before = len(self.lines)
         self.process.send_signal(signal.SIGHUP)
         self.logged(lambda r: "policy files read again" in r["message"], before)
+        self.settle()  # workers are told at the same time
 
     def session_end(self, after=0, **pairs):
         """Waits for the line at a session's end whose pairs are these."""
