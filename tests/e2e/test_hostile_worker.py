@@ -5,20 +5,14 @@
 
 import contextlib
 import os
-import re
-import signal
 import socket
 import struct
 
 import pytest
 
 from harness import inject, peer
-from harness.inject import inside
+from harness.inject import ORDERS, SETUP, TAKEN, inside
 from harness.internet import send
-from harness.net import until
-
-ORDERS = 3  # its end of the pair
-SETUP, TAKEN = 3, 8
 
 pytestmark = [
     pytest.mark.namespaces,
@@ -40,12 +34,6 @@ def service(smarthost, internet):
     return d
 
 
-def ended(d, pid):
-    d.logged(lambda r: re.search(rf"the worker process {pid} ended", r["message"]), seconds=40)
-    until(lambda: len(d.workers) == 2 and pid not in d.workers, "there is another one")
-    assert send(d.address, "bob@peer.example").accepted
-
-
 @pytest.mark.parametrize("news", [
     packet(TAKEN, 1), packet(TAKEN, 2), packet(SETUP, 1), packet(TAKEN, 1)[:-1],
     packet(0), packet(1 << 31), b"\1", packet(TAKEN, 1, "x" * 2000),
@@ -55,18 +43,8 @@ def test_news_that_are_none(service, news):
     with contextlib.suppress(ProcessLookupError):  # it may be ended at once
         with inside(worker) as it:
             assert it.write(ORDERS, news) == len(news)
-    ended(service, worker)
-
-
-@pytest.mark.patient
-def test_it_never_takes_a_configuration_up(service):
-    """It answers all the same whether it lives: the others must not wait for it for ever."""
-    worker = service.workers[0]
-    with inside(worker) as it:
-        service.process.send_signal(signal.SIGHUP)
-        until(lambda: (it.read(ORDERS, 700) or b"")[:4] == struct.pack("=I", SETUP), "it is told")
-    ended(service, worker)
-    service.logged(lambda r: "is in force (generation 2)" in r["message"])
+    service.logged(lambda r: f"the worker process {worker} ended" in r["message"])
+    assert send(service.address, "bob@peer.example").accepted  # by the other one
 
 
 def test_it_ends_a_socket_that_all_listen_on(service):

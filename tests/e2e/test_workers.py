@@ -9,15 +9,17 @@ import pathlib
 import pwd
 import re
 import resource
+import shutil
 import signal
 import ssl
+import struct
 import subprocess
 import tempfile
 import time
 
 import pytest
 
-from harness import peer
+from harness import inject, peer
 from harness.backend import Backend
 from harness.daemon import Sealpost, program, sanitized
 from harness.internet import MESSAGE, send
@@ -43,6 +45,25 @@ def hanging(built, certs):
             Sealpost(pathlib.Path(folder), certs, [server.address], server={"workers": "2"}) as d:
         yield Hanging(d)
         d.unblemished()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untaken(built, certs):
+    """Likewise: a daemon, and a worker of it that never takes a new configuration up."""
+    if os.geteuid() != 0 or inject.why_not:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder, Backend() as server:
+        shutil.chown(folder, "nobody")  # who reads the file again
+        with Sealpost(pathlib.Path(folder), certs, [server.address],
+                      server={"workers": "2"}) as d:
+            worker = d.workers[0]
+            with inject.inside(worker) as it:  # what it is told is taken away
+                d.process.send_signal(signal.SIGHUP)
+                until(lambda: (it.read(inject.ORDERS, 700) or b"")[:4]
+                      == struct.pack("=I", inject.SETUP), "it is told")
+            yield d, worker
+            d.unblemished()
 
 
 def gone(pid):
@@ -401,8 +422,19 @@ def test_a_worker_that_hangs(hanging):
     """It is ended and replaced; meanwhile the other one serves."""
     d = hanging.d
     served(d)
-    d.logged(lambda r: "has not answered for" in r["message"], seconds=30)
+    d.logged(lambda r: "has not answered for" in r["message"], seconds=60)
     assert hanging.client.rest() == b""
     until(lambda: len(d.workers) == 2 and hanging.worker not in d.workers, "it is replaced")
     assert hanging.other in d.workers
+    served(d)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or inject.why_not is not None,
+                    reason="to be inside a process: needs root, and x86-64")
+def test_a_worker_that_never_takes_a_configuration_up(untaken):
+    """It answers all the same whether it lives: the others must not wait for it for ever."""
+    d, worker = untaken
+    d.logged(lambda r: f"the worker process {worker} ended" in r["message"], seconds=60)
+    until(lambda: len(d.workers) == 2 and worker not in d.workers, "it is replaced")
+    d.logged(lambda r: "is in force (generation 2)" in r["message"])
     served(d)

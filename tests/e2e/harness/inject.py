@@ -15,6 +15,9 @@ _READ, _WRITE, _CLOSE, _CONNECT, _OPENAT = 0, 1, 3, 42, 257
 _AT_FDCWD = -100 & (1 << 64) - 1
 _SYSCALL_OPCODE = b"\x0f\x05"
 
+ORDERS = 3                   # a child's end of the pair, as in proxy/child.h
+SETUP, TAKEN = 3, 8          # as in proxy/orders.h
+
 NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp "
          "ss fs_base gs_base ds es fs gs").split()
 
