@@ -5,7 +5,8 @@
  * A topic is a domain in a direction that is being asked about or whose answer is kept:
  * one at a time for each, so that all who ask meanwhile wait for the same answer. A
  * waiter stands in its topic's line, and once there is an answer among those that are
- * due.
+ * due. What is kept is the packet, a fraction of the peer's size; the peer that it says
+ * is there as long as somebody holds it, one for all who do.
  */
 
 #include "client.h"
@@ -18,10 +19,11 @@
 #include <unistd.h>
 
 enum {
-	KEPT = 1024,	/* answers */
-	ASKED = 4096,	/* questions under way */
-	BUCKETS = 1024, /* of each table */
-	ROUND = 64,	/* packets that are read in a row */
+	KEPT = 1024,		       /* answers */
+	KEPT_OCTETS = 4 * 1024 * 1024, /* of them all */
+	ASKED = 4096,		       /* questions under way */
+	BUCKETS = 1024,		       /* of each table */
+	ROUND = 64,		       /* packets that are read in a row */
 };
 
 /* A ring of members, or of none but its head. */
@@ -38,7 +40,10 @@ struct topic {
 	enum direction direction;
 	char domain[REQUIREMENT_NAME];
 	uint32_t id;
-	struct peer *answer; /* NULL while it is asked about */
+	uint8_t *packet; /* the answer; NULL while it is asked about */
+	size_t length;
+	double since, until; /* it holds */
+	struct peer *peer;   /* what it says; NULL: nobody holds it */
 };
 
 struct waiter {
@@ -57,6 +62,7 @@ struct policy_client {
 	struct ring due;
 	struct ring unsent; /* topics, in the order of their questions */
 	unsigned asked_count, kept_count;
+	size_t kept_octets;
 	struct ring topics[BUCKETS], ids[BUCKETS], waiters[BUCKETS];
 	uint8_t packet[MESSAGE_MAX];
 };
@@ -111,10 +117,13 @@ void peer_release(struct peer *peer)
 {
 	if (!peer || peer == &unavailable)
 		return;
-	if (peer->references == 0)
-		peer_free(peer);
-	else
+	if (peer->references > 0) {
 		peer->references--;
+		return;
+	}
+	if (peer->shared)
+		*peer->shared = NULL;
+	peer_free(peer);
 }
 
 static struct peer *nobody_answers(void)
@@ -178,15 +187,18 @@ static struct topic *topic_new(
 /* Nobody may be waiting for it. */
 static void topic_free(struct policy_client *client, struct topic *topic)
 {
-	if (topic->answer)
+	if (topic->packet)
 		client->kept_count--;
 	else
 		client->asked_count--;
+	client->kept_octets -= topic->length;
 	ring_remove(&topic->by_name);
 	ring_remove(&topic->by_id);
 	ring_remove(&topic->by_age);
 	ring_remove(&topic->unsent);
-	peer_release(topic->answer);
+	if (topic->peer)
+		topic->peer->shared = NULL;
+	free(topic->packet);
 	free(topic);
 }
 
@@ -213,22 +225,28 @@ static bool is_worth_keeping(const struct policy_client *client, const struct pe
 	return peer->lifetime > 0 && peer->generation == client->state.generation;
 }
 
-/* From asked to kept, or to nothing. Takes over the caller's hold of the answer. */
+/* From asked to kept, or to nothing: `answer` is what the packet in hand says. */
 static void topic_answered(struct policy_client *client, struct topic *topic,
-	struct peer *answer, double now)
+	struct peer *answer, size_t length, double now)
 {
-	if (!is_worth_keeping(client, answer)) {
+	uint8_t *packet = is_worth_keeping(client, answer) ? malloc(length) : NULL;
+	if (!packet) {
 		topic_free(client, topic);
-		peer_release(answer);
 		return;
 	}
-	answer->until = now + answer->lifetime;
-	topic->answer = answer;
+	memcpy(packet, client->packet, length);
+	topic->packet = packet;
+	topic->length = length;
+	topic->since = now;
+	topic->until = now + answer->lifetime;
+	topic->peer = answer;
+	answer->shared = &topic->peer;
 	client->asked_count--;
 	client->kept_count++;
+	client->kept_octets += length;
 	ring_remove(&topic->by_id);
 	topic_touch(client, topic);
-	if (client->kept_count > KEPT)
+	while (client->kept_count > KEPT || client->kept_octets > KEPT_OCTETS)
 		topic_free(client, oldest(&client->kept));
 }
 
@@ -239,9 +257,21 @@ static void drop_kept(struct policy_client *client)
 }
 
 /* A clock that was set back does not make an answer live longer. */
-static bool is_fresh(const struct peer *answer, double now)
+static bool is_fresh(const struct topic *topic, double now)
 {
-	return now < answer->until && now >= answer->until - answer->lifetime;
+	return now < topic->until && now >= topic->since;
+}
+
+/* Held once more. NULL without memory. */
+static struct peer *topic_peer(struct topic *topic)
+{
+	uint32_t id;
+	if (topic->peer)
+		return peer_hold(topic->peer);
+	topic->peer = message_read_answer(topic->packet, topic->length, &id);
+	if (topic->peer)
+		topic->peer->shared = &topic->peer;
+	return topic->peer;
 }
 
 /* ---- waiters ---- */
@@ -431,11 +461,12 @@ struct peer *policy_client_ask(struct policy_client *client, enum direction dire
 	const char *domain, void *name, double now)
 {
 	struct topic *topic = topic_find(client, direction, domain);
-	if (topic && topic->answer && is_fresh(topic->answer, now)) {
+	if (topic && topic->packet && is_fresh(topic, now)) {
 		topic_touch(client, topic);
-		return peer_hold(topic->answer);
+		struct peer *peer = topic_peer(topic);
+		return peer ? peer : nobody_answers();
 	}
-	if (topic && topic->answer) {
+	if (topic && topic->packet) {
 		topic_free(client, topic);
 		topic = NULL;
 	}
@@ -458,7 +489,8 @@ static bool take_answer(struct policy_client *client, size_t length, double now)
 		return false;
 	}
 	waiters_due(client, topic, answer);
-	topic_answered(client, topic, answer, now);
+	topic_answered(client, topic, answer, length, now);
+	peer_release(answer);
 	return true;
 }
 

@@ -4,10 +4,11 @@
 #define SEALPOST_CLIENT_H
 
 /*
- * The worker's side of the questions to the policy process. Answers are kept, shared and
- * counted, until their lifetime or their generation ends, so that a busy domain is asked
- * about once. Non-blocking; the descriptor is watched by the shell. Bounded: answers kept
- * (1024), questions outstanding (policy_client_ask() says "unavailable" beyond).
+ * The worker's side of the questions to the policy process. Answers are kept until their
+ * lifetime or their generation ends, so that a busy domain is asked about once, and all
+ * who hold one at a time share it. Non-blocking; the descriptor is watched by the shell.
+ * Bounded: answers kept (1024, and their octets), questions outstanding
+ * (policy_client_ask() says "unavailable" beyond).
  */
 
 #include "message.h"

@@ -186,7 +186,7 @@ struct peer {
 
 	/* private to policy/client */
 	unsigned references;
-	double until;
+	struct peer **shared; /* where the next one to hold it finds it; NULL: nowhere */
 };
 
 /* Frees what it owns, the CA and the TLSA records, not itself. */

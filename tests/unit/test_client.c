@@ -259,6 +259,33 @@ static void test_answer_outlives_the_client(void **state)
 	peer_release(peer);
 }
 
+static void test_those_who_hold_it_share(void **state)
+{
+	struct world *w = *state;
+
+	learn(w, "bank.example", 1);
+	struct peer *peer = ask(w, "bank.example", &waiters[0], 2);
+	struct peer *same = ask(w, "bank.example", &waiters[1], 2);
+	assert_non_null(peer);
+	assert_ptr_equal(peer, same);
+	peer_release(peer);
+	assert_ptr_equal(ask(w, "bank.example", &waiters[0], 2), same);
+	peer_release(same);
+	assert_int_equal(same->demand.level, LEVEL_ENCRYPT);
+	/* Another answer is another one's. */
+	say_state(w, GENERATION);
+	receive(w, 3);
+	learn(w, "bank.example", 3);
+	peer = ask(w, "bank.example", &waiters[0], 4);
+	assert_non_null(peer);
+	assert_ptr_not_equal(peer, same);
+	peer_release(same);
+	assert_ptr_equal(ask(w, "bank.example", &waiters[0], 4), peer);
+	peer_release(peer);
+	peer_release(peer);
+	assert_kept(w, "bank.example", 4);
+}
+
 /* The one that was not used for longest makes room. */
 static void test_room(void **state)
 {
@@ -287,6 +314,36 @@ static void test_room(void **state)
 		learn(w, domain, 5);
 	}
 	assert_kept(w, "e0.example", 6);
+}
+
+/* Long answers make room before there are many. */
+static void test_room_for_long_ones(void **state)
+{
+	enum { LONG = 4 * 1024 * 1024 / REQUIREMENT_CA };
+	static uint8_t ca[REQUIREMENT_CA];
+	struct world *w = *state;
+	char domain[32];
+
+	for (unsigned i = 0; i < LONG; i++) {
+		snprintf(domain, sizeof(domain), "d%u.example", i);
+		assert_null(ask(w, domain, &waiters[0], 1));
+		struct question question = must_hear(w, domain);
+		struct peer peer = peer_of(&question);
+		peer.demand.ca = ca;
+		peer.demand.ca_length = sizeof(ca);
+		say_peer(w, question.id, &peer);
+		receive(w, 1);
+		assert_next(w, &waiters[0], domain);
+	}
+	assert_asked_anew(w, "d0.example", 2);
+	assert_kept(w, "d2.example", 2);
+	assert_kept(w, domain, 2);
+	/* What was dropped takes no room. */
+	say_state(w, GENERATION);
+	receive(w, 3);
+	learn(w, "a.example", 3);
+	learn(w, "b.example", 3);
+	assert_kept(w, "a.example", 4);
 }
 
 /* ---- not waiting any more ---- */
@@ -340,7 +397,9 @@ int main(void)
 		WITH_PROCESS(test_generation),
 		WITH_PROCESS(test_generation_of_hosts),
 		WITH_PROCESS(test_answer_outlives_the_client),
+		WITH_PROCESS(test_those_who_hold_it_share),
 		WITH_PROCESS(test_room),
+		WITH_PROCESS(test_room_for_long_ones),
 		WITH_PROCESS(test_cancel),
 		WITH_PROCESS(test_cancelled_by_all),
 	};
