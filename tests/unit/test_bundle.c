@@ -50,7 +50,7 @@ static void assert_has(const struct bundle *bundle, const char *name, const char
 
 	assert_true(bundle_find(bundle, name, &octets));
 	assert_int_equal(octets.length, strlen(text));
-	assert_string_equal(octets.at, text);
+	assert_string_equal((const char *)octets.at, text);
 }
 
 static void read_fine(struct bundle *bundle, const char *path)
