@@ -20,11 +20,12 @@
 #define RULE  "pref 25 fwmark " FIREWALL_MARK " lookup 25"
 #define ROUTE "local default dev lo table 25"
 
-/* systemd-networkd removes rules that it does not know, but for the kernel's. */
-#define RULE_ADD      "rule add " RULE " protocol kernel"
+/* systemd-networkd removes what it does not know, but for the kernel's. */
+#define KERNELS	      " protocol kernel"
+#define RULE_ADD      "rule add " RULE KERNELS
 #define RULE_DELETE   "rule del " RULE
 #define RULE_LIST     "rule list " RULE
-#define ROUTE_REPLACE "route replace " ROUTE
+#define ROUTE_REPLACE "route replace " ROUTE KERNELS
 #define ROUTE_DELETE  "route del " ROUTE
 #define ROUTE_LIST    "route list exact default type local dev lo table 25"
 
