@@ -18,6 +18,7 @@ struct line {
 struct topics {
 	struct topic *buckets[BUCKETS];
 	struct line asked, kept;
+	size_t kept_octets;
 	uint64_t seed; /* so that nobody can choose domains that share a bucket */
 };
 
@@ -69,6 +70,7 @@ struct topics *topics_new(void)
 void topics_drop(struct topics *topics, struct topic *topic)
 {
 	line_remove(topic->packet ? &topics->kept : &topics->asked, topic);
+	topics->kept_octets -= topic->length;
 	*topic->at = topic->next;
 	if (topic->next)
 		topic->next->at = topic->at;
@@ -158,10 +160,12 @@ void topics_keep(struct topics *topics, struct topic *topic, const uint8_t *pack
 		topics_drop(topics, topic);
 		return;
 	}
-	if (topics->kept.count == TOPICS_KEPT)
+	while (topics->kept.count == TOPICS_KEPT ||
+		topics->kept_octets > TOPICS_OCTETS - length)
 		topics_drop(topics, topics->kept.first);
 	line_remove(&topics->asked, topic);
 	line_append(&topics->kept, topic);
+	topics->kept_octets += length;
 	memcpy(copy, packet, length);
 	topic->packet = copy;
 	topic->length = length;

@@ -6,8 +6,8 @@
 /*
  * What the policy process is being asked, and what it has answered: a topic is a domain
  * in a direction. Whoever asks about one that is under way waits for the same answer, and
- * answers are kept as long as they live. Bounded; when there is no room the answer that
- * was made first goes.
+ * answers are kept as long as they live. Bounded, in number and octets; when there is no
+ * room the answer that was made first goes.
  */
 
 #include "inquiry.h"
@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 enum {
-	TOPICS_ASKED = 1024, /* under way */
-	TOPICS_KEPT = 512,   /* answered */
+	TOPICS_ASKED = 1024,		 /* under way */
+	TOPICS_KEPT = 512,		 /* answered */
+	TOPICS_OCTETS = 4 * 1024 * 1024, /* of them */
 	TOPIC_WAITERS = 64,
 };
 
