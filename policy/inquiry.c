@@ -103,12 +103,11 @@ static void on_hosts(struct peer *peer, void *context)
 	end_if_complete(inquiry);
 }
 
-static void on_sts(const struct sts *sts, uint32_t lifetime, void *context)
+static void on_sts(uint32_t lifetime, void *context)
 {
 	struct inquiry *inquiry = context;
 	inquiry->sts = NULL;
 	inquiry->sts_lifetime = lifetime;
-	inquiry->peer->sts = *sts;
 	end_if_complete(inquiry);
 }
 
@@ -146,7 +145,8 @@ static void find_hosts(struct inquiry *inquiry)
 	inquiry->sts_lifetime = UINT32_MAX;
 	inquiry->hosts = dns_find(sources->dns, peer, on_hosts, inquiry);
 	if (wants_sts && begin_sts(sources))
-		inquiry->sts = sts_find(sources->sts, peer->domain, on_sts, inquiry);
+		inquiry->sts =
+			sts_find(sources->sts, peer->domain, &peer->sts, on_sts, inquiry);
 	if (!inquiry->hosts || (wants_sts && !inquiry->sts)) {
 		inquiry_cancel(inquiry);
 		inquiry_unavailable(peer, "is out of memory");

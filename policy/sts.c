@@ -81,9 +81,9 @@ struct sts_query {
 	struct sts_query *next, **at;
 	ev_timer timer;
 	uint32_t lifetime;
-	void (*done)(const struct sts *sts, uint32_t lifetime, void *context);
+	struct sts *sts;
+	void (*done)(uint32_t lifetime, void *context);
 	void *context;
-	struct sts sts;
 };
 
 static int64_t now(void)
@@ -141,7 +141,7 @@ static void answer(struct sts_query *query, uint32_t lifetime)
 static void answer_from_cache(
 	struct sts_query *query, const char *domain, const char *text, uint32_t lifetime)
 {
-	struct sts *sts = &query->sts;
+	struct sts *sts = query->sts;
 	int64_t t = now();
 	if (sts_cache_find(query->agent->cache, domain, t, sts)) {
 		lifetime = within(sts->expires - t, 1, lifetime);
@@ -172,7 +172,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		answer_late(query, query->job);
 		return;
 	}
-	query->done(&query->sts, query->lifetime, query->context);
+	query->done(query->lifetime, query->context);
 	free(query);
 }
 
@@ -272,7 +272,7 @@ static void answer_with(struct job *job, const struct sts *sts)
 {
 	while (job->queries) {
 		struct sts_query *query = job->queries;
-		query->sts = *sts;
+		*query->sts = *sts;
 		answer(query, within(sts->expires - sts->fetched, 1, job->lifetime));
 	}
 }
@@ -477,7 +477,7 @@ static void attend(struct sts_query *query, const char *domain)
 		if (job->late)
 			answer_late(query, job);
 		else if (job->refreshes &&
-			 sts_cache_find(agent->cache, domain, now(), &query->sts))
+			 sts_cache_find(agent->cache, domain, now(), query->sts))
 			answer(query, LIFETIME_PENDING);
 		else
 			join(query, job);
@@ -494,14 +494,15 @@ static void attend(struct sts_query *query, const char *domain)
 	ask(job);
 }
 
-struct sts_query *sts_find(struct sts_agent *agent, const char *domain,
-	void (*done)(const struct sts *sts, uint32_t lifetime, void *context),
-	void *context)
+struct sts_query *sts_find(struct sts_agent *agent, const char *domain, struct sts *sts,
+	void (*done)(uint32_t lifetime, void *context), void *context)
 {
 	struct sts_query *query = calloc(1, sizeof(*query));
 	if (!query)
 		return NULL;
+	*sts = (struct sts){ .mode = STS_NONE };
 	query->agent = agent;
+	query->sts = sts;
 	query->done = done;
 	query->context = context;
 	query->at = &query->next; /* it is in no list */

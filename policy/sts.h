@@ -39,15 +39,14 @@ struct sts_agent *sts_agent_new(
 void sts_agent_free(struct sts_agent *agent);
 
 /*
- * Calls `done` once, never from within this function, with the policy that applies now
- * and for how many seconds that may be believed. One in the cache applies until it
+ * Calls `done` once, never from within this function; `sts` is the policy that applies
+ * then, and may be believed for so many seconds. One in the cache applies until it
  * expires, whatever the DNS and the policy host say; one that has to be fetched is waited
  * for options.wait seconds, then there is none for this time, and the fetch goes on.
  * NULL without memory.
  */
-struct sts_query *sts_find(struct sts_agent *agent, const char *domain,
-	void (*done)(const struct sts *sts, uint32_t lifetime, void *context),
-	void *context);
+struct sts_query *sts_find(struct sts_agent *agent, const char *domain, struct sts *sts,
+	void (*done)(uint32_t lifetime, void *context), void *context);
 
 /* `done` will not be called. NULL is allowed. */
 void sts_cancel(struct sts_query *query);
