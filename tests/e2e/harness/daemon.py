@@ -199,13 +199,8 @@ class Sealpost:
     @contextlib.contextmanager
     def policy_process_stopped(self):
         """It is there and does nothing."""
-        pid = until(lambda: self.policy_process, "there is a policy process")
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with stopped([until(lambda: self.policy_process, "there is a policy process")]):
             yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # the daemon may have ended it
-                os.kill(pid, signal.SIGCONT)
 
     @property
     def slack(self):
@@ -243,12 +238,12 @@ class Sealpost:
             s.recv(1)
 
         def look():
-            return [_state(pid) for pid in self.pids]
+            return [(state(pid), _status(pid, "voluntary_ctxt_switches")) for pid in self.pids]
 
         def asleep():
             first = look()
             # Whoever has run between the two looks has gone to sleep once more.
-            return all(state in "SZT" for state, _ in first) and look() == first
+            return all(s in "STZX" for s, _ in first) and look() == first
         until(asleep, "the daemon sleeps")
 
     # -- the log
@@ -329,13 +324,32 @@ class Policies:
         self.file(domain).unlink()
 
 
-def _state(pid):
-    """Of a process: running, asleep, …; and how often it has gone to sleep."""
+def _status(pid, key):
+    """What /proc says of a process; None where there is none."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         text = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return tuple(re.search(rf"^{key}:\t(\w+)", text, re.M)[1]
-                     for key in ("State", "voluntary_ctxt_switches"))
-    return "Z", ""
+        found = re.search(rf"^{key}:\t(\w+)", text, re.M)
+        return found and found[1]
+    return None
+
+
+def state(pid):
+    """Of a process: R running, S asleep, T stopped, Z not waited for, X gone."""
+    return _status(pid, "State") or "X"
+
+
+@contextlib.contextmanager
+def stopped(pids):
+    """They are there and do nothing."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: all(state(pid) == "T" for pid in pids), "they are stopped")
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it may have been ended
+                os.kill(pid, signal.SIGCONT)
 
 
 def section(name, pairs):
