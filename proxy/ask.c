@@ -64,7 +64,7 @@ static bool become_user(const struct config *config, struct settings *settings)
 	char reason[REASON] = "a setting of [policy] is too long";
 
 	if (privileges_drop_all(config, reason, sizeof(reason)) &&
-		policyprocess_settings(config, settings))
+		policyprocess_settings(config, NULL, settings))
 		return true;
 	fprintf(stderr, "sealpost: cannot ask: %s\n", reason);
 	return false;

@@ -285,6 +285,8 @@ bool config_verify(struct config *config, struct bundle *bundle, FILE *faults)
 {
 	struct verifier v = { .config = config, .bundle = bundle, .to = faults };
 
+	/* once, for a directory may come and go meanwhile */
+	config->policy.process |= access(config->policy.directory, F_OK) == 0;
 	verify_server(&v);
 	verify_timers(&v);
 	verify_tls(&v);
@@ -387,7 +389,7 @@ static bool verify_policy(struct config *config)
 
 	for (unsigned i = 0; i < config->identity_count; i++)
 		identities[i] = config->identities[i].name;
-	if (config->outbound_count == 0 && access(policy->directory, F_OK) != 0)
+	if (!policy->process)
 		return true;
 	bool readable = check_reads_directory(policy->directory);
 
@@ -396,7 +398,7 @@ static bool verify_policy(struct config *config)
 			"neither policy files nor the DNS were looked at: %s", reason);
 		return true;
 	}
-	if (!policyprocess_settings(config, &settings)) {
+	if (!policyprocess_settings(config, NULL, &settings)) {
 		check_fault(&v, 0, "a setting of [policy] is too long");
 		return false;
 	}

@@ -115,8 +115,7 @@ static void verify_ca(struct verifier *v)
 	char reason[TLS_REASON];
 
 	/* who only receives, and has no policy files, may do without */
-	if (policy->ca_line == 0 && v->config->outbound_count == 0 &&
-		access(policy->directory, F_OK) != 0)
+	if (policy->ca_line == 0 && !policy->process)
 		return;
 	struct tls_client *client = tls_client_new(&options, reason);
 

@@ -166,6 +166,9 @@ struct config_policy {
 	unsigned stub_count;
 	/* Where they stand, 0: the defaults. Default directories need not exist. */
 	unsigned directory_line, ca_line, cache_line;
+	/* There is to be a policy process: for mail that goes out; and config_verify()
+	 * sees whether there are files, which may say something of who comes in. */
+	bool process;
 };
 
 struct config_lines;

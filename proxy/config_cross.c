@@ -291,6 +291,7 @@ static void complete(struct config_reader *reader)
 	policy->directory_line = key_line(reader, SECTION_POLICY, 0, "directory");
 	policy->ca_line = key_line(reader, SECTION_POLICY, 0, "ca");
 	policy->cache_line = key_line(reader, SECTION_POLICY, 0, "cache");
+	policy->process = config->outbound_count > 0;
 	for (unsigned i = 0; i < config->outbound_count; i++) {
 		struct config_outbound *outbound = &config->outbound[i];
 

@@ -21,11 +21,6 @@ enum { REASON = 256 };
 
 /* ---- settings ---- */
 
-bool policyprocess_needed(const struct config *config)
-{
-	return config->outbound_count > 0 || access(config->policy.directory, F_OK) == 0;
-}
-
 static bool copy(char *to, size_t size, const char *from)
 {
 	size_t length = strlen(from);
@@ -44,16 +39,23 @@ static uid_t owner_of_files(const struct config *config)
 	return user && user->pw_uid == ours ? 0 : ours;
 }
 
-/* A default need not exist: it is "" then. */
-static const char *directory_of(const char *path, unsigned line)
+/*
+ * A default need not exist: it is "" then. But where it was in use it has been lost: what
+ * was read there must not be forgotten for that.
+ */
+static const char *directory_of(const char *path, unsigned line, const char *before)
 {
-	bool missing = line == 0 && access(path, F_OK) != 0 && errno == ENOENT;
-	return missing ? "" : path;
+	bool optional = line == 0 && strcmp(path, before) != 0;
+	return optional && access(path, F_OK) != 0 && errno == ENOENT ? "" : path;
 }
 
-bool policyprocess_settings(const struct config *config, struct settings *settings)
+bool policyprocess_settings(const struct config *config, const struct settings *before,
+	struct settings *settings)
 {
+	static const struct settings nothing;
 	const struct config_policy *policy = &config->policy;
+	if (!before)
+		before = &nothing;
 	memset(settings, 0, sizeof(*settings));
 	settings->owner = owner_of_files(config);
 	settings->timeout = config->limits.policy_timeout;
@@ -63,9 +65,10 @@ bool policyprocess_settings(const struct config *config, struct settings *settin
 	bool fits =
 		policy->stub_count <= MESSAGE_STUBS &&
 		copy(settings->directory, sizeof(settings->directory),
-			directory_of(policy->directory, policy->directory_line)) &&
+			directory_of(policy->directory, policy->directory_line,
+				before->directory)) &&
 		copy(settings->cache, sizeof(settings->cache),
-			directory_of(policy->cache, policy->cache_line)) &&
+			directory_of(policy->cache, policy->cache_line, before->cache)) &&
 		copy(settings->ca, sizeof(settings->ca), policy->ca) &&
 		copy(settings->resolver, sizeof(settings->resolver), policy->resolver) &&
 		copy(settings->trust_anchor, sizeof(settings->trust_anchor),

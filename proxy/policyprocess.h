@@ -11,13 +11,11 @@
 #include <stdbool.h>
 
 /*
- * Whether there is to be one: for mail that goes out, and because policy files may say
- * something of those who come in, too.
+ * [policy] as it is to have it; `before`: as it has it by now, or NULL. False where
+ * something is too long.
  */
-bool policyprocess_needed(const struct config *config);
-
-/* [policy] as it is to have it. False where something is too long. */
-bool policyprocess_settings(const struct config *config, struct settings *settings);
+bool policyprocess_settings(const struct config *config, const struct settings *before,
+	struct settings *settings);
 
 /* What main() runs where the process was started as `sealpost policy-process`. */
 int policyprocess_run(void);

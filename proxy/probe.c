@@ -131,7 +131,7 @@ static bool is_stranger(const struct probe *probe)
 static bool ask(struct probe *probe, char *reason, size_t size)
 {
 	struct settings settings;
-	if (!policyprocess_settings(probe->config, &settings)) {
+	if (!policyprocess_settings(probe->config, NULL, &settings)) {
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
 	}

@@ -182,10 +182,9 @@ void policy_reload(struct supervisor *s)
 bool policy_renew(struct supervisor *s, char *reason, size_t size)
 {
 	struct settings settings;
-	/* Once there is one it stays: sessions may have asked it. */
-	if (!s->policy->kind && !policyprocess_needed(s->config))
+	if (!s->config->policy.process)
 		return true;
-	if (!policyprocess_settings(s->config, &settings)) {
+	if (!policyprocess_settings(s->config, &s->settings, &settings)) {
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
 	}

@@ -74,6 +74,9 @@ static bool read_and_take_up(struct supervisor *s, bool running, FILE *faults)
 				 : config_read(bundle, s->config->path, faults);
 	else
 		fprintf(faults, "%s: out of memory\n", s->config->path);
+	/* Once there is one it stays: sessions may have asked it. */
+	if (config)
+		config->policy.process |= s->policy->kind != NULL;
 	bool fine = config && config_verify(config, bundle, faults);
 	if (fine && config_restart_needed(s->config, config, reason)) {
 		fprintf(faults, "%s\n", reason);

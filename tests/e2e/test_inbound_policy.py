@@ -9,6 +9,7 @@ import ssl
 
 import pytest
 
+import harness.daemon
 from harness import peer
 from harness.internet import MESSAGE, policy_section
 from harness.net import until
@@ -194,6 +195,39 @@ def test_a_last_good_version_outlives_the_policy_process(gateway, internet):
     d.logged(lambda r: "[inbound] is weaker than before: tls = encrypt is now may" in r["message"])
     until(lambda: mail_from(d, "alice@peer.example").startswith("530 "), "it is in force")
     assert mail_from(d, "alice@other.example").startswith("250")
+
+
+@pytest.fixture
+def default_directory(monkeypatch, internet):
+    """The daemon finds the test's policy files at /etc/sealpost/policy.d, where nobody names it."""
+    wrapper, upper, work = (internet.folder / name for name in ("sealpost", "upper", "work"))
+    upper.mkdir()
+    work.mkdir()
+    (upper / "sealpost").symlink_to(internet.policies.folder.parent)
+    wrapper.write_text("#!/bin/sh\nexec unshare -m sh -c 'mount -t overlay overlay -o "
+                       f"lowerdir=/etc,upperdir={upper},workdir={work} /etc && exec \"$@\"' "
+                       f"sh {harness.daemon.program()} \"$@\"\n")
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(harness.daemon, "program", lambda: str(wrapper))
+    return internet.policies.folder
+
+
+def test_the_default_directory_is_missed_once_it_was_there(
+        default_directory, daemon, backend, internet):
+    """It need not be there at the start; gone later, it leaves what was demanded in force."""
+    internet.policies.put("peer.example", inbound="tls = encrypt")
+    d = daemon(backend, policy={"resolver": internet.dns.resolver, "dane": "no"})
+    workers = d.workers
+    assert mail_from(d, "alice@peer.example").startswith("530 ")
+    away = default_directory.rename(default_directory.with_name("away"))
+    d.process.send_signal(signal.SIGHUP)
+    d.logged(lambda r: "policy.d: cannot be used" in r["message"])
+    d.logged(lambda r: "is in force (generation 2)" in r["message"])
+    assert mail_from(d, "alice@peer.example").startswith("530 ")
+    assert d.workers == workers
+    away.rename(default_directory)
+    internet.policies.put("peer.example", inbound="tls = may")
+    until(lambda: mail_from(d, "alice@peer.example").startswith("250"), "it is read again")
 
 
 def test_without_the_policy_process(gateway, internet):
