@@ -19,7 +19,7 @@ import pytest
 
 from harness import peer
 from harness.daemon import parse, program
-from harness.net import Deadline, free_port, until
+from harness.net import WAIT, Deadline, free_port, until
 
 NOBODY = 65534
 PROCESSES = 6  # the first one, the daemon, its worker, the policy process, two servers
@@ -193,7 +193,7 @@ def test_no_key_lies_about_while_it_serves(demo, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_takes_more_and_ends_when_told(demo, tmp_path, how):
     d = demo()
-    with smtplib.SMTP("127.0.0.1", d.port, "smtplib.example", timeout=30) as c:
+    with smtplib.SMTP("127.0.0.1", d.port, "smtplib.example", timeout=WAIT) as c:
         c.starttls(context=peer.client_context())
         assert c.sendmail("a@client.example", ["b@exchange.example"], MESSAGE) == {}
     told = d.line("received ")
@@ -209,7 +209,7 @@ def test_it_takes_more_and_ends_when_told(demo, tmp_path, how):
 
 def test_it_takes_more_that_goes_out(demo, tmp_path):
     d = demo()
-    with smtplib.SMTP("127.0.0.1", d.outbound, "smtplib.example", timeout=30) as c:
+    with smtplib.SMTP("127.0.0.1", d.outbound, "smtplib.example", timeout=WAIT) as c:
         for _ in range(2):
             assert c.sendmail("a@exchange.example", ["b@client.example"], MESSAGE) == {}
     d.line("received internet/2.eml: ")
@@ -307,7 +307,7 @@ def run(*arguments, **environment):
     if program() is None:
         pytest.skip("sealpost is not built (set SEALPOST to its path)")
     return subprocess.run([program(), "demo", *arguments], capture_output=True, text=True,
-                          timeout=30, stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+                          timeout=WAIT, stdin=subprocess.DEVNULL, env={**os.environ, **environment})
 
 
 def test_an_address_that_is_taken(tmp_path):

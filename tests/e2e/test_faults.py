@@ -408,7 +408,7 @@ def test_ten_thousand_sessions_with_random_resets(daemon, tls):
             w.start()
         for w in workers:
             w.join()
-        until(lambda: d.descriptors() <= descriptors, "every descriptor comes back", 30)
+        until(lambda: d.descriptors() <= descriptors, "every descriptor comes back")
         assert d.rss() < before + d.slack + (4 << 20)
         stored = {}
         for m in server.store.messages:

@@ -80,7 +80,7 @@ def test_a_backend_that_knows_of_nothing(gateway, internet, intercept, backend, 
     first, second = both(gateway, internet)
     d = intercept(way, {"source": source})
     message = backend.submit("bob@peer.example")
-    stored = first.store.wait(1, 30)
+    stored = first.store.wait(1)
     assert stored.secure and mail.below(stored.octets.replace(b"\r\n", b"\n"), message) is not None
     assert gateway.sources() == {(gateway.BACKEND if source == "transparent" else gateway.WAN)[0]}
     gateway.no_envelope_in_clear()
@@ -94,7 +94,7 @@ def test_a_backend_goes_to_the_next_server(gateway, internet, intercept, backend
     first, second = both(gateway, internet, shows)
     intercept()
     backend.submit("bob@peer.example")
-    assert second.store.wait(1, 30).secure
+    assert second.store.wait(1).secure
     assert not first.store.messages
     told = rf"421 4\.7\.[45] peer\.example via mx[12]\.peer\.example\[{re.escape(FIRST)}\]: "
     until(lambda: re.search(told, backend.log()), "it is told why")
@@ -109,5 +109,5 @@ def test_a_backend_keeps_what_cannot_be_sent(gateway, internet, intercept, backe
     until(lambda: f"[{SECOND}]" in backend.log() or second.log, "it has tried both")
     assert not first.store.messages and not second.store.messages
     del second.script["starttls"]
-    assert second.store.wait(1, 60).secure
+    assert second.store.wait(1).secure
     gateway.no_envelope_in_clear()

@@ -14,6 +14,7 @@ from harness import destination as far
 from harness import dns as names
 from harness.gateway import gateway, intercept, internet  # noqa: F401
 from harness.internet import transaction
+from harness.net import until
 
 pytestmark = pytest.mark.namespaces
 
@@ -210,6 +211,7 @@ def test_a_server_that_closed_while_idle(gateway, internet, intercept):
     with begun(gateway) as c:
         assert transaction(c, "u@peer.example").accepted
         server.wires[0].finish()
+        until(lambda: server.wires[0].ended, "the idle leg is closed")
         d.settle()
         assert transaction(c, "u@peer.example").accepted
         c.quit()

@@ -83,7 +83,8 @@ def test_certificates(internet, smarthost, row):
         fine = bool(server.store.messages) == seen.accepted == (expected(kind) == "")
         verdict = end.get("verdict")
         if seen.accepted:
-            fine = fine and server.store.messages[0].secure and verdict == "pass"
+            fine = (fine and server.store.messages[0].secure and verdict == "pass"
+                    and "in-clear" not in end)
         else:
             reply = seen.last
             fine = (fine and reply.startswith("451 4.7.5 ") and f"{kind}.example" in reply
@@ -102,6 +103,7 @@ def test_none_never_tries(internet, smarthost):
     assert not mx.store.messages[0].secure and b"STARTTLS" not in mx.raw
     end = d.session_end(end="quit")
     assert end["far"] == "clear" and end["level"] == "none" and end["verdict"] == "pass"
+    assert end["in-clear"] == "not-tried"
 
 
 # ---- stripping (T4, T7) and what is slipped in (T2) ----
@@ -179,11 +181,12 @@ def test_under_may_mail_always_arrives(internet, smarthost):
     wrong = []
     for name, server in servers.items():
         before = len(d.lines)
-        seen = send(d.address, f"bob@{name}.example", seconds=10)
+        seen = send(d.address, f"bob@{name}.example")
         end = d.session_end(before)
         message = server.store.messages[0] if server.store.messages else None
+        why = "not-offered" if name in ("not-offered", "ehlo-refused") else "failed"
         if not (seen.accepted and message and message.octets == MESSAGE and not message.secure
-                and end["far"] == "clear" and end["level"] == "may"):
+                and end["far"] == "clear" and end["in-clear"] == why and end["level"] == "may"):
             wrong.append((name, seen, end))
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -192,21 +195,45 @@ def test_under_may_mail_always_arrives(internet, smarthost):
 def test_a_fallback_is_remembered_and_logged(internet, smarthost, name):
     mx = internet.peer("peer.example", script={k: v for k, v in STRIPPED[name].items()})
     d = smarthost(limits=SHORT)
-    assert send(d.address, "bob@peer.example", seconds=10).accepted
+    assert send(d.address, "bob@peer.example").accepted
     assert len(mx.wires) == 2, "TLS, and once more without"
     assert b"STARTTLS" in mx.wires[0].raw and b"STARTTLS" not in mx.wires[1].raw
     assert b"MAIL" not in far.clear_part(bytes(mx.wires[0].raw))
     d.logged(lambda r: "clear" in r["message"] and "mx1.peer.example" in str(r))
     # again, though the host has mended its ways: for half an hour nobody tries
     mx.script = {}
+    before = len(d.lines)
     assert send(d.address, "bob@peer.example").accepted
     assert len(mx.wires) == 3 and b"STARTTLS" not in mx.wires[2].raw
+    assert d.session_end(before)["in-clear"] == "failed-before"
     # who demands TLS of the same address is not concerned
     internet.domain("other.example", mx)
     internet.policies.put("other.example", "tls = encrypt")
     d.reload()
     assert send(d.address, "bob@other.example").accepted
     assert mx.store.messages[-1].secure
+
+
+def test_the_line_tells_of_a_message_whose_host_is_gone(internet, smarthost):
+    """How it went, not that there is no connection any more."""
+    internet.peer("good.example", script={"eod": far.REPLY_THEN_CLOSE})
+    internet.peer("plain.example", None, script={"eod": far.REPLY_THEN_CLOSE})
+    d = smarthost()
+    for domain in ("good.example", "plain.example"):
+        before = len(d.lines)
+        with Client(d.address) as c:
+            c.reply(220)
+            c.hello("backend.example")
+            assert transaction(c, f"bob@{domain}").accepted
+            c.command("MAIL FROM:<alice@backend.example>", 250)
+            c.command("RCPT TO:<bob@nobody.example>", 550)
+            c.quit()
+        end = d.session_end(before)
+        assert end["transactions"] == "1"
+        if domain == "good.example":
+            assert end["far"].startswith("TLS1.3/") and "in-clear" not in end
+        else:
+            assert end["far"] == "clear" and end["in-clear"] == "not-offered"
 
 
 def test_a_fallback_is_of_one_name_alone(internet, smarthost):
@@ -216,7 +243,7 @@ def test_a_fallback_is_of_one_name_alone(internet, smarthost):
     internet.domain("evil.example", "mx.evil.example")
     d = smarthost(limits=SHORT)
     theirs.script = dict(STRIPPED[HANDSHAKES[0]])
-    assert send(d.address, "bob@evil.example", seconds=10).accepted
+    assert send(d.address, "bob@evil.example").accepted
     theirs.script = {}
     assert not theirs.store.messages[-1].secure
     assert send(d.address, "bob@peer.example").accepted

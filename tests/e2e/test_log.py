@@ -13,7 +13,7 @@ import pytest
 from harness import mail, peer
 from harness.backend import EXTENSIONS, Backend
 from harness.daemon import program
-from harness.net import listening, until
+from harness.net import WAIT, listening, until
 
 MESSAGE = b"Subject: a secret subject\r\n\r\nthe secret body\r\n"
 
@@ -208,7 +208,7 @@ def test_a_log_that_nobody_reads_stops_no_mail(daemon, backend):
     greeted_and_gone(d.address)  # it reads on: so do the lines come again
     assert b"end=quit" in os.read(reads, 65536)
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(WAIT) == 0
     os.close(reads)
 
 
@@ -222,7 +222,7 @@ def test_a_log_whose_reader_is_gone_stops_no_mail(daemon, backend):
     for _ in range(3):
         greeted_and_gone(d.address)
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(WAIT) == 0
 
 
 def test_without_standard_streams_no_socket_becomes_one(daemon, backend):
@@ -233,5 +233,5 @@ def test_without_standard_streams_no_socket_becomes_one(daemon, backend):
     until(lambda: listening(d.port), "a listener")
     streams = [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in range(3)]
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(WAIT) == 0
     assert streams == ["/dev/null"] * 3

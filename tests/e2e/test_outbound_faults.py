@@ -6,6 +6,7 @@
 import contextlib
 import os
 import random
+import select
 import signal
 import threading
 
@@ -14,10 +15,10 @@ import pytest
 from harness import destination as far
 from harness import dns as names
 from harness import mail, peer
-from harness.daemon import sanitized
+from harness.daemon import sanitized, state
 from harness.exchange import SENDERS, Exchange2003, Exchange2010, Job
 from harness.internet import MESSAGE, send
-from harness.net import Deadline, until
+from harness.net import WAIT, Deadline, until
 
 pytestmark = pytest.mark.namespaces
 
@@ -139,7 +140,7 @@ def test_random_accidents(internet, smarthost):
     d.healthy()
 
 
-def run_all(threads, seconds=90):
+def run_all(threads, seconds=300):
     deadline = Deadline(seconds)
     for t in threads:
         t.daemon = True
@@ -154,7 +155,7 @@ def run_all(threads, seconds=90):
 
 def kill_policy(d, after=None):
     pid = until(lambda: d.policy_process not in (None, after) and d.policy_process,
-                "there is a policy process", 30)
+                "there is a policy process")
     os.kill(pid, signal.SIGKILL)
     return pid
 
@@ -172,13 +173,13 @@ def test_policy_process_killed_under_load(internet, smarthost):
 
     def deliver(part):
         mine = jobs[part::2]
-        SENDERS[("2003", "2010")[part]](d.address).run(mine, rounds=10 ** 6, seconds=80)
+        SENDERS[("2003", "2010")[part]](d.address).run(mine, rounds=10 ** 6, seconds=240)
 
     def kill():
         killed = None
         for _ in range(4):
             mark = len(mx.store.messages)
-            until(lambda: done.is_set() or len(mx.store.messages) >= mark + 40, "some mail", 60)
+            until(lambda: done.is_set() or len(mx.store.messages) >= mark + 40, "some mail")
             if done.is_set():
                 return
             killed = kill_policy(d, killed)
@@ -187,21 +188,13 @@ def test_policy_process_killed_under_load(internet, smarthost):
     killer.start()
     run_all([threading.Thread(target=deliver, args=(p,)) for p in range(2)])
     done.set()
-    killer.join(15)
+    killer.join(WAIT)
     assert not [j for j in jobs if j.queued]
     accounted_for([mx], jobs)
     only_for_now(jobs, "4.3.0")
-    assert until(lambda: d.policy_process, "it is there again", 30)
+    until(lambda: d.policy_process, "it is there again")
+    until(lambda: not [p for p in d.pids if state(p) == "Z"], "no zombie is left")
     d.healthy()
-    zombies = [p for p in d.pids if state(p) == "Z"]
-    assert not zombies
-
-
-def state(pid):
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return None
 
 
 def test_policy_process_killed_with_a_question_open(internet, smarthost):
@@ -219,10 +212,11 @@ def test_policy_process_killed_with_a_question_open(internet, smarthost):
         assert reply[0].startswith(b"451 4.3.0 ") and len(reply) == 1, reply
         c.quit()
     told.set()
-    until(lambda: d.policy_process not in (None, killed), "it is started again", 30)
+    d.logged(lambda r: f"the policy process {killed} ended" in r["message"])
+    d.logged(lambda r: "the policy process was started again" in r["message"])
+    d.settle()
     assert send(d.address, "bob@peer.example").accepted
     assert len(mx.store.messages) == 1
-    assert d.logged(lambda r: "policy" in r["message"]), "and the log says so"
 
 
 def test_policy_process_that_hangs(internet, smarthost):
@@ -233,7 +227,7 @@ def test_policy_process_that_hangs(internet, smarthost):
     with d.policy_process_stopped():
         reply = send(d.address, "bob@peer.example").last
         assert reply.startswith("451 4."), reply
-    until(lambda: send(d.address, "bob@other.example").accepted, "mail flows again", 30)
+    until(lambda: send(d.address, "bob@other.example").accepted, "mail flows again")
 
 
 def test_what_is_known_needs_no_policy_process(internet, smarthost):
@@ -252,7 +246,7 @@ def test_it_ends_with_the_daemon(internet, smarthost):
     assert send(d.address, "bob@peer.example").accepted
     pid = d.policy_process
     assert d.stop() == 0
-    until(lambda: state(pid) in (None, "Z"), "the policy process is gone")
+    until(lambda: state(pid) in "XZ", "the policy process is gone")
 
 
 def test_it_ends_when_the_daemon_is_killed(internet, smarthost):
@@ -261,7 +255,7 @@ def test_it_ends_when_the_daemon_is_killed(internet, smarthost):
     assert send(d.address, "bob@peer.example").accepted
     pid = d.policy_process
     d.stop(signal.SIGKILL)
-    until(lambda: state(pid) in (None, "Z"), "the policy process is gone")
+    until(lambda: state(pid) in "XZ", "the policy process is gone")
 
 
 # ---- names ----
@@ -283,7 +277,7 @@ def test_name_server_dying_lying_and_slow(internet, smarthost):
         sender.run(jobs[n:n + 10], rounds=1)
     internet.dns.misbehave("*", None)
     # a failure may be kept for some seconds (RFC 2308 §7): new ones are not to be waited for
-    left = sender.run(jobs, rounds=10 ** 6, seconds=40)
+    left = sender.run(jobs, rounds=10 ** 6, seconds=120)
     assert not left and not sender.trouble
     accounted_for(servers, jobs)
     for job in jobs:
@@ -294,31 +288,33 @@ def test_name_server_dying_lying_and_slow(internet, smarthost):
 def test_dead_name_server_under_load_blocks_nobody(internet, smarthost):
     """Many wait for names; who is known is served at once (T18)."""
     mx = internet.peer("peer.example")
-    d = smarthost(limits={"policy-timeout": "4s"})
+    d = smarthost(limits={"policy-timeout": "6s"})
     assert send(d.address, "bob@peer.example").accepted
     internet.dns.misbehave("*", names.SILENT)
     with contextlib.ExitStack() as stack:
         waiting = []
-        for n in range(50):
+        for _ in range(50):
             c = stack.enter_context(peer.Client(d.address))
             c.begin()
-            c.send(f"MAIL FROM:<a@backend.example>\r\nRCPT TO:<bob@d{n}.example>\r\n")
-            c.reply(250)
+            c.command("MAIL FROM:<a@backend.example>", 250)
             waiting.append(c)
-        for _ in range(5):
-            assert send(d.address, "bob@peer.example", seconds=1).accepted
+        for n, c in enumerate(waiting):
+            c.send(f"RCPT TO:<bob@d{n}.example>\r\n")
+        for _ in range(2):
+            assert send(d.address, "bob@peer.example").accepted
+        assert not select.select([c.sock for c in waiting], [], [], 0)[0], "while they wait"
         for n, c in enumerate(waiting):
             reply = c.reply()
             assert reply[0].startswith(b"451 4.4.3 ") and f"d{n}.example".encode() in reply[0]
-    assert len(mx.store.messages) == 6
+    assert len(mx.store.messages) == 3
     d.healthy()
 
 
 def test_all_work_of_a_recipient_has_one_budget(internet, smarthost):
-    hosts = [internet.silent(f"mx{n}.peer.example") for n in range(8)]
+    hosts = [internet.silent(f"mx{n}.peer.example") for n in range(16)]
     internet.domain("peer.example", *hosts)
     d = smarthost(limits={"connect-timeout": "1s", "rcpt-budget": "3s"})
-    deadline = Deadline(6)
+    deadline = Deadline(12)  # of sixteen seconds
     reply = send(d.address, "bob@peer.example").last
     assert reply.startswith("451 4.4.") and "peer.example" in reply and not deadline.over()
 
@@ -333,7 +329,7 @@ def test_the_end_of_service_in_a_message(internet, smarthost, sender):
     worker.start()
     mx.store.wait(20)
     d.process.send_signal(signal.SIGTERM)
-    worker.join(30)
+    worker.join(WAIT)
     assert not worker.is_alive() and d.stop() == 0
     acknowledged = [j for j in jobs if j.delivered]
     assert len(acknowledged) >= 20

@@ -148,7 +148,7 @@ def test_the_queues_last_error_says_why(site, sender):
     server = site.sender(sender)
     until(lambda: re.search(r"451[- ]4\.7\.5 [^\n]*" + re.escape(domain)
                             + r"[^\n]*expired\.postfix\.example[^\n]*expired on", server.log()),
-          f"{sender} logs the reason", 30)
+          f"{sender} logs the reason")
 
 
 @pytest.mark.parametrize("sender", real_out.SENDERS)

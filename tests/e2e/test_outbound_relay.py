@@ -27,8 +27,7 @@ def relay(daemon, internet):
     def start(server, name="relay.example", **keys):
         outbound = {"route": f"relay {name}:{server.listener.port}"}
         outbound.update({k.replace("_", "-"): v for k, v in keys.items()})
-        return daemon([], outbound=outbound, policy=policy_section(internet),
-                      limits={"connect-timeout": "2s", "tls-timeout": "2s"})
+        return daemon([], outbound=outbound, policy=policy_section(internet))
     return start
 
 
@@ -103,6 +102,7 @@ def test_relay_with_credentials_of_ours(internet, relay, offered):
     assert seen.accepted, seen
     assert server.wires[0].user == "relay-user"
     server.saw_nothing_in_clear()
+    d.session_end(end="quit")
     log = "\n".join(d.lines)
     for secret in ("päss", base64.b64encode("\0relay-user\0päss word".encode()).decode()):
         assert secret not in log
@@ -137,6 +137,7 @@ def test_relay_and_a_client_that_brings_its_own(internet, relay):
         assert transaction(c, "bob@peer.example").accepted
         c.quit()
     assert server.wires[0].user == "u"
+    d.session_end()
     assert "AHUAcA" not in "\n".join(d.lines)
 
 

@@ -299,7 +299,7 @@ def test_dns_that_fails_or_lies(built, open_folder, island, server, behaviour):
     before = time.monotonic()
     result = command.result("bad.lab", NO)
     assert "451 4.4.3" in result and "bad.lab" in result
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 30
 
 
 def test_an_answer_that_needs_tcp(command, server):
@@ -314,7 +314,7 @@ def test_dns_that_is_dead(built, open_folder, island, server):
     server.close()
     before = time.monotonic()
     assert "did not answer within 2 s" in command.result("any.lab", NO)
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 30
 
 
 # -- DNSSEC

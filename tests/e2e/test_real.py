@@ -43,7 +43,7 @@ class Gateway:
     def port(self, mode):
         return self.implicit if mode.startswith("implicit") else self.daemon.port
 
-    def stored(self, mark, seconds=15):
+    def stored(self, mark, seconds=None):
         """The message as the server stored it, LF line ends."""
         if not self.scripted:
             return self.server.stored(mark.encode(), seconds)

