@@ -215,6 +215,7 @@ static void count_messages(struct session *s, uint32_t n, bool tls)
 {
 	if (n == 0)
 		return;
+	session_log_note(s, tls);
 	session_count(s, COUNTER_MESSAGES, n);
 	if (tls)
 		session_count(s, COUNTER_MESSAGES_TLS, n);

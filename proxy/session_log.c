@@ -25,6 +25,8 @@ struct trace session_trace(const struct session *s)
 
 const char session_far_ended[] = "the connection to the mail server was lost";
 
+enum { FAR_FIELDS = 2, FAR_TEXT = sizeof(((struct errand *)0)->far) };
+
 static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size_t size)
 {
 	if (!tls_up || !leg->tls)
@@ -34,6 +36,34 @@ static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size
 	snprintf(text, size, "%s/%s%s", facts.version, facts.cipher,
 		facts.resumed ? "/resumed" : "");
 	return text;
+}
+
+void session_log_note(struct session *s, bool tls)
+{
+	struct errand *e = s->errand;
+	char text[sizeof(e->far)];
+	if (!e || !s->service->outbound || !log_wants(LOG_LEVEL_INFO))
+		return;
+	snprintf(
+		e->far, sizeof(e->far), "%s", leg_text(&s->far, tls, text, sizeof(text)));
+	e->in_clear = s->stream.dialogue.far_clear ? "failed" : e->clear;
+	if (tls)
+		e->in_clear = NULL;
+}
+
+/* Of messages that the log has not heard of; else as it is now. */
+static void far_fields(
+	const struct session *s, struct log_field fields[FAR_FIELDS], char text[FAR_TEXT])
+{
+	const struct errand *e = s->errand;
+	const struct dialogue *d = &s->stream.dialogue;
+	bool noted = e && e->far[0] != '\0' && d->transactions > e->told;
+	const char *far = noted ? e->far : leg_text(&s->far, d->far_tls, text, FAR_TEXT);
+	const struct log_field all[FAR_FIELDS] = {
+		{ "far", far },
+		{ "in-clear", noted ? e->in_clear : NULL },
+	};
+	memcpy(fields, all, sizeof(all));
 }
 
 static const char *path_text(const char *path, bool known, char *text, size_t size)
@@ -76,8 +106,8 @@ static const char *verdict_text(const struct route *r)
 	return verdict_name((enum verdict)r->verdict);
 }
 
-/* What was demanded, where that led, and how it was judged; all NULL where nobody asked.
- */
+/* What was demanded, where that led, and how it was judged; all NULL where nobody asked,
+ * and all but the domain where nobody knew. */
 static void route_fields(const struct session *s, struct log_field fields[ROUTE_FIELDS],
 	char host[ROUTE_HOST])
 {
@@ -86,8 +116,9 @@ static void route_fields(const struct session *s, struct log_field fields[ROUTE_
 	bool out = s->service->outbound;
 	const char *chain = peer && out ? chain_verdict_name(r->chain) : NULL;
 	const struct candidate *c = peer ? route_candidate(peer, r->rule) : NULL;
+	const char *asked = out && r && s->errand->asked[0] ? s->errand->asked : NULL;
 	const struct log_field all[ROUTE_FIELDS] = {
-		{ "domain", peer ? peer->domain : NULL },
+		{ "domain", peer ? peer->domain : asked },
 		{ "level", peer ? level_name((enum level)peer->demand.level) : NULL },
 		{ "host", peer && out ? route_host(r, host) : NULL },
 		{ "chain", chain },
@@ -129,19 +160,19 @@ void session_log_leg(struct session *s)
 	struct errand *e = s->errand;
 	const struct dialogue *d = &s->stream.dialogue;
 	uint32_t count = d->transactions - e->told;
+	if (count > 0 && e->route.peer && log_wants(LOG_LEVEL_INFO)) {
+		char id[TRACE_ID], far[FAR_TEXT], host[ROUTE_HOST], number[32];
+		snprintf(number, sizeof(number), "%" PRIu32, count);
+		struct log_field fields[5 + ROUTE_FIELDS] = {
+			{ "session", trace_id(s->id, id) },
+			{ "service", s->service->name },
+			[4] = { "transactions", number },
+		};
+		far_fields(s, fields + 2, far);
+		route_fields(s, fields + 5, host);
+		log_fields(LOG_LEVEL_INFO, "leg done", fields, 5 + ROUTE_FIELDS);
+	}
 	e->told = d->transactions;
-	if (count == 0 || !e->route.peer || !log_wants(LOG_LEVEL_INFO))
-		return;
-	char id[TRACE_ID], far[80], host[ROUTE_HOST], number[32];
-	snprintf(number, sizeof(number), "%" PRIu32, count);
-	struct log_field fields[4 + ROUTE_FIELDS] = {
-		{ "session", trace_id(s->id, id) },
-		{ "service", s->service->name },
-		{ "far", leg_text(&s->far, d->far_tls, far, sizeof(far)) },
-		{ "transactions", number },
-	};
-	route_fields(s, fields + 4, host);
-	log_fields(LOG_LEVEL_INFO, "leg done", fields, 4 + ROUTE_FIELDS);
 }
 
 /* Why the session ended; else why it refused mail last. */
@@ -158,10 +189,11 @@ void session_log_end(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
-	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], far[80], number[3][32];
-	char host[ROUTE_HOST];
-	struct log_field route[ROUTE_FIELDS];
+	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], number[3][32];
+	char host[ROUTE_HOST], far_text[FAR_TEXT];
+	struct log_field route[ROUTE_FIELDS], far[FAR_FIELDS];
 	route_fields(s, route, host);
+	far_fields(s, far, far_text);
 	char from[DIALOGUE_PATH + 2], to[DIALOGUE_PATH + 2];
 	snprintf(number[0], sizeof(number[0]), "%" PRIu32, d->transactions);
 	snprintf(number[1], sizeof(number[1]), "%" PRIu64, s->stream.octets);
@@ -173,7 +205,8 @@ void session_log_end(struct session *s)
 		{ "client", address_text(&s->client, client) },
 		{ "helo", d->helo[0] ? d->helo : NULL },
 		{ "near", leg_text(&s->near, d->near_tls, near, sizeof(near)) },
-		{ "far", leg_text(&s->far, d->far_tls, far, sizeof(far)) },
+		far[0],
+		far[1],
 		{ "transactions", number[0] },
 		{ "from", path_text(d->from, mailed, from, sizeof(from)) },
 		{ "to", path_text(d->to, d->to[0] != '\0', to, sizeof(to)) },

@@ -38,7 +38,10 @@ struct errand {
 	/* A domain that was refused a moment ago is refused again without a new walk. */
 	char refused[REQUIREMENT_NAME];
 	double refused_until;
-	uint32_t told; /* transactions that the log has heard of */
+	uint32_t told;	   /* transactions that the log has heard of */
+	const char *clear; /* why the leg in hand will be in clear, should it be so */
+	char far[80];	   /* how far was spoken to when it took the last message, ... */
+	const char *in_clear; /* ... and why in clear; NULL: it was not */
 };
 
 struct session {
@@ -169,6 +172,10 @@ struct trace session_trace(const struct session *s);
 
 /* The line at a session's end. */
 void session_log_end(struct session *s);
+
+/* Far has taken a message, over a leg with TLS or without, that may be gone by the time
+ * of its line. */
+void session_log_note(struct session *s, bool tls);
 
 /* The leg is to serve another domain: a line for the one before, if it got any mail. */
 void session_log_leg(struct session *s);

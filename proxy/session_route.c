@@ -160,9 +160,12 @@ static void demand(struct session *s)
 	const struct route *r = &s->errand->route;
 	enum encryption encryption = route_encryption(r);
 	struct address address = route_address(r);
+	s->errand->clear = encryption == ENCRYPTION_NONE ? "not-tried" : "not-offered";
 	if (encryption == ENCRYPTION_MAY && fallback_known(&s->worker->fallback, &address,
-						    route_sni(r), clock_steady()))
+						    route_sni(r), clock_steady())) {
 		encryption = ENCRYPTION_NONE;
+		s->errand->clear = "failed-before";
+	}
 	dialogue_demand(&s->stream.dialogue, demands[encryption]);
 	s->errand->notes.said[0] = '\0';
 	take_note(s);

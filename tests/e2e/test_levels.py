@@ -236,6 +236,13 @@ def test_the_line_tells_of_a_message_whose_host_is_gone(internet, smarthost):
             assert end["far"] == "clear" and end["in-clear"] == "not-offered"
 
 
+def test_the_line_names_a_domain_of_which_nothing_is_known(internet, smarthost):
+    d = smarthost()
+    assert not send(d.address, "bob@nobody.example").accepted
+    end = d.session_end()
+    assert end["domain"] == "nobody.example" and "level" not in end
+
+
 def test_a_fallback_is_of_one_name_alone(internet, smarthost):
     """Whoever gives somebody else's host a name that it refuses does not take TLS from others."""
     theirs = internet.peer("peer.example")
