@@ -34,8 +34,8 @@ static const struct option {
 	{ "outgoing-range:", "512" },
 	{ "num-queries-per-thread:", "4096" },
 	{ "outgoing-num-tcp:", "64" },
-	{ "msg-cache-size:", "8m" },
-	{ "rrset-cache-size:", "16m" },
+	{ "msg-cache-size:", "4m" },
+	{ "rrset-cache-size:", "8m" },
 	{ "cache-max-ttl:", "3600" },
 	/* A name server that was away is found again in a minute, not in fifteen. */
 	{ "infra-host-ttl:", "60" },
