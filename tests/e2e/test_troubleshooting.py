@@ -4,8 +4,12 @@
 """docs/troubleshooting.md quotes what the program says, and leaves out nothing of weight."""
 
 import re
+import subprocess
+
+import pytest
 
 from harness.daemon import ROOT
+from harness.internet import send
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 # Replies that tell of no fault.
@@ -62,3 +66,27 @@ def test_what_is_said_is_quoted():
     told = {t for t in told if re.search(r"[a-z…] [A-Za-z…]", t) and not t.startswith(FINE)}
     assert len(told) > 60
     assert [t for t in sorted(told) if not any(fits(q, t) for q in quotes())] == []
+
+
+@pytest.mark.namespaces
+def test_how_mail_to_a_domain_was_protected(internet, smarthost):
+    """The command of the page, on a log of ours."""
+    server = internet.peer("partner.example")
+    internet.peer("other.example")
+    d = smarthost()
+    for domain in ("partner.example", "other.example", "partner.example"):
+        assert send(d.address, f"bob@{domain}").accepted
+    server.keywords = tuple(k for k in server.keywords if k != "STARTTLS")
+    assert send(d.address, "bob@partner.example").accepted
+    internet.policies.put("partner.example", "tls = encrypt")
+    d.reload()
+    assert not send(d.address, "bob@partner.example").accepted
+    d.stop()
+    command, = re.findall(r"```sh\njournalctl [^|]*(\|.*?)```", PAGE, re.DOTALL)
+    done = subprocess.run(["sh", "-c", "cat" + command], input="\n".join(d.lines), text=True,
+                          capture_output=True, timeout=60, check=True)
+    said = re.sub("TLS1.3/[A-Z0-9_]+", "TLS", done.stdout)
+    assert sorted(said.splitlines()) == [
+        "0 messages in 1 sessions: far=clear level=encrypt verdict=no-tls",
+        "1 messages in 1 sessions: far=clear in-clear=not-offered level=may verdict=pass",
+        "2 messages in 2 sessions: far=TLS level=may verdict=pass"]
