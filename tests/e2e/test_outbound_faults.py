@@ -165,10 +165,10 @@ def test_policy_process_killed_under_load(internet, smarthost):
     """Domain after domain is asked about while it dies again and again."""
     mx = internet.host("mx.hoster.example")
     internet.policies.put("default", "tls = secure\nmatch = mx")
-    for n in range(400):
+    for n in range(300):
         internet.domain(f"d{n}.example", mx)
     d = smarthost()
-    jobs = [Job(message(n), f"bob@d{n}.example") for n in range(400)]
+    jobs = [Job(message(n), f"bob@d{n}.example") for n in range(300)]
     done = threading.Event()
 
     def deliver(part):
@@ -177,7 +177,7 @@ def test_policy_process_killed_under_load(internet, smarthost):
 
     def kill():
         killed = None
-        for _ in range(4):
+        for _ in range(3):
             mark = len(mx.store.messages)
             until(lambda: done.is_set() or len(mx.store.messages) >= mark + 40, "some mail")
             if done.is_set():
