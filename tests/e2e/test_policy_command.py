@@ -293,7 +293,7 @@ def test_the_only_host_has_half_of_its_addresses(command, server):
 @pytest.mark.parametrize("behaviour", [dns.SERVFAIL, dns.REFUSED, dns.GARBAGE, dns.WRONG_ID,
                                        dns.WRONG_NAME, dns.CUT_SHORT, dns.SILENT])
 def test_dns_that_fails_or_lies(built, open_folder, island, server, behaviour):
-    command = Command(built, open_folder, server.resolver, island, timeout="4s")
+    command = Command(built, open_folder, server.resolver, island, timeout="2s")
     server.domain("bad.lab", "192.0.2.1")
     server.misbehave("bad.lab", behaviour)
     before = time.monotonic()

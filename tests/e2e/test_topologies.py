@@ -19,7 +19,7 @@ EXCHANGE, MX, CLIENT = "10.0.0.10", "11.0.0.11", "11.0.0.99"
 # There is no DNS here; under tls = may an intercepted connection needs none.
 MORE = """
 [limits]
-policy-timeout = 5s
+policy-timeout = 2s
 [policy]
 resolver = 127.0.0.1@1
 dane = no
