@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +359,12 @@ static void add_reader(struct service *service, uint32_t worker, int *fd)
 	send_packet(service, reader, write_state(service), -1);
 }
 
+static void take_ping(struct service *service)
+{
+	send_plain(service, MESSAGE_PONG, -1);
+	malloc_trim(0); /* a crowd that has gone left its memory in pieces */
+}
+
 static void on_supervisor(
 	struct service *service, const uint8_t *octets, size_t length, int *fd)
 {
@@ -368,7 +375,7 @@ static void on_supervisor(
 	else if (type == MESSAGE_RELOAD)
 		read_again(service);
 	else if (type == MESSAGE_PING)
-		send_plain(service, MESSAGE_PONG, -1);
+		take_ping(service);
 	else
 		say(service, LOG_WARNING,
 			"the supervisor sent what is no order: type %u, %zu octets",

@@ -22,6 +22,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,7 +266,10 @@ static bool obey(struct process *process, const struct order *order, int fd)
 	case ORDER_LISTEN: return take_socket(process, order, fd);
 	case ORDER_SETUP: return take_setup(process, order, fd);
 	case ORDER_POLICY: return take_policy(process, fd);
-	case ORDER_PING: tell(NEWS_PONG, 0, NULL); return true;
+	case ORDER_PING:
+		tell(NEWS_PONG, 0, NULL);
+		malloc_trim(0); /* a crowd that has gone left its memory in pieces */
+		return true;
 	case ORDER_STOP: stop(process); return true;
 	case ORDER_ABORT:
 		stop(process);

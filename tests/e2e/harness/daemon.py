@@ -207,10 +207,10 @@ class Sealpost:
         """Octets that a sanitizer may add to what a test allows: it keeps what was freed."""
         return 24 << 20 if sanitized() else 0
 
-    def rss(self):
-        """Octets of resident memory, all processes together."""
+    def rss(self, *pids):
+        """Octets of resident memory, of these or of all processes together."""
         total = 0
-        for pid in self.pids:
+        for pid in pids or self.pids:
             for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
                 if line.startswith("VmRSS:"):
                     total += int(line.split()[1]) * 1024
