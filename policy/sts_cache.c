@@ -21,7 +21,7 @@ enum {
 struct entry {
 	struct entry *next, **at;      /* in its bucket */
 	struct entry *newer, **behind; /* by when it was last asked for */
-	int64_t until, due;
+	int64_t from, until, due;
 	int64_t swept; /* not due before, unless somebody asks */
 	size_t length;
 	char *text;
@@ -156,37 +156,53 @@ static void drop_policy(struct sts_cache *cache, struct entry *entry)
 	drop(&cache->policies, entry);
 }
 
-/* In memory. */
-static bool take_in(struct sts_cache *cache, const char *domain, const struct sts *sts,
-	const char *text, size_t length)
+/* In memory; NULL without. */
+static struct entry *take_in(struct sts_cache *cache, const char *domain,
+	const struct sts *sts, const char *text, size_t length)
 {
 	int64_t age = sts->expires - sts->fetched;
 	struct entry *entry = put(&cache->policies, domain, text, length);
 	if (!entry)
-		return false;
+		return NULL;
+	entry->from = INT64_MIN;
 	entry->until = sts->expires;
 	entry->due = sts->fetched +
 		     (age / 2 < STS_CACHE_REFRESH ? age / 2 : STS_CACHE_REFRESH);
 	entry->swept = sts->fetched + STS_CACHE_REFRESH_RETRY;
 	if (cache->policies.count > cache->policies.most)
 		drop_policy(cache, cache->policies.first);
-	return true;
+	return entry;
 }
 
-/* One that is dated tomorrow would hold for longer than its domain has said. */
+static void pass_over(
+	struct sts_cache *cache, const struct sts_found *found, const char *why)
+{
+	warn(cache, "the kept MTA-STS policy of %.255s is passed over: %s", found->domain,
+		why);
+}
+
+/*
+ * One that is dated tomorrow would hold for longer than its domain has said. But perhaps
+ * it is our clock that is late, and will be set.
+ */
 static void on_file(const struct sts_found *found, void *context)
 {
 	struct sts_cache *cache = context;
-	const char *fault = found->fault;
-	if (!fault && found->sts->fetched > cache->opened + DAY)
-		fault = "it comes from the future";
-	if (fault)
-		warn(cache, "the kept MTA-STS policy of %.255s is passed over: %s",
-			found->domain, fault);
-	else if (found->sts->expires > cache->opened)
-		take_in(cache, found->domain, found->sts, found->text, found->length);
-	else
+	const struct sts *sts = found->sts;
+	if (found->fault) {
+		pass_over(cache, found, found->fault);
+		return;
+	}
+	if (sts->expires <= cache->opened) {
 		sts_store_remove(cache->store, found->domain, found->text, found->length);
+		return;
+	}
+	struct entry *entry =
+		take_in(cache, found->domain, sts, found->text, found->length);
+	if (!entry || sts->fetched <= cache->opened + DAY)
+		return;
+	entry->from = sts->fetched - DAY;
+	pass_over(cache, found, "it comes from the future, which it waits for");
 }
 
 struct sts_cache *sts_cache_new(const char *directory, bool writes, int64_t now,
@@ -238,7 +254,7 @@ bool sts_cache_find(
 	struct sts_cache *cache, const char *domain, int64_t now, struct sts *sts)
 {
 	struct entry *entry = find(&cache->policies, domain);
-	if (!entry || entry->until <= now)
+	if (!entry || now < entry->from || entry->until <= now)
 		return false;
 	take_out(&cache->policies, entry);
 	append(&cache->policies, entry);

@@ -270,6 +270,23 @@ static void test_a_clock_set_back(void **state)
 	assert_false(sts_cache_take_due(w->cache, NOW - YEAR, domain));
 }
 
+/* Where the machine begins with a clock that is late, its policies wait for it. */
+static void test_a_clock_late_at_the_start(void **state)
+{
+	enum { YEAR = 365 * 86400 };
+	struct world *w = *state;
+	keep(w, "d.lab", "1");
+	reopen(w, NOW - YEAR);
+	assert_int_equal(w->warnings, 1);
+	assert_string_equal(kept(w, "d.lab", NOW - YEAR), "");
+	assert_string_equal(kept(w, "d.lab", NOW), "1");
+	assert_string_equal(kept(w, "d.lab", NOW + 86400), "");
+	/* What is had meanwhile holds by the clock that it was had by. */
+	struct sts late = sample("2", NOW - YEAR, 86400);
+	sts_cache_keep(w->cache, "d.lab", &late);
+	assert_string_equal(kept(w, "d.lab", NOW - YEAR), "2");
+}
+
 static void test_failures(void **state)
 {
 	struct world *w = *state;
@@ -567,6 +584,8 @@ int main(void)
 			test_nobody_else_opens_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_it_is_due, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_clock_set_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_a_clock_late_at_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_what_was_not_asked_for_longest_goes, set_up, tear_down),
