@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,9 +217,22 @@ static const char *why(int error)
 	case ENOTSUP: return "not a regular file";
 	case ENOSPC: return "too many files";
 	case EBUSY: return "it is being written";
-	case EACCES: return "Permission denied (by the user that sealpost runs as)";
 	default: return strerror(error);
 	}
+}
+
+/* Where it is the rights that are missing, it matters whose. */
+static void tell(const char *path, int error, char reason[BUNDLE_REASON])
+{
+	const struct passwd *user = error == EACCES ? getpwuid(geteuid()) : NULL;
+
+	if (user != NULL)
+		snprintf(reason, BUNDLE_REASON,
+			"%s: cannot be read: Permission denied: user %s may not read it",
+			path, user->pw_name);
+	else
+		snprintf(reason, BUNDLE_REASON, "%s: cannot be read: %s", path,
+			why(error));
 }
 
 /* Reads `path` as the entry `name`. */
@@ -236,7 +250,7 @@ static bool add_file(struct bundle *bundle, const char *name, const char *path, 
 	}
 	int error = errno;
 
-	snprintf(reason, BUNDLE_REASON, "%s: cannot be read: %s", path, why(error));
+	tell(path, error, reason);
 	errno = error;
 	return false;
 }
