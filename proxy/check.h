@@ -25,8 +25,9 @@
  */
 bool config_verify(struct config *config, struct bundle *bundle, FILE *faults);
 
-/* What a reload need not hear of: addresses that this machine lacks, as warnings, and
- * what is only worth thinking over, as "path:line: note: message". */
+/* What a reload need not hear of: addresses and interfaces that this machine lacks, and
+ * keys that others can read, as warnings, and what is only worth thinking over, as
+ * "path:line: note: message". */
 void config_notes(struct config *config, FILE *to);
 
 /*

@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,6 +215,26 @@ static void note_listen(const struct verifier *v, unsigned line, const char *nam
 	}
 }
 
+static void note_guard(const struct verifier *v, const struct config_outbound *outbound)
+{
+	for (unsigned i = 0; i < outbound->guard_count; i++) {
+		if (if_nametoindex(outbound->guard[i]) == 0)
+			check_warning(v, outbound->line,
+				"guard = %s: this machine has no such interface, and "
+				"nothing is guarded there",
+				outbound->guard[i]);
+	}
+}
+
+static void note_key(const struct verifier *v, unsigned line, const char *key)
+{
+	struct stat s;
+
+	if (stat(key, &s) == 0 && (s.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		check_warning(
+			v, line, "%s: others can read or change it: chmod 640", key);
+}
+
 static void note_route(const struct verifier *v, const struct config_outbound *outbound)
 {
 	bool four = config_serves(outbound, AF_INET),
@@ -237,6 +258,10 @@ void config_notes(struct config *config, FILE *to)
 {
 	const struct verifier v = { .config = config, .to = to };
 
+	for (unsigned i = 0; i < config->pair_count; i++)
+		note_key(&v, config->pair_lines[i], config->pairs[i].key);
+	for (unsigned i = 0; i < config->identity_count; i++)
+		note_key(&v, config->identities[i].line, config->identities[i].pair.key);
 	for (unsigned i = 0; i < config->inbound_count; i++) {
 		const struct config_inbound *inbound = &config->inbound[i];
 
@@ -249,6 +274,7 @@ void config_notes(struct config *config, FILE *to)
 		note_listen(&v, outbound->line, outbound->name, outbound->listen,
 			outbound->listen_count);
 		note_networks(&v, &config->outbound[i]);
+		note_guard(&v, &config->outbound[i]);
 		note_route(&v, &config->outbound[i]);
 	}
 }

@@ -23,7 +23,7 @@ CONFIGURATIONS = [(page, n, text) for page in PAGES
 # What check says here: there is no DNS and no such address, and the guide tells what comes of
 # client-address = none.
 SAID = ("resolver = system", "relay smtp.example.net:587: ", ": note: ",
-        "this machine has no such address",
+        "this machine has no such address", "this machine has no such interface",
         "warning: client-address = none: to the backend all mail comes from this machine")
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files change hands")

@@ -309,7 +309,7 @@ static void test_notes(void **state)
 				"[outbound four]\nroute = intercept\n"
 				"listen = [::1]:2\nbackends = ::1\n"
 				"[outbound five]\nroute = intercept\n"
-				"listen = [::1]:3\nbackends = ::1\nguard = eth1\n"
+				"listen = [::1]:3\nbackends = ::1\nguard = lo none1\n"
 				"[outbound six]\nroute = intercept\n"
 				"backends = ::1 192.0.2.1\n"
 				"[inbound]\ntls = off\nbackend = 192.0.2.1\n"
@@ -340,7 +340,10 @@ static void test_notes(void **state)
 		"name; better name the mail servers alone\n"
 		"f:9: note: " EXCHANGE_WAITS
 		"f:13: " ALONE("IPv4", "IPv6") "f:17: " ALONE(
-			"IPv6", "IPv4") "f:26: note: no listen: it is served where "
+			"IPv6", "IPv4") "f:21: warning: guard = none1: this machine has "
+					"no such interface, and "
+					"nothing is guarded there\n"
+					"f:26: note: no listen: it is served where "
 					"systemd passes a socket for "
 					"it, FileDescriptorName=six, and nowhere else\n");
 	config_free(config);
