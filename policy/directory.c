@@ -81,7 +81,8 @@ static void name_fault(struct reading *reading, const char *name)
 			why = "write a domain in lower case, and an address as "
 			      "[192.0.2.1] or [IPv6:2001:db8::1]";
 		if ((unsigned char)*c > 127) {
-			why = "write an international domain as A-labels: xn--...";
+			why = "write an international domain as A-labels: xn--... "
+			      "(sealpost policy DOMAIN tells them)";
 			break;
 		}
 	}
@@ -190,14 +191,17 @@ static void name_take(struct reading *reading, const char *name)
 
 /* ---- all files ---- */
 
+static bool ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name);
+
+	return length >= strlen(end) && strcmp(name + length - strlen(end), end) == 0;
+}
+
 /* Editors keep hidden files beside those that they work on. */
 static int is_policy(const struct dirent *entry)
 {
-	static const char suffix[] = ".policy";
-	size_t length = strlen(entry->d_name), end = sizeof(suffix) - 1;
-
-	return entry->d_name[0] != '.' && length > end &&
-	       strcmp(entry->d_name + length - end, suffix) == 0;
+	return entry->d_name[0] != '.' && ends_in(entry->d_name, ".policy");
 }
 
 bool set_reserve(struct set *set, size_t count)
@@ -240,7 +244,10 @@ static const char *files_read(struct reading *reading)
 	if (!room)
 		return "out of memory";
 	if (count == 0)
-		fault(reading, ": there is no policy file in it: write default.policy");
+		fprintf(reading->faults,
+			"%s: warning: there is no policy file in it, and nothing is "
+			"demanded of any domain: write default.policy\n",
+			directory->path);
 	set_complete(&reading->set);
 	reading->changed |= reading->known < directory->set.count;
 	return NULL;
@@ -323,6 +330,34 @@ void directory_close(struct directory *directory)
 	set_free(&directory->set);
 	free(directory->path);
 	free(directory);
+}
+
+/* Certificates that a ca may name lie there as well, and a README. */
+static int is_other(const struct dirent *entry)
+{
+	const char *name = entry->d_name;
+
+	return name[0] != '.' && strchr(name, '.') != NULL && entry->d_type != DT_DIR &&
+	       !is_policy(entry) && !ends_in(name, ".pem") && !ends_in(name, ".crt") &&
+	       !ends_in(name, ".cer");
+}
+
+void directory_others(const struct directory *directory, FILE *out)
+{
+	struct dirent **names;
+	char shown[REQUIREMENT_TEXT];
+	int count = scandir(directory->path, &names, is_other, alphasort);
+
+	for (int i = 0; i < count; i++) {
+		directory_line(shown, sizeof(shown), names[i]->d_name);
+		fprintf(out,
+			"%s/%s: note: no policy file, for its name does not end in "
+			".policy\n",
+			directory->path, shown);
+		free(names[i]);
+	}
+	if (count >= 0)
+		free(names);
 }
 
 /* ---- what is known ---- */

@@ -18,8 +18,9 @@ struct directory;
 /*
  * Reads every file; faults go to `faults` as "path:line: message". `owner` may own files
  * beside root (the user who runs `demo`); files that others can write are refused. NULL
- * without memory. A directory that cannot be opened is a fault, and an empty one. Where
- * it could never be read, every domain is PEER_BROKEN. "" is none: no file, no fault.
+ * without memory. A directory that cannot be opened is a fault, an empty one is worth a
+ * warning. Where it could never be read, every domain is PEER_BROKEN. "" is none: no
+ * file, no fault.
  * `packed`: what directory_pack() made in a process before us, whose last good versions
  * are ours then, or -1; stays the caller's.
  */
@@ -60,5 +61,9 @@ bool directory_find(const struct directory *directory, enum direction direction,
 /* For `sealpost policy` and `check`: every file that was taken in. */
 unsigned directory_count(const struct directory *directory);
 const struct policyfile *directory_file(const struct directory *directory, unsigned i);
+
+/* For `check`: a note of each file whose name keeps it from being read, though whoever
+ * wrote it may believe that it counts. */
+void directory_others(const struct directory *directory, FILE *out);
 
 #endif

@@ -295,7 +295,7 @@ static unsigned check_identities(
 }
 
 unsigned policy_check(const struct settings *settings, const char *config,
-	const char *const *identities, FILE *out)
+	const char *const *identities, FILE *out, unsigned *files)
 {
 	struct explanation e = { .out = out };
 	char reason[REASON];
@@ -310,6 +310,8 @@ unsigned policy_check(const struct settings *settings, const char *config,
 		faults += directory_faults(e.sources.directory);
 		faults += check_identities(&e, config, identities);
 		check_demands(&e);
+		directory_others(e.sources.directory, out);
+		*files = directory_count(e.sources.directory);
 	}
 	close_all(&e);
 	return faults;

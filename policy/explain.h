@@ -31,9 +31,9 @@ struct peer *policy_answer(const struct settings *settings, enum direction direc
  * For `sealpost check`: every fault of the policy files, which may name the `identities`
  * alone (the last is NULL), and whether the resolver validates (RFC 7672 needs it);
  * warnings likewise. `config` is the file that the settings stand in. Returns the number
- * of faults.
+ * of faults; *files is that of the policy files that count.
  */
 unsigned policy_check(const struct settings *settings, const char *config,
-	const char *const *identities, FILE *out);
+	const char *const *identities, FILE *out, unsigned *files);
 
 #endif

@@ -366,20 +366,20 @@ static const char *plural(unsigned count)
 	return count == 1 ? "" : "s";
 }
 
-static void tell_fine(const struct config *config)
+static void tell_fine(const struct config *config, unsigned files)
 {
 	printf("%s: fine: %u inbound service%s, %u outbound service%s, %u "
-	       "certificate%s\n",
+	       "certificate%s, %u policy file%s\n",
 		config->path, config->inbound_count, plural(config->inbound_count),
 		config->outbound_count, plural(config->outbound_count),
-		config->pair_count, plural(config->pair_count));
+		config->pair_count, plural(config->pair_count), files, plural(files));
 }
 
 /*
  * Where nobody would ask for them, policy files need not be there. They are read, and the
  * DNS is asked, as the user that serves: we are nobody else from here on.
  */
-static bool verify_policy(struct config *config)
+static bool verify_policy(struct config *config, unsigned *files)
 {
 	struct verifier v = { .config = config, .to = stderr };
 	const struct config_policy *policy = &config->policy;
@@ -404,21 +404,22 @@ static bool verify_policy(struct config *config)
 	}
 	if (policy->directory_line > 0 && !readable) /* config_verify() has said so */
 		settings.directory[0] = '\0';
-	return policy_check(&settings, config->path, identities, stderr) == 0;
+	return policy_check(&settings, config->path, identities, stderr, files) == 0;
 }
 
 static bool check(struct config *config, struct bundle *bundle)
 {
 	bool fine = config_verify(config, bundle, stderr);
+	unsigned files = 0;
 
 	if (fine)
 		verify_readable(config);
-	fine = verify_policy(config) && fine;
+	fine = verify_policy(config, &files) && fine;
 	if (!fine)
 		return false;
 	config_notes(config, stderr);
 	check_advise(config);
-	tell_fine(config);
+	tell_fine(config, files);
 	return true;
 }
 

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from harness.dns import Dns
+
 FINE, NO, CANNOT = 0, 1, 3
 
 
@@ -38,6 +40,17 @@ def config(open_folder, certs):
     for file in (certificate, key, tickets, credentials):
         os.chmod(file, 0o640)
     return path
+
+
+@pytest.fixture
+def fine(config):
+    """The same without a fault."""
+    anchor = config.parent / "anchor"
+    anchor.write_text(f"island.lab. IN DS 1 13 2 {'ab' * 32}\n")
+    with Dns() as dns:
+        config.write_text(config.read_text().replace("/nonexistent", str(anchor)) +
+                          f"resolver = {dns.resolver}\n")
+        yield config
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whom the user is told apart from")
@@ -73,6 +86,29 @@ def test_faults_of_files(built, config):
     done = check(built, config)
     assert done.returncode == NO
     assert f"{config}:5: {folder / 'a.key'}: cannot be read: No such file" in done.stderr
+
+
+def test_a_key_that_others_can_read(built, fine):
+    key = fine.parent / "a.key"
+    assert "others can" not in check(built, fine).stderr
+    os.chmod(key, 0o644)
+    done = check(built, fine)
+    assert done.returncode == FINE
+    assert f"{fine}:5: warning: {key}: others can read or change it: chmod 640" in done.stderr
+
+
+def test_policy_files_are_counted(built, fine):
+    """So that one which does not count, because of its name, is missed."""
+    folder = fine.parent
+    done = check(built, fine)
+    assert done.returncode == FINE and done.stdout.endswith(", 1 certificate, 0 policy files\n")
+    assert f"{folder}: warning: there is no policy file in it" in done.stderr
+    for name in ("bank.example.policy", "other.example"):
+        (folder / name).write_text("[outbound]\ntls = secure\n")
+    done = check(built, fine)
+    assert done.returncode == FINE and done.stdout.endswith(", 1 policy file\n")
+    assert f"{folder}/other.example: note: no policy file" in done.stderr
+    assert "there is no policy file" not in done.stderr and "bank" not in done.stderr
 
 
 def test_no_configuration(built, tmp_path):

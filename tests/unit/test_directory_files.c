@@ -230,11 +230,40 @@ static void test_names(void **state)
 		"D/a b.policy: this name says not whose policy it is: no domain, no "
 		"address in brackets, and not \"default\"\n"
 		"D/b??nk.example.policy: this name says not whose policy it is: write an "
-		"international domain as A-labels: xn--...\n"
+		"international domain as A-labels: xn--... (sealpost policy DOMAIN tells "
+		"them)\n"
 		"D/new: this name says not whose policy it is: no domain, no address in "
 		"brackets, and not \"default\"\n");
 	assert_int_equal(directory_faults(world->directory), 4);
 	assert_int_equal(directory_count(world->directory), 1);
+}
+
+/* Who wrote them may believe that they count. */
+static void test_other_names(void **state)
+{
+	struct world *world = *state;
+	static const char *const names[] = { "README", ".a.example.policy", "ca.pem",
+		"default.policy", "bank.example", "bank.example.policy.new" };
+	char *said, expected[512];
+	size_t length;
+	FILE *out = open_memstream(&said, &length);
+
+	assert_non_null(out);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		file_write(names[i], "[outbound]\ntls = may\n");
+	assert_int_equal(mkdir("old.files", 0755), 0);
+	assert_true(world_read_fine(world));
+	directory_others(world->directory, out);
+	fclose(out);
+	snprintf(expected, sizeof(expected),
+		"%s/bank.example: note: no policy file, for its name does not end in "
+		".policy\n"
+		"%s/bank.example.policy.new: note: no policy file, for its name does not "
+		"end in .policy\n",
+		world->path, world->path);
+	assert_string_equal(said, expected);
+	assert_int_equal(rmdir("old.files"), 0);
+	free(said);
 }
 
 /* ---- the directory itself ---- */
@@ -281,8 +310,9 @@ static void test_empty(void **state)
 
 	world_read(world);
 	assert_string_equal(world->faults,
-		"D: there is no policy file in it: write default.policy\n");
-	assert_int_equal(directory_faults(world->directory), 1);
+		"D: warning: there is no policy file in it, and nothing is demanded of "
+		"any domain: write default.policy\n");
+	assert_int_equal(directory_faults(world->directory), 0);
 	assert_found(world, DIRECTION_OUTBOUND, "a.example", LEVEL_MAY, "default");
 
 	directory_close(world->directory);
@@ -302,6 +332,7 @@ int main(void)
 		IN_WORLD(test_unsafe_files),
 		IN_WORLD(test_owner),
 		IN_WORLD(test_names),
+		IN_WORLD(test_other_names),
 		IN_WORLD(test_no_directory),
 		IN_WORLD(test_empty),
 	};
