@@ -32,6 +32,7 @@ struct table {
 	struct entry *buckets[BUCKETS];
 	struct entry *first, **end;
 	unsigned count, most;
+	size_t octets; /* of all texts */
 	uint64_t seed; /* so that nobody can choose domains that share a bucket */
 };
 
@@ -87,6 +88,7 @@ static void drop(struct table *table, struct entry *entry)
 	if (entry->next)
 		entry->next->at = entry->at;
 	table->count--;
+	table->octets -= entry->length;
 	free(entry->text);
 	free(entry);
 }
@@ -122,6 +124,8 @@ static struct entry *put(
 	}
 	memcpy(copy, text, length);
 	copy[length] = '\0';
+	table->octets += length;
+	table->octets -= entry->length;
 	free(entry->text);
 	entry->text = copy;
 	entry->length = length;
@@ -156,6 +160,33 @@ static void drop_policy(struct sts_cache *cache, struct entry *entry)
 	drop(&cache->policies, entry);
 }
 
+/* Its last two labels. */
+static const char *parent(const char *domain)
+{
+	const char *at = strrchr(domain, '.');
+	while (at && at > domain && at[-1] != '.')
+		at--;
+	return at ? at : domain;
+}
+
+/*
+ * Makes room where there is too little. It costs nothing to have thousands of names below
+ * one of one's own: where many are kept these make room for each other.
+ */
+static void make_room(struct sts_cache *cache, const char *domain)
+{
+	const struct table *policies = &cache->policies;
+	const char *name = parent(domain);
+	while (policies->count > policies->most || policies->octets > STS_CACHE_OCTETS) {
+		struct entry *oldest = NULL;
+		unsigned kin = 0;
+		for (struct entry *entry = policies->first; entry; entry = entry->newer)
+			if (strcmp(parent(entry->domain), name) == 0 && kin++ == 0)
+				oldest = entry;
+		drop_policy(cache, kin > STS_CACHE_KIN ? oldest : policies->first);
+	}
+}
+
 /* In memory; NULL without. */
 static struct entry *take_in(struct sts_cache *cache, const char *domain,
 	const struct sts *sts, const char *text, size_t length)
@@ -169,8 +200,7 @@ static struct entry *take_in(struct sts_cache *cache, const char *domain,
 	entry->due = sts->fetched +
 		     (age / 2 < STS_CACHE_REFRESH ? age / 2 : STS_CACHE_REFRESH);
 	entry->swept = sts->fetched + STS_CACHE_REFRESH_RETRY;
-	if (cache->policies.count > cache->policies.most)
-		drop_policy(cache, cache->policies.first);
+	make_room(cache, domain);
 	return entry;
 }
 

@@ -5,8 +5,9 @@
 
 /*
  * The MTA-STS policies that were fetched, in memory and on disk, and the fetches that
- * failed of late, in memory. Bounded: of policies, what was not asked for longest goes.
- * Times are seconds since 1970.
+ * failed of late, in memory. Bounded, policies in octets, too: what was not asked for
+ * longest goes; of a domain's many subdomains, for the sake of another of them. Times are
+ * seconds since 1970.
  */
 
 #include "sts_text.h"
@@ -15,6 +16,8 @@
 
 enum {
 	STS_CACHE_POLICIES = 10000,
+	STS_CACHE_OCTETS = 8 * 1024 * 1024, /* of their files */
+	STS_CACHE_KIN = 100, /* that share two labels: more of them make room first */
 	STS_CACHE_FAILURES = 1000,
 	STS_CACHE_RETRY = 300, /* seconds between fetches that fail (RFC 8461 §3.3) */
 	STS_CACHE_REFRESH = 24 * 3600, /* the age at which a policy is fetched again */

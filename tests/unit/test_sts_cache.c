@@ -314,25 +314,6 @@ static void test_failures(void **state)
 	assert_string_equal(kept(w, "d.lab", NOW), "2");
 }
 
-static void test_what_was_not_asked_for_longest_goes(void **state)
-{
-	struct world *w = *state;
-	char domain[32];
-	sts_cache_free(w->cache);
-	w->cache = sts_cache_new("", true, NOW, on_warning, w);
-	assert_non_null(w->cache);
-	for (unsigned i = 0; i < STS_CACHE_POLICIES; i++) {
-		snprintf(domain, sizeof(domain), "d%u.lab", i);
-		keep(w, domain, "1");
-	}
-	assert_string_equal(kept(w, "d0.lab", NOW), "1");
-	keep(w, "more.lab", "1");
-	assert_string_equal(kept(w, "d0.lab", NOW), "1");
-	assert_string_equal(kept(w, "d1.lab", NOW), "");
-	assert_string_equal(kept(w, "d2.lab", NOW), "1");
-	assert_int_equal(w->warnings, 0);
-}
-
 /* The steps that it takes to write one; in the last but one it gets its name. */
 static unsigned steps(struct world *w)
 {
@@ -587,8 +568,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_a_clock_late_at_the_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_what_was_not_asked_for_longest_goes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_every_step_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_a_full_disk_is_told_once, set_up, tear_down),
