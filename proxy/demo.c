@@ -130,8 +130,8 @@ static int run_daemon(struct demo *demo, struct ready *ready, int log)
 	close(demo->internet_transcript);
 	close(demo->world.folder);
 	if (demo_world_read_keys(&demo->world, demo->reason) &&
-		supervise(demo->world.bundle, demo->world.config, daemon_ready, ready,
-			demo->reason))
+		supervise(demo->world.bundle, demo->world.config, NULL, daemon_ready,
+			ready, demo->reason))
 		return STATUS_FINE;
 	ssize_t n = write(ready->status, demo->reason, strlen(demo->reason) + 1);
 

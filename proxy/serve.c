@@ -20,6 +20,17 @@ static void hold_back_reload(void)
 	sigprocmask(SIG_BLOCK, &reload, NULL);
 }
 
+/* Prints faults and warnings, and keeps them. */
+static bool verify(struct config *config, struct bundle *bundle, char **told)
+{
+	size_t length;
+	FILE *faults = open_memstream(told, &length);
+	bool fine = config_verify(config, bundle, faults ? faults : stderr);
+	if (faults && fclose(faults) == 0)
+		fputs(*told, stderr);
+	return fine;
+}
+
 enum status serve_run(const char *config_path)
 {
 	char reason[SUPERVISOR_REASON];
@@ -32,12 +43,14 @@ enum status serve_run(const char *config_path)
 	enum status status = command_open(config_path, &bundle, &config);
 	if (status != STATUS_FINE)
 		return status;
-	if (!config_verify(config, bundle, stderr)) {
+	char *told = NULL;
+	if (!verify(config, bundle, &told)) {
 		config_free(config);
 		bundle_free(bundle);
+		free(told);
 		return STATUS_NO;
 	}
-	if (supervise(bundle, config, NULL, NULL, reason))
+	if (supervise(bundle, config, told, NULL, NULL, reason))
 		return STATUS_FINE;
 	fprintf(stderr, "sealpost: cannot serve: %s\n", reason);
 	return STATUS_CANNOT;

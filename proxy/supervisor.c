@@ -268,6 +268,7 @@ static void dismantle(struct supervisor *s)
 		close(s->held);
 	bundle_free(s->bundle);
 	config_free(s->config);
+	free(s->told);
 	ev_loop_destroy(s->loop);
 }
 
@@ -285,8 +286,8 @@ static bool run(struct supervisor *s)
 	return !s->failed;
 }
 
-bool supervise(struct bundle *bundle, struct config *config, void (*ready)(void *context),
-	void *context, char reason[SUPERVISOR_REASON])
+bool supervise(struct bundle *bundle, struct config *config, char *told,
+	void (*ready)(void *context), void *context, char reason[SUPERVISOR_REASON])
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
 	struct ev_loop *loop = s ? ev_default_loop(EVFLAG_AUTO) : NULL;
@@ -294,12 +295,14 @@ bool supervise(struct bundle *bundle, struct config *config, void (*ready)(void 
 		snprintf(reason, SUPERVISOR_REASON, "cannot make the event loop");
 		bundle_free(bundle);
 		config_free(config);
+		free(told);
 		free(s);
 		return false;
 	}
 	s->loop = loop;
 	s->bundle = bundle;
 	s->config = config;
+	s->told = told;
 	s->ready = ready;
 	s->context = context;
 	s->reason = reason;

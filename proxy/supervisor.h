@@ -19,10 +19,11 @@ enum { SUPERVISOR_REASON = 600 };
 
 /*
  * Runs until it is told to stop. `bundle` holds `config` and all that was read to verify
- * it; both are taken over. `ready`, if not NULL, is called once when all workers serve.
- * False with a reason where that never came to be.
+ * it; `told` are the warnings that this was worth, which have been told, a line each, or
+ * NULL. All three are taken over. `ready`, if not NULL, is called once when all workers
+ * serve. False with a reason where that never came to be.
  */
-bool supervise(struct bundle *bundle, struct config *config, void (*ready)(void *context),
-	void *context, char reason[SUPERVISOR_REASON]);
+bool supervise(struct bundle *bundle, struct config *config, char *told,
+	void (*ready)(void *context), void *context, char reason[SUPERVISOR_REASON]);
 
 #endif

@@ -36,6 +36,7 @@ struct supervisor {
 	/* Why the file was not taken up when that was last wanted, and why files that it
 	 * names were not when they last changed; "": they were. */
 	char fault[OVERVIEW_TEXT], fault_of_files[OVERVIEW_TEXT];
+	char *told; /* faults and warnings of the last reading, a line each; or NULL */
 	uint64_t stamp_seen,
 		stamp_refused; /* of its files, at the last look; of bad ones */
 

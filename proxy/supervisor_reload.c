@@ -24,15 +24,30 @@ enum { HOSTS_EVERY = 300 }; /* seconds between questions for backends' addresses
 
 /* ---- why not ---- */
 
-/* A line a time; the first fault is what `status` and the unit show. */
-static void tell_faults(char *lines, char fault[OVERVIEW_TEXT])
+/* Whether the line is one of these. */
+static bool is_among(const char *lines, const char *line)
+{
+	size_t length = strlen(line);
+	for (const char *end; (end = strchr(lines, '\n')); lines = end + 1)
+		if (length == (size_t)(end - lines) && memcmp(lines, line, length) == 0)
+			return true;
+	return false;
+}
+
+/* A line a time; the first fault is what `status` and the unit show. What is but a
+ * warning need not be heard at each reading. */
+static void tell_faults(
+	const struct supervisor *s, char *lines, char fault[OVERVIEW_TEXT])
 {
 	for (char *line = lines, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
 		bool warning = strstr(line, ": warning: ");
-		log_message(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s", line);
+		if (!warning || !s->told || !is_among(s->told, line))
+			log_message(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s",
+				line);
 		if (!warning && fault[0] == '\0')
 			snprintf(fault, OVERVIEW_TEXT, "%s", line);
+		*end = '\n';
 	}
 }
 
@@ -101,9 +116,13 @@ static bool renew(struct supervisor *s, bool running, char fault[OVERVIEW_TEXT])
 	}
 	fault[0] = '\0';
 	bool fine = read_and_take_up(s, running, faults);
-	if (fclose(faults) == 0)
-		tell_faults(lines, fault);
-	free(lines);
+	if (fclose(faults) == 0) {
+		tell_faults(s, lines, fault);
+		free(s->told);
+		s->told = lines;
+	} else {
+		free(lines);
+	}
 	return fine;
 }
 

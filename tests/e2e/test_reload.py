@@ -116,6 +116,22 @@ def number(d, text):
     return next(n + 1 for n, line in enumerate(lines) if line.startswith(text))
 
 
+# -- what is said
+
+def test_a_warning_is_not_said_again(daemon, backend):
+    d = daemon(backend, limits={"greeting-timeout": "5m"})
+    relay, slow = "it is an open relay now", "greeting-timeout = 240s: RFC 5321 wants 300s"
+    assert relay in "\n".join(d.lines)
+    assert relay not in reload(d)
+    for _ in range(2):      # what was gone meanwhile is new
+        edit(d, greeting_timeout="4m")
+        assert slow in reload(d)
+        assert slow not in reload(d)
+        edit(d, greeting_timeout="5m")
+        reload(d)
+    assert sum(relay in line for line in d.lines) == 1
+
+
 # -- what changes, and for whom
 
 def test_what_is_new_is_for_the_new(daemon, backend, tls):
