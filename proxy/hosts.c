@@ -3,6 +3,8 @@
 
 #include "hosts.h"
 
+#include "unit.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -29,13 +31,17 @@ bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint)
 	       address_parse(&endpoint->address, (const char *)found.at, port);
 }
 
-/* NULL with a constant reason. To be freed. */
+/*
+ * NULL with a constant reason. To be freed. Silence takes its time for each name, and
+ * systemd must not end all sessions for that.
+ */
 static struct addrinfo *ask(const struct config_endpoint *endpoint, const char **why)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
 	int error = getaddrinfo(endpoint->host, NULL, &hints, &found);
 
+	unit_alive();
 	if (error != 0)
 		*why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
 	return found;

@@ -37,7 +37,7 @@ enum status serve_run(const char *config_path)
 	hold_back_reload();
 	/* Names of backends are looked up while it serves, too: that must not take long.
 	 */
-	setenv("RES_OPTIONS", "timeout:2 attempts:2", 0);
+	setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
 	struct bundle *bundle;
 	struct config *config;
 	enum status status = command_open(config_path, &bundle, &config);

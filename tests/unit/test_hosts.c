@@ -13,6 +13,16 @@
 /* Names that no resolver knows (RFC 6761 §6.4), and one that all do. */
 static char nowhere[] = "nowhere.invalid", here[] = "localhost";
 
+/* See -Wl,--wrap in Makefile.am. */
+static unsigned signs_of_life;
+
+void __wrap_unit_alive(void);
+
+void __wrap_unit_alive(void)
+{
+	signs_of_life++;
+}
+
 static struct config_endpoint endpoint_of(char *host)
 {
 	return (struct config_endpoint){ .address = { .port = 25 }, .host = host };
@@ -69,12 +79,36 @@ static void test_moved(void **state)
 	assert_false(hosts_moved(&config));
 }
 
+/* A resolver that does not answer costs seconds for each name. */
+static void test_who_waits_for_names_is_alive(void **state)
+{
+	static struct config config;
+	struct config_inbound *inbound = &config.inbound[0];
+	struct config_endpoint endpoint = endpoint_of(nowhere);
+	struct bundle *bundle = bundle_new();
+	const char *why;
+
+	(void)state;
+	assert_non_null(bundle);
+	config.inbound_count = 1;
+	inbound->backend_count = 3;
+	for (unsigned i = 0; i < inbound->backend_count; i++)
+		inbound->backend[i] = endpoint_of(nowhere);
+	signs_of_life = 0;
+	assert_false(hosts_moved(&config));
+	assert_int_equal(signs_of_life, 3);
+	assert_false(hosts_look_up(bundle, &endpoint, &why));
+	assert_int_equal(signs_of_life, 4);
+	bundle_free(bundle);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_the_resolver_tells_is_kept),
 		cmocka_unit_test(test_silence_changes_nothing),
 		cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_who_waits_for_names_is_alive),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
