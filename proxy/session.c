@@ -121,11 +121,15 @@ static double next_deadline(const struct session *s)
 	return s->deadline < most ? s->deadline : most;
 }
 
-/* The timer is not moved when a deadline moves away: it finds out when it fires. */
-static void arm_timer(struct session *s)
+/*
+ * The timer is not moved when a deadline moves away: it finds out when it fires. It fires
+ * at once where `more` is to be done, for octets inside TLS wake nobody; but as others'
+ * events do, once they have had their turn.
+ */
+static void arm_timer(struct session *s, bool more)
 {
 	struct ev_loop *loop = s->worker->loop;
-	double at = next_deadline(s);
+	double at = more ? 0 : next_deadline(s);
 	if (ev_is_active(&s->timer) && s->due <= at)
 		return;
 	ev_timer_stop(loop, &s->timer);
@@ -137,14 +141,10 @@ static void arm_timer(struct session *s)
 
 static void arm(struct session *s, bool more)
 {
-	struct ev_loop *loop = s->worker->loop;
 	set_deadline(s);
 	watch(s, &s->near_io, s->near.fd, near_events(s));
 	watch(s, &s->far_io, s->far.fd, far_events(s));
-	arm_timer(s);
-	/* Work is left when the turn is over: octets inside TLS wake nobody. */
-	if (more)
-		ev_feed_event(loop, &s->timer, EV_CUSTOM);
+	arm_timer(s, more);
 }
 
 /* ---- the end ---- */
@@ -155,7 +155,6 @@ static void free_session(struct session *s)
 	session_log_end(s);
 	ev_io_stop(worker->loop, &s->near_io);
 	ev_io_stop(worker->loop, &s->far_io);
-	ev_clear_pending(worker->loop, &s->timer);
 	ev_timer_stop(worker->loop, &s->timer);
 	session_route_end(s);
 	leg_close(&s->near);
@@ -349,8 +348,8 @@ static void expire(struct session *s)
 static void timer_fired(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct session *s = timer->data;
-	(void)loop;
-	if ((events & EV_TIMER) && clock_steady() >= next_deadline(s))
+	(void)loop, (void)events;
+	if (clock_steady() >= next_deadline(s))
 		expire(s);
 	session_run(s);
 }

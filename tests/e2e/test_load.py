@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from harness import mail, peer
+from harness import peer
+from harness.backend import Backend
+from harness.net import Deadline, until
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 NET_RAW = 1 << 13
@@ -38,30 +40,60 @@ def test_many_at_once(daemon, backend, tls):
                for m in backend.store.messages)
 
 
+class Drain(Backend):
+    """Keeps nothing of a message."""
+
+    def read_data(self, wire):
+        last = b""
+        while last != b"\r\n.\r\n":
+            assert wire.fill(Deadline())
+            wire.received.clear()
+            last = (last + wire.take(len(wire.unread)))[-5:]
+        return b""
+
+
 @pytest.mark.heavy
-def test_a_large_message_starves_nobody(daemon, backend, tls):
-    d = daemon(backend)
-    big = peer.stuff(mail.big(60))
-    with peer.Client(d.address) as loud, peer.Client(d.address) as quiet:
-        loud.begin(tls)
-        loud.envelope()
-        loud.command("DATA", 354)
-        quiet.begin(tls)
-        sending = threading.Thread(target=loud.send, args=(big, 60))
-        sending.start()
-        waits = []
-        while sending.is_alive():
-            begun = time.monotonic()
-            quiet.command("NOOP", 250)
-            waits.append(time.monotonic() - begun)
-        sending.join()
-        loud.reply(250, 60)
-        assert len(waits) > 20 and statistics.median(waits) < 0.1 and max(waits) < 2
+def test_large_messages_starve_nobody(daemon, tls):
+    """While some send without end another one gets its answers, each in a few megabytes' time."""
+    block, sent, enough = (b"x" * 998 + b"\r\n") * 500, [0] * 3, threading.Event()
+    with Drain() as server:
+        d = daemon(server)
+        loud = [peer.Client(d.address) for _ in sent]
+        for c in loud:
+            c.begin(tls)
+            c.envelope()
+            c.command("DATA", 354)
+
+        def send(n):
+            while not enough.is_set():
+                loud[n].send(block)
+                sent[n] += 1
+            loud[n].send(b".\r\n")
+        sending = [threading.Thread(target=send, args=(n,), daemon=True) for n in range(len(loud))]
+        with peer.Client(d.address) as quiet:
+            quiet.begin(tls)
+            for t in sending:
+                t.start()
+            meanwhile = []
+            for _ in range(20):
+                begun = sum(sent)
+                until(lambda: sum(sent) > begun, "the messages go on")
+                quiet.command("NOOP", 250)
+                meanwhile.append(sum(sent) - begun)
+            enough.set()
+        for t, c in zip(sending, loud):
+            t.join()
+            c.reply(250)
+            c.close()
+        assert statistics.median(meanwhile) < 40, meanwhile
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["clear", "tls"])
 def test_no_stalls(daemon, backend, tls, secure):
-    """Nagle against delayed acknowledgements costs 40 ms a time: no step may have it as a rule."""
+    """
+    Nagle against delayed acknowledgements costs 40 ms a time: no step may have it as a rule. What
+    a busy machine costs is no rule.
+    """
     d = daemon(backend)
     waits = {}
 
@@ -85,7 +117,7 @@ def test_no_stalls(daemon, backend, tls, secure):
             step("envelope", c.envelope)
             step("bdat", lambda: c.bdat(MESSAGE, 10))
             step("quit", c.quit)
-    late = {name: statistics.median(w) for name, w in waits.items() if statistics.median(w) > 0.035}
+    late = {name: w for name, w in waits.items() if statistics.quantiles(w)[0] > 0.035}
     assert not late, late
 
 
