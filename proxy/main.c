@@ -98,17 +98,17 @@ static const struct command {
 } commands[] = {
 	{ "serve", &config_setting, false, NULL, 0, "run in the foreground", serve },
 	{ "check", &config_setting, false, NULL, 0,
-		"read configuration, certificates, keys; print faults", check },
+		"find faults in all that is configured", check },
 	{ "policy", &config_setting, false, "DOMAIN...", ~0u,
 		"what is demanded of a domain, and why", policy },
 	{ "probe", &config_setting, true, "DOMAIN|USER@DOMAIN|HOST:PORT", 1,
-		"go there, and say whether mail would flow", probe },
+		"whether mail would flow there, and how", probe },
 	{ "status", &config_setting, true, NULL, 0, "how the running service stands",
 		status },
 	{ "firewall", &config_setting, false, "up|down|print", 1,
 		"the rules that the configuration needs", firewall },
 	{ "demo", &listen_setting, false, NULL, 0,
-		"show the main job, beside peers of its own", demo },
+		"show it at work, beside its own peers", demo },
 };
 
 /* What sealpost itself starts is no command: it is in no help. */
@@ -148,7 +148,7 @@ static enum status print_help(void)
 	printf("    sealpost --version | --help\n\n"
 	       "FILE is " DEFAULT_CONFIG " by default,\n"
 	       "ADDRESS is " DEFAULT_LISTEN ".\n"
-	       "See sealpost(1) and sealpost.conf(5).\n");
+	       "See sealpost(1), sealpost.conf(5) and sealpost.policy(5).\n");
 	return command_printed(STATUS_FINE);
 }
 
@@ -180,9 +180,8 @@ static enum status used_wrongly(const char *what, const char *why)
 }
 
 /* After getopt_long() has returned '?' or ':'. */
-static enum status wrong_option(char **argv, int returned)
+static enum status wrong_option(char **argv, const char *why)
 {
-	const char *why = returned == ':' ? "its argument is missing" : "no such option";
 	char letter[] = { '-', (char)optopt, '\0' };
 
 	/* Of a long option getopt_long() leaves no letter, or the letter of its twin. */
@@ -195,8 +194,11 @@ static enum status run_with(const struct command *command, const struct call *ca
 {
 	if (call->count > command->most)
 		return used_wrongly(call->arguments[command->most], "too many arguments");
-	if (command->arguments && call->count == 0)
-		return used_wrongly(command->name, "its argument is missing");
+	if (command->arguments && call->count == 0) {
+		char why[64];
+		snprintf(why, sizeof(why), "%s is missing", command->arguments);
+		return used_wrongly(command->name, why);
+	}
 	return command->run(call);
 }
 
@@ -211,6 +213,7 @@ static enum status run(const struct command *command, int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	const char letters[] = { '+', ':', setting->letter, ':', 'h', '\0' };
+	static const char missing[] = "its argument is missing";
 	struct call call = { .setting = setting->fallback };
 
 	optind = 0; /* a new argv */
@@ -223,7 +226,10 @@ static enum status run(const struct command *command, int argc, char **argv)
 			continue;
 		}
 		if (option != setting->letter)
-			return wrong_option(argv, option);
+			return wrong_option(
+				argv, option == ':' ? missing : "no such option");
+		if (*optarg == '\0')
+			return used_wrongly(setting->help, missing);
 		call.setting = optarg;
 	}
 	call.arguments = argv + optind;
@@ -273,7 +279,9 @@ int main(int argc, char **argv)
 	case -1: break;
 	case 'h': return print_help();
 	case 'V': return print_version();
-	default: return wrong_option(argv, '?');
+	default:
+		return wrong_option(
+			argv, "before a command there is --help or --version");
 	}
 	if (optind >= argc)
 		return used_wrongly("the command line", "no command given");

@@ -263,8 +263,10 @@ enum status probe_run(const char *config_path, const char *target, bool json)
 {
 	struct probe probe = { .chosen = -1, .terminal = isatty(STDERR_FILENO) };
 	if (!read_target(&probe, target)) {
-		fprintf(stderr, "sealpost: cannot probe: the target is none of DOMAIN, "
-				"USER@DOMAIN, HOST:PORT\n");
+		fprintf(stderr,
+			"sealpost: cannot probe \"%s\": it is none of DOMAIN, "
+			"USER@DOMAIN and HOST:PORT\n",
+			target);
 		return STATUS_USAGE;
 	}
 	struct config *config;
