@@ -198,7 +198,9 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 		"route       = relay %s\n"
 		"\n"
 		"[policy]\n"
-		"ca          = %s/%s\n",
+		"ca          = %s/%s\n"
+		"dane        = no\n"
+		"mta-sts     = no\n",
 		world->folder_name, control_name, world->folder_name, certificate_name,
 		world->folder_name, key_name, address_text(&world->inbound, inbound),
 		address_text(&world->backend_address, backend),

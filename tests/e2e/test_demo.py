@@ -184,6 +184,11 @@ def test_it_shows_a_message_that_goes_out(demo, tmp_path):
                            b"This message came to Sealpost in clear, and went on over TLS.\r\n")
 
 
+def test_it_warns_of_nothing_that_is_the_demo_s_own(demo):
+    assert [line for line in demo().lines
+            if " warning " in line and "open files are allowed" not in line] == []
+
+
 def test_no_key_lies_about_while_it_serves(demo, tmp_path):
     demo()
     assert files(tmp_path) == ["backend/1.eml", "internet/1.eml"]
