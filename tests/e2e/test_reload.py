@@ -19,7 +19,7 @@ import pytest
 import harness.daemon
 from harness import peer
 from harness.backend import Backend
-from harness.daemon import Sealpost, program, sanitized
+from harness.daemon import Sealpost, program, sanitized, state
 from harness.internet import MESSAGE, policy_section, send
 from harness.net import WAIT, Deadline, until
 
@@ -92,6 +92,13 @@ def first_words(d):
     with peer.Client(d.address) as c:
         greeting = c.reply()
         return b" ".join(greeting if greeting[0].startswith(b"4") else c.hello()).decode()
+
+
+def kill(d):
+    """Its worker, until that takes no client any more."""
+    worker, = d.workers
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: state(worker) in "XZ", "it has ended")
 
 
 def in_force(d, what):
@@ -231,7 +238,7 @@ def test_a_file_that_has_gone(daemon, backend, pair, tmp_path, certs):
     first = shown(d, certs)
     os.rename(tmp_path / "a.key", tmp_path / "away")
     refused(d, number(d, "certificate"), f"{pair[1]}: cannot be read: No such file")
-    os.kill(d.workers[0], signal.SIGKILL)
+    kill(d)
     first_words(d)  # of another one, who found the client waiting
     assert shown(d, certs) == first
     os.rename(tmp_path / "away", tmp_path / "a.key")
@@ -301,7 +308,7 @@ def test_another_policy_process(smarthost, internet):
         assert b"451" not in c.reply()[0]
         c.data(MESSAGE)
         c.quit()
-    until(lambda: not pathlib.Path(f"/proc/{first}").exists(), "the one before has ended")
+    until(lambda: state(first) == "X", "the one before has ended")
     assert d.policy_process not in (None, first)
     assert send(d.address, "bob@peer.example").accepted
 
@@ -317,6 +324,7 @@ def test_policy_files_in_spite_of_a_fault(smarthost, internet):
     d.process.send_signal(signal.SIGHUP)
     d.logged(lambda r: "was not taken up" in r["message"], before)
     d.logged(lambda r: "policy files read again" in r["message"], before)
+    d.settle()
     assert not send(d.address, "bob@peer.example").accepted
 
 
@@ -498,7 +506,7 @@ def test_a_worker_after_a_reload(daemon, backend):
     d = daemon(backend)
     edit(d, message_size=2000)
     reload(d)
-    os.kill(d.workers[0], signal.SIGKILL)
+    kill(d)
     in_force(d, "SIZE 2000")
 
 

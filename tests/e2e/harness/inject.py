@@ -9,6 +9,8 @@ import errno
 import os
 import platform
 
+from .net import until
+
 _GETREGS, _SETREGS, _ATTACH, _DETACH, _SYSCALL = 12, 13, 16, 17, 24
 _ALL = 0x40000000    # __WALL
 _READ, _WRITE, _CLOSE, _CONNECT, _OPENAT = 0, 1, 3, 42, 257
@@ -45,8 +47,10 @@ class Inside:
         self.pid = pid
         self._own = self._registers()
         self._memory = os.open(f"/proc/{pid}/mem", os.O_RDWR)
-        if os.pread(self._memory, 2, self._own.rip - 2) != _SYSCALL_OPCODE:
-            raise AssertionError("it does not wait in a system call")
+
+    def waits(self):
+        """Whether it was in a system call, and not at work, when it was held."""
+        return os.pread(self._memory, 2, self._own.rip - 2) == _SYSCALL_OPCODE
 
     def _registers(self):
         registers = _Registers()
@@ -105,12 +109,22 @@ class Inside:
         _ptrace(_SETREGS, self.pid, ctypes.byref(self._own))
 
 
-@contextlib.contextmanager
-def inside(pid):
+def _held(pid):
+    """It, if it waits; else it is let go."""
     _ptrace(_ATTACH, pid)
     os.waitpid(pid, _ALL)
+    process = Inside(pid)
+    if process.waits():
+        return process
+    process.leave()
+    _ptrace(_DETACH, pid)
+    return None
+
+
+@contextlib.contextmanager
+def inside(pid):
+    process = until(lambda: _held(pid), "it waits for something")
     try:
-        process = Inside(pid)
         try:
             yield process
         finally:
