@@ -24,7 +24,7 @@
 enum {
 	DEMO_REASON = 600, /* octets of a reason, its NUL included */
 	DEMO_FOLDER = 96,  /* of a folder's name: the path of a socket holds it */
-	DEMO_CONFIG = 1024,
+	DEMO_CONFIG = 2048,
 };
 
 /*
