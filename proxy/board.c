@@ -52,7 +52,7 @@ bool board_new(struct board *board, unsigned slots, unsigned connections)
 		board_close(board);
 		return false;
 	}
-	limits_share(&board->limits);
+	limits_share(&board->limits, (uint64_t)(uintptr_t)board->memory);
 	return true;
 }
 

@@ -120,7 +120,7 @@ enum dialogue_end {
 	DIALOGUE_END_SERVER,  /* far could not be reached, was lost, or said 421 */
 	DIALOGUE_END_TIMEOUT, /* of near */
 	DIALOGUE_END_ABUSE,   /* near broke a rule or a limit */
-	DIALOGUE_END_TLS,     /* near's handshake failed */
+	DIALOGUE_END_TLS,     /* near's handshake failed, or could not be had */
 	DIALOGUE_END_SHUTDOWN,
 	DIALOGUE_ENDS
 };
@@ -190,7 +190,7 @@ struct dialogue_io {
 	struct buf *held;   /* synthesised: keeps the MAIL until the far leg is there */
 	size_t near_behind; /* octets of near at hand behind the line of this event */
 	size_t far_behind;  /* octets of far behind the reply of this event */
-	bool tls_busy;	    /* too many handshakes under way: STARTTLS gets 454 4.7.0 */
+	bool tls_busy;	    /* too many handshakes: STARTTLS gets 421 4.7.0 */
 	bool ask_sender;    /* mirrored: the policy is asked about MAIL's domain */
 	struct dialogue_notes *notes; /* or NULL, where far is of the house */
 };

@@ -116,10 +116,14 @@ static enum dialogue_want near_starttls(
 	if (io->near_behind > 0)
 		return hang_up(
 			d, "421 4.7.0", DIALOGUE_END_ABUSE, "Octets behind STARTTLS", io);
-	if (io->tls_busy) {
-		say(io, "454 4.7.0 TLS is not available now: too many handshakes");
-		return DIALOGUE_READ;
-	}
+	/*
+	 * RFC 3207 §4 has 454 for it, behind which most go on in clear: then whoever
+	 * keeps us busy would read everybody's mail. Behind 421 they keep it and come
+	 * again.
+	 */
+	if (io->tls_busy)
+		return hang_up(d, "421 4.7.0", DIALOGUE_END_TLS,
+			"Too many TLS handshakes, try again later", io);
 	say(io, "220 2.0.0 Ready to start TLS");
 	d->near = NEAR_HANDSHAKE;
 	return DIALOGUE_START_TLS_NEAR;

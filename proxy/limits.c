@@ -15,19 +15,21 @@
 
 #include <assert.h>
 #include <stdatomic.h>
-#include <stdint.h>
 
 enum {
 	LINE = 64,    /* octets of a cache line: slots do not slow each other down */
 	FEWEST = 256, /* entries of a table */
 	WINDOW = 128, /* entries where a client may stand: no search is longer */
 	TRIES = 1000,
+	SHARE_UNDER_WAY = 8, /* nobody has more than an eighth of what is left */
+	SHARE_OF_RATE = 4,
+	BUCKETS = 4096,	     /* of clients; those who meet in one share what is one's */
 	SECOND = 1000000000, /* in nanoseconds */
 };
 
 struct entry {
 	_Atomic uint64_t key; /* 0: a chain ends here */
-	_Atomic uint32_t connections;
+	_Atomic uint32_t connections, handshakes;
 };
 
 struct slot {
@@ -40,6 +42,7 @@ struct limits_shared {
 	_Alignas(LINE) uint64_t seed; /* so that nobody can choose addresses that meet */
 	/* Nanoseconds at which handshakes at no more than their rate would have ended. */
 	_Atomic uint64_t paced;
+	_Atomic uint64_t recent[BUCKETS]; /* handshakes of late, by client */
 };
 
 static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
@@ -73,9 +76,9 @@ static struct slot *slot_of(const struct limits_board *board, unsigned number)
 	return (struct slot *)(void *)(first + number * slot_size(board->connections));
 }
 
-void limits_share(const struct limits_board *board)
+void limits_share(const struct limits_board *board, uint64_t seed)
 {
-	board->shared->seed = (uint64_t)(uintptr_t)board->shared;
+	board->shared->seed = seed;
 }
 
 void limits_forget(const struct limits_board *board, unsigned slot)
@@ -88,6 +91,8 @@ void limits_forget(const struct limits_board *board, unsigned slot)
 	for (size_t i = 0; i < n; i++) {
 		if (atomic_load(&dead->clients[i].connections) != 0)
 			atomic_store(&dead->clients[i].connections, 0);
+		if (atomic_load(&dead->clients[i].handshakes) != 0)
+			atomic_store(&dead->clients[i].handshakes, 0);
 		if (atomic_load(&dead->clients[i].key) != 0)
 			atomic_store(&dead->clients[i].key, 0);
 	}
@@ -180,13 +185,18 @@ static struct entry *client_find(const struct limits_board *board, unsigned numb
 	return NULL;
 }
 
-/* The client's connections of all workers. */
-static uint64_t client_connections(const struct limits_board *board, uint64_t key)
+struct held {
+	uint64_t connections, handshakes;
+};
+
+/* What the client has of all workers. */
+static struct held client_held(const struct limits_board *board, uint64_t key)
 {
-	uint64_t sum = 0;
+	struct held sum = { 0, 0 };
 	for (unsigned i = 0; i < board->slots; i++) {
 		const struct entry *e = client_find(board, i, key, NULL);
-		sum += e ? atomic_load(&e->connections) : 0;
+		sum.connections += e ? atomic_load(&e->connections) : 0;
+		sum.handshakes += e ? atomic_load(&e->handshakes) : 0;
 	}
 	return sum;
 }
@@ -207,6 +217,11 @@ static void client_gone(const struct limits *limits, const struct entry *gone)
 	}
 }
 
+static struct entry *own_entry(const struct limits *limits, const struct address *client)
+{
+	return client_find(&limits->board, limits->slot, client_key(client), NULL);
+}
+
 enum limits_verdict limits_enter(struct limits *limits, const struct address *client)
 {
 	uint64_t key = client_key(client);
@@ -220,7 +235,7 @@ enum limits_verdict limits_enter(struct limits *limits, const struct address *cl
 	}
 	atomic_fetch_add(&e->connections, 1);
 	unsigned most = limits->most.connections_per_address;
-	if (most == 0 || client_connections(&limits->board, key) <= most)
+	if (most == 0 || client_held(&limits->board, key).connections <= most)
 		return LIMITS_FINE;
 	limits_leave(limits, client);
 	return LIMITS_TOO_MANY_FROM_ADDRESS;
@@ -228,8 +243,7 @@ enum limits_verdict limits_enter(struct limits *limits, const struct address *cl
 
 void limits_leave(struct limits *limits, const struct address *client)
 {
-	struct entry *e =
-		client_find(&limits->board, limits->slot, client_key(client), NULL);
+	struct entry *e = own_entry(limits, client);
 	if (!e || atomic_load(&e->connections) == 0)
 		return;
 	if (atomic_fetch_sub(&e->connections, 1) == 1)
@@ -237,6 +251,32 @@ void limits_leave(struct limits *limits, const struct address *client)
 }
 
 /* ---- handshakes ---- */
+
+/*
+ * A few clients must not lock all others out, and one that is alone may have many. So a
+ * client's own are held against what is left, not against a number: with each one who
+ * takes all that he can get there is less for each of them, and still some left.
+ */
+static bool beyond_share(uint64_t own, uint64_t left, unsigned share)
+{
+	return left == 0 || own * share > left;
+}
+
+/* Under way, by whoever has begun them and does not end them. */
+static bool under_way_full(const struct limits *limits, const struct address *client)
+{
+	const struct limits_board *board = &limits->board;
+	uint64_t most = limits->most.handshakes, sum = 0;
+	for (unsigned i = 0; most != 0 && i < board->slots; i++)
+		sum += atomic_load(&slot_of(board, i)->handshakes);
+	if (most == 0 || sum >= most)
+		return most != 0;
+	uint64_t left = most - sum;
+	/* Its own are no more than all: mostly nobody need be looked up. */
+	return client && beyond_share(sum, left, SHARE_UNDER_WAY) &&
+	       beyond_share(client_held(board, client_key(client)).handshakes, left,
+		       SHARE_UNDER_WAY);
+}
 
 /*
  * The generic cell rate algorithm: each handshake moves `paced` on by the time that one
@@ -255,38 +295,71 @@ static uint64_t nanoseconds(double seconds)
 	return seconds > 0 ? (uint64_t)(seconds * SECOND) : 0;
 }
 
-bool limits_handshakes_full(const struct limits *limits, double now)
+static _Atomic uint64_t *recent_of(
+	const struct limits *limits, const struct address *client)
 {
-	const struct limits_board *board = &limits->board;
-	const struct limits_most *most = &limits->most;
-	uint64_t sum = 0;
-	for (unsigned i = 0; most->handshakes != 0 && i < board->slots; i++)
-		sum += atomic_load(&slot_of(board, i)->handshakes);
-	if (most->handshakes != 0 && sum >= most->handshakes)
-		return true;
-	if (most->handshakes_per_second == 0)
-		return false;
-	uint64_t at = nanoseconds(now);
-	uint64_t paced = paced_at(atomic_load(&board->shared->paced), at);
-	return paced + SECOND / most->handshakes_per_second > at + SECOND;
+	struct limits_shared *shared = limits->board.shared;
+	return &shared->recent[hash(client_key(client), shared->seed) % BUCKETS];
 }
 
-void limits_handshake_begin(struct limits *limits, double now)
+/* The second at which it was counted, and the count, which each one since has halved. */
+static uint32_t recent_at(uint64_t recent, uint32_t second)
+{
+	uint32_t age = second - (uint32_t)(recent >> 32);
+	return age < 32 ? (uint32_t)recent >> age : 0;
+}
+
+static bool rate_full(
+	const struct limits *limits, const struct address *client, double now)
+{
+	uint64_t rate = limits->most.handshakes_per_second, at = nanoseconds(now);
+	if (rate == 0)
+		return false;
+	uint64_t paced = paced_at(atomic_load(&limits->board.shared->paced), at);
+	uint64_t left = (at + SECOND - paced) / (SECOND / rate);
+	uint64_t recent = client ? atomic_load(recent_of(limits, client)) : 0;
+	return beyond_share(recent_at(recent, (uint32_t)now), left, SHARE_OF_RATE);
+}
+
+bool limits_handshakes_full(
+	const struct limits *limits, const struct address *client, double now)
+{
+	return under_way_full(limits, client) || rate_full(limits, client, now);
+}
+
+static void pace(struct limits *limits, const struct address *client, double now)
 {
 	_Atomic uint64_t *paced = &limits->board.shared->paced;
-	unsigned rate = limits->most.handshakes_per_second;
-	atomic_fetch_add(&own(limits)->handshakes, 1);
-	if (rate == 0)
-		return;
+	uint64_t each = SECOND / limits->most.handshakes_per_second;
 	/* Others may begin one at the same time, but nobody keeps us here for ever. */
 	uint64_t then = atomic_load(paced);
 	for (unsigned i = 0; i < TRIES; i++)
-		if (atomic_compare_exchange_weak(paced, &then,
-			    paced_at(then, nanoseconds(now)) + SECOND / rate))
+		if (atomic_compare_exchange_weak(
+			    paced, &then, paced_at(then, nanoseconds(now)) + each))
 			break;
+	if (!client)
+		return;
+	/* Here one that two workers count at once may be lost: it is a share, no sum. */
+	_Atomic uint64_t *recent = recent_of(limits, client);
+	uint32_t second = (uint32_t)now, count = recent_at(atomic_load(recent), second);
+	atomic_store(recent, (uint64_t)second << 32 | (count + 1));
 }
 
-void limits_handshake_end(struct limits *limits)
+void limits_handshake_begin(
+	struct limits *limits, const struct address *client, double now)
 {
+	struct entry *e = client ? own_entry(limits, client) : NULL;
+	atomic_fetch_add(&own(limits)->handshakes, 1);
+	if (e)
+		atomic_fetch_add(&e->handshakes, 1);
+	if (limits->most.handshakes_per_second != 0)
+		pace(limits, client, now);
+}
+
+void limits_handshake_end(struct limits *limits, const struct address *client)
+{
+	struct entry *e = client ? own_entry(limits, client) : NULL;
 	atomic_fetch_sub(&own(limits)->handshakes, 1);
+	if (e && atomic_load(&e->handshakes) != 0)
+		atomic_fetch_sub(&e->handshakes, 1);
 }

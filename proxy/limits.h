@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct limits_most {
 	unsigned connections, connections_per_address; /* 0: no limit */
@@ -39,8 +40,8 @@ struct limits_board {
 /* Octets that it needs; they begin where a cache line does. */
 size_t limits_size(unsigned slots, unsigned connections);
 
-/* To be called once, by whoever made the memory. */
-void limits_share(const struct limits_board *board);
+/* To be called once, by whoever made the memory; nobody outside may know the seed. */
+void limits_share(const struct limits_board *board, uint64_t seed);
 
 /* A worker has died: what it had counted is over. */
 void limits_forget(const struct limits_board *board, unsigned slot);
@@ -75,11 +76,14 @@ void limits_leave(struct limits *limits, const struct address *client);
 
 /*
  * Whether one more handshake would be too many at `now` (seconds, any steady clock that
- * all workers share). Who was told to begin may do so: what workers begin in the same
- * instant comes on top.
+ * all workers share): of all, or of a client that was entered (NULL: it was not), who has
+ * no more than a part of what the others leave. Who was told to begin may do so: what
+ * workers begin in the same instant comes on top.
  */
-bool limits_handshakes_full(const struct limits *limits, double now);
-void limits_handshake_begin(struct limits *limits, double now);
-void limits_handshake_end(struct limits *limits);
+bool limits_handshakes_full(
+	const struct limits *limits, const struct address *client, double now);
+void limits_handshake_begin(
+	struct limits *limits, const struct address *client, double now);
+void limits_handshake_end(struct limits *limits, const struct address *client);
 
 #endif

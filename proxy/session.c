@@ -160,8 +160,7 @@ static void free_session(struct session *s)
 	leg_close(&s->near);
 	leg_close(&s->far);
 	stream_release(&s->stream);
-	if (s->handshaking)
-		limits_handshake_end(&worker->limits);
+	session_count_handshake(s, false);
 	if (s->entered)
 		limits_leave(&worker->limits, &s->client);
 	limits_disconnect(&worker->limits);
@@ -226,8 +225,7 @@ static void count_messages(struct session *s, uint32_t n, bool tls)
 static bool run_stream(struct session *s)
 {
 	struct stream *stream = &s->stream;
-	stream->tls_busy = !s->near.tls &&
-			   limits_handshakes_full(&s->worker->limits, clock_steady());
+	stream->tls_busy = !s->near.tls && session_tls_busy(s);
 	stream->ask_sender = s->service->inbound && s->worker->policy &&
 			     policylink_state(s->worker->policy).inbound_demands;
 	struct trace trace = session_trace(s);
@@ -245,6 +243,8 @@ static bool run_stream(struct session *s)
 		return false;
 	}
 	session_log_run(s, want);
+	if (want == DIALOGUE_CLOSE && stream->dialogue.end == DIALOGUE_END_TLS)
+		session_tls_refused(s);
 	if (want == DIALOGUE_READ && s->worker->stopping && !s->near_shaking) {
 		struct dialogue_io io = stream_io(stream, NULL);
 		want = dialogue_shutdown(&stream->dialogue, false, &io);

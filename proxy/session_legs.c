@@ -37,25 +37,42 @@ void session_late(struct session *s)
 
 /* ---- TLS ---- */
 
-static void count_handshake(struct session *s, bool under_way)
+/* As whom its handshake counts. */
+static const struct address *counted_client(const struct session *s)
 {
+	return s->entered ? &s->client : NULL;
+}
+
+bool session_tls_busy(const struct session *s)
+{
+	return limits_handshakes_full(
+		&s->worker->limits, counted_client(s), clock_steady());
+}
+
+void session_tls_refused(struct session *s)
+{
+	session_log_failure(s, "client refused", "too many TLS handshakes");
+	session_count(s, COUNTER_TURNED_AWAY, 1);
+}
+
+void session_count_handshake(struct session *s, bool under_way)
+{
+	struct limits *limits = &s->worker->limits;
 	if (under_way && !s->handshaking)
-		limits_handshake_begin(&s->worker->limits, clock_steady());
+		limits_handshake_begin(limits, counted_client(s), clock_steady());
 	if (!under_way && s->handshaking)
-		limits_handshake_end(&s->worker->limits);
+		limits_handshake_end(limits, counted_client(s));
 	s->handshaking = under_way;
 }
 
 /* What near was told in clear is on its way: from here on it speaks TLS. */
 static bool begin_near_tls(struct session *s)
 {
-	struct limits *limits = &s->worker->limits;
 	s->start_near_tls = false;
-	/* STARTTLS was answered by 454 then; who begins with TLS can be told nothing. */
+	/* STARTTLS was answered by 421 then; who begins with TLS can be told nothing. */
 	if (s->service->dialogue.near_tls == DIALOGUE_NEAR_IMPLICIT &&
-		limits_handshakes_full(limits, clock_steady())) {
-		session_log_failure(s, "client refused", "too many TLS handshakes");
-		session_count(s, COUNTER_TURNED_AWAY, 1);
+		session_tls_busy(s)) {
+		session_tls_refused(s);
 		session_near_lost(s, DIALOGUE_END_TLS, "too many TLS handshakes");
 		return false;
 	}
@@ -69,7 +86,7 @@ static bool begin_near_tls(struct session *s)
 	s->near_shaking = true;
 	/* A ClientHello is seldom there yet; if it is, the poll says so. */
 	s->near_readable = false;
-	count_handshake(s, true);
+	session_count_handshake(s, true);
 	return true;
 }
 
@@ -82,7 +99,7 @@ static bool shake_near(struct session *s)
 	case LEG_OK:
 		s->near_shaking = false;
 		s->near_readable = true;
-		count_handshake(s, false);
+		session_count_handshake(s, false);
 		session_count(s, COUNTER_NEAR_TLS, 1);
 		io = stream_io(&s->stream, NULL);
 		session_obey(s, dialogue_near_tls(&s->stream.dialogue, &io));

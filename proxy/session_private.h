@@ -88,6 +88,13 @@ static inline void session_count(struct session *s, enum counter counter, uint64
 /* Near is known by its true address: the conversation begins. */
 void session_begin(struct session *s);
 
+/* Whether near's handshake would be one too many; it was, and what is told of that. */
+bool session_tls_busy(const struct session *s);
+void session_tls_refused(struct session *s);
+
+/* Counts near's handshake as long as it is under way. */
+void session_count_handshake(struct session *s, bool under_way);
+
 /* Does what the dialogue asks for. */
 void session_obey(struct session *s, enum dialogue_want want);
 

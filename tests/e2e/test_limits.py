@@ -246,8 +246,8 @@ def test_refused_clients_take_no_place(daemon, backend):
         c.close()
 
 
-def half_open(d):
-    c = peer.Client(d.address)
+def half_open(d, source="127.0.0.1"):
+    c = peer.Client(d.address, source=(source, 0))
     c.reply(220)
     c.hello()
     c.command("STARTTLS", 220)
@@ -255,17 +255,36 @@ def half_open(d):
     return c
 
 
+def refused_tls(d, source="127.0.0.1"):
+    """Behind 454 most would deliver in clear: 421, and they come again."""
+    with peer.Client(d.address, source=(source, 0)) as c:
+        c.begin()
+        c.command("STARTTLS", "421 4.7.0 proxy.example Too many TLS handshakes")
+        assert c.rest() == b""
+        client = "{}:{}".format(*c.sock.getsockname())
+    d.logged(lambda r: "client refused" in r["message"] and r.get("client") == client
+             and r["reason"] == "too many TLS handshakes")
+
+
 def test_half_open_handshakes(daemon, backend, tls):
     d = daemon(backend, limits={"handshakes": 3, "tls-timeout": "60s"})
-    held = [half_open(d) for _ in range(3)]
+    held = [half_open(d, f"127.0.0.{n}") for n in range(2, 5)]
+    refused_tls(d)
+    client = "{}:{}".format(*held[0].sock.getsockname())
+    held.pop(0).reset()
+    d.session_end(client=client, end="tls")
     with peer.Client(d.address) as c:
-        c.begin()
-        c.command("STARTTLS", "454 4.7.0")
-        c.envelope()
-        c.data(MESSAGE)  # in clear, as offered
+        c.begin(tls)
         c.quit()
-    held.pop().reset()
-    d.session_end(end="tls")
+    for c in held:
+        c.close()
+
+
+def test_one_address_cannot_take_all_handshakes(daemon, backend, tls):
+    d = daemon(backend, limits={"handshakes": 10, "tls-timeout": "60s"})
+    held = [half_open(d, "127.0.0.2") for _ in range(2)]
+    refused_tls(d, "127.0.0.2")
+    held.append(half_open(d, "127.0.0.3"))
     with peer.Client(d.address) as c:
         c.begin(tls)
         c.quit()
@@ -275,8 +294,8 @@ def test_half_open_handshakes(daemon, backend, tls):
 
 def test_half_open_implicit_handshakes(daemon, backend):
     d = daemon(backend, inbound={"tls": "implicit"}, limits={"handshakes": 3, "tls-timeout": "60s"})
-    held = [peer.Client(d.address) for _ in range(3)]
-    for n, c in enumerate(held):
+    held = [peer.Client(d.address, source=(f"127.0.0.{n}", 0)) for n in range(2, 5)]
+    for c in held:
         c.send(b"\x16\x03\x01\x02\x00\x01")
     with peer.Client(d.address) as c:
         c.send(b"\x16\x03\x01\x02\x00\x01")
@@ -286,21 +305,33 @@ def test_half_open_implicit_handshakes(daemon, backend):
     d.healthy()
 
 
-def test_handshakes_per_second(daemon, backend, tls):
-    d = daemon(backend, limits={"handshakes-per-second": 2})
-    clients = [peer.Client(d.address) for _ in range(8)]
+def told_at_starttls(d, sources):
+    """Those of clients that ask for TLS at once."""
+    clients = [peer.Client(d.address, source=(source, 0)) for source in sources]
     for c in clients:
         c.begin()
-    with stopped(d.workers):  # so that all of them are asked for in the same second
+    with stopped(d.workers):  # so that all of them ask in the same second
         for c in clients:
             c.send(b"STARTTLS\r\n")
     told = [c.reply()[0][:3] for c in clients]
-    assert b"454" in told and told.count(b"220") >= 2, told
-    for c, code in zip(clients, told):
-        if code == b"220":
-            c.starttls(tls, "proxy.example")
-        c.command("NOOP", 250)
+    for c in clients:
         c.close()
+    return told
+
+
+def test_handshakes_per_second(daemon, backend):
+    d = daemon(backend, limits={"handshakes-per-second": 2})
+    told = told_at_starttls(d, [f"127.0.0.{n}" for n in range(2, 10)])
+    assert set(told) == {b"220", b"421"} and told.count(b"220") >= 2, told
+
+
+def test_one_address_cannot_take_all_of_a_second(daemon, backend, tls):
+    d = daemon(backend, limits={"handshakes-per-second": 20})
+    told = told_at_starttls(d, ["127.0.0.2"] * 15)
+    assert set(told) == {b"220", b"421"}, told
+    with peer.Client(d.address) as c:
+        c.begin(tls)
+        c.quit()
 
 
 # -- T14, T17: nobody reads

@@ -327,13 +327,22 @@ def test_those_turned_away(daemon, backend, pairs, tls):
     counted(d, sessions=4, turned_away=2)
 
 
-def test_handshakes_that_are_turned_away(daemon, backend, pairs):
-    d = daemon(backend, pairs=pairs, inbound={"tls": "implicit"},
+@pytest.mark.parametrize("mode", ["implicit", "offer"])
+def test_handshakes_that_are_turned_away(daemon, backend, pairs, mode):
+    d = daemon(backend, pairs=pairs, inbound={"tls": mode},
                limits={"handshakes": 1, "tls-timeout": "60s"})
-    with peer.dial(d.address) as held:
+
+    def asks(c, reply):
+        if mode == "offer":
+            c.begin()
+            c.command("STARTTLS", reply)
+
+    with peer.Client(d.address) as held:
+        asks(held, 220)
         held.send(b"\x16\x03\x01\x02\x00\x01")
         counted(d, open=1, sessions=1)
-        with peer.dial(d.address) as c:
+        with peer.Client(d.address) as c:
+            asks(c, 421)
             assert c.rest() == b""
         counted(d, open=1, sessions=2, turned_away=1)
     counted(d, sessions=2, turned_away=1)

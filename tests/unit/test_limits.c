@@ -1,93 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copyright (c) 2026 The Sealpost authors */
-#include "limits.h"
+#include "limits_world.h"
 
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-static struct address ipv4(unsigned number)
-{
-	struct address a = { .family = AF_INET };
-	a.octets[0] = 192;
-	a.octets[1] = (uint8_t)(number >> 16);
-	a.octets[2] = (uint8_t)(number >> 8);
-	a.octets[3] = (uint8_t)number;
-	return a;
-}
-
-/* 2001:db8:0:NET::HOST */
-static struct address ipv6(uint8_t net, uint8_t host)
-{
-	struct address a = { .family = AF_INET6, .octets = { 0x20, 0x01, 0x0d, 0xb8 } };
-	a.octets[7] = net;
-	a.octets[15] = host;
-	return a;
-}
-
-enum { SLOTS = 3, CONNECTIONS = 1000 };
-
-/* Another worker's view of the same memory. */
-static struct limits beside(const struct limits *limits, unsigned slot)
-{
-	struct limits other = *limits;
-	other.slot = slot;
-	return other;
-}
-
-static void *share(size_t size)
-{
-	void *memory = mmap(
-		NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	assert_true(memory != MAP_FAILED);
-	return memory;
-}
-
-static struct limits make_for(
-	unsigned slots, unsigned connections, struct limits_most most)
-{
-	struct limits limits = { .slot = 0, .most = most };
-	size_t size = limits_size(slots, connections);
-	void *memory = mmap(
-		NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(memory != MAP_FAILED);
-	limits.board = (struct limits_board){ memory, slots, connections };
-	limits_share(&limits.board);
-	return limits;
-}
-
-static struct limits make(struct limits_most most)
-{
-	return make_for(SLOTS, CONNECTIONS, most);
-}
-
-static void unmake(struct limits *limits)
-{
-	struct limits_board *board = &limits->board;
-	munmap(board->shared, limits_size(board->slots, board->connections));
-}
-
-static void assert_enters(struct limits *limits, struct address client)
-{
-	assert_int_equal(limits_enter(limits, &client), LIMITS_FINE);
-}
-
-static void assert_too_many(struct limits *limits, struct address client)
-{
-	assert_int_equal(limits_enter(limits, &client), LIMITS_TOO_MANY_FROM_ADDRESS);
-}
 
 static void test_connections(void **state)
 {
@@ -112,8 +30,9 @@ static void test_no_limit(void **state)
 	for (unsigned i = 0; i < 1000; i++) {
 		assert_int_equal(limits_connect(&limits), LIMITS_FINE);
 		assert_enters(&limits, ipv4(1));
-		assert_false(limits_handshakes_full(&limits, 1));
-		limits_handshake_begin(&limits, 1);
+		struct address one = ipv4(1);
+		assert_false(limits_handshakes_full(&limits, &one, 1));
+		limits_handshake_begin(&limits, &one, 1);
 	}
 	unmake(&limits);
 }
@@ -238,50 +157,6 @@ static void test_leave_without_enter(void **state)
 	unmake(&limits);
 }
 
-static void test_handshakes(void **state)
-{
-	struct limits limits = make((struct limits_most){ .handshakes = 2 });
-
-	(void)state;
-	assert_false(limits_handshakes_full(&limits, 1));
-	limits_handshake_begin(&limits, 1);
-	limits_handshake_begin(&limits, 1);
-	assert_true(limits_handshakes_full(&limits, 1));
-	assert_true(limits_handshakes_full(&limits, 1000));
-	limits_handshake_end(&limits);
-	assert_false(limits_handshakes_full(&limits, 1000));
-	unmake(&limits);
-}
-
-/* How many handshakes may begin and end at once at `now`. */
-static unsigned burst(struct limits *limits, double now)
-{
-	unsigned n = 0;
-
-	while (n < 10000 && !limits_handshakes_full(limits, now)) {
-		limits_handshake_begin(limits, now);
-		limits_handshake_end(limits);
-		n++;
-	}
-	return n;
-}
-
-static void test_handshakes_per_second(void **state)
-{
-	struct limits limits = make((struct limits_most){ .handshakes_per_second = 10 });
-
-	(void)state;
-	assert_int_equal(burst(&limits, 100), 10);
-	assert_int_equal(burst(&limits, 100), 0);
-	assert_int_equal(burst(&limits, 100.55), 5);
-	assert_int_equal(burst(&limits, 102), 10);
-	/* What was not used is not saved up. */
-	assert_int_equal(burst(&limits, 10000), 10);
-	/* A clock that stands still gives nothing. */
-	assert_int_equal(burst(&limits, 10000), 0);
-	unmake(&limits);
-}
-
 /* More than it was made for: those who stay out are told so, nobody else is lost. */
 static void test_no_room(void **state)
 {
@@ -330,11 +205,11 @@ static void test_together(void **state)
 	limits_leave(&two, &client);
 	assert_enters(&one, client);
 
-	limits_handshake_begin(&one, 1);
-	limits_handshake_begin(&three, 1);
-	assert_true(limits_handshakes_full(&two, 1));
-	limits_handshake_end(&three);
-	assert_false(limits_handshakes_full(&two, 1));
+	limits_handshake_begin(&one, NULL, 1);
+	limits_handshake_begin(&three, NULL, 1);
+	assert_true(limits_handshakes_full(&two, NULL, 1));
+	limits_handshake_end(&three, NULL);
+	assert_false(limits_handshakes_full(&two, NULL, 1));
 	unmake(&one);
 }
 
@@ -354,12 +229,12 @@ static void test_forget(void **state)
 	assert_enters(&two, ipv4(1));
 	for (unsigned i = 2; i < 100; i++)
 		assert_enters(&two, ipv4(i));
-	limits_handshake_begin(&two, 1);
-	limits_handshake_begin(&two, 1);
+	limits_handshake_begin(&two, NULL, 1);
+	limits_handshake_begin(&two, NULL, 1);
 
 	limits_forget(&one.board, 1);
 	assert_int_equal(limits_connections(&one.board), 1);
-	assert_false(limits_handshakes_full(&one, 1));
+	assert_false(limits_handshakes_full(&one, NULL, 1));
 	assert_enters(&one, ipv4(1));
 	assert_too_many(&two, ipv4(1));
 	for (unsigned i = 2; i < 100; i++) {
@@ -368,21 +243,6 @@ static void test_forget(void **state)
 		assert_too_many(&one, ipv4(i));
 	}
 	unmake(&one);
-}
-
-/* Handshakes counted as far ahead as no worker in its senses counts them are nobody's. */
-static void test_nonsense(void **state)
-{
-	struct limits limits = make((struct limits_most){ .handshakes_per_second = 10 });
-
-	(void)state;
-	limits_handshake_begin(&limits, 1e9);
-	assert_int_equal(burst(&limits, 1), 10);
-	for (unsigned i = 0; i < 100; i++)
-		limits_handshake_begin(&limits, 2);
-	assert_int_equal(burst(&limits, 2), 0);
-	assert_int_equal(burst(&limits, 2.25), 1);
-	unmake(&limits);
 }
 
 /* ---- all at once ---- */
@@ -437,8 +297,8 @@ static void handshakes(struct limits *limits, struct crowd *crowd)
 {
 	(void)crowd;
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		limits_handshake_begin(limits, 1);
-		limits_handshake_end(limits);
+		limits_handshake_begin(limits, NULL, 1);
+		limits_handshake_end(limits, NULL);
 	}
 }
 
@@ -506,9 +366,9 @@ static void test_paced_together(void **state)
 
 	(void)state;
 	at_once(&limits, crowd, handshakes);
-	while (!limits_handshakes_full(&limits, 1)) {
-		limits_handshake_begin(&limits, 1);
-		limits_handshake_end(&limits);
+	while (!limits_handshakes_full(&limits, NULL, 1)) {
+		limits_handshake_begin(&limits, NULL, 1);
+		limits_handshake_end(&limits, NULL);
 		left++;
 	}
 	assert_int_equal(left, RATE - WORKERS * ROUNDS);
@@ -529,11 +389,8 @@ int main(void)
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_leave_without_enter),
-		cmocka_unit_test(test_handshakes),
-		cmocka_unit_test(test_handshakes_per_second),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_forget),
-		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_hammered),
 		cmocka_unit_test(test_paced_together),
 	};
