@@ -567,7 +567,7 @@ def test_commands_out_of_order(daemon, backend):
 def test_descriptors_exhausted(daemon, backend, tls):
     limit = 64
     d = daemon(backend, limits={"connections-per-address": 1000},
-               rlimits=[f"--nofile={limit}:{limit}"])
+               through=["prlimit", f"--nofile={limit}:{limit}", "--"])
     held = [peer.Client(d.address) for _ in range(limit)]
     silent, greeted, told = set(held), [], []
 

@@ -3,10 +3,13 @@
 
 """What each process may do: read from /proc, and tried from inside the living process."""
 
+import errno
 import os
 import pathlib
 import pwd
 import re
+import struct
+import sys
 
 import pytest
 
@@ -139,3 +142,40 @@ def test_what_they_can_open(service, secrets):
     with peer.Client(service.address) as c:  # they go on
         c.begin()
         c.quit()
+
+
+# -- on a kernel without Landlock
+
+# Becomes the command behind it, with a filter of system calls in front of the kernel.
+CONFINE = """
+import ctypes, os, sys
+code = bytes.fromhex(sys.argv[1])
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+class Program(ctypes.Structure):
+    _fields_ = ("length", ctypes.c_ushort), ("code", ctypes.c_char_p)
+program = Program(len(code) // 8, code)
+assert ctypes.CDLL(None).prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program)) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def without(number, error):
+    """A filter in BPF, by which this system call fails so."""
+    load_number, if_equal, give = 0x20, 0x15, 0x06
+    fails, allowed = 0x00050000 | error, 0x7fff0000
+    return b"".join(struct.pack("=HBBI", *line) for line in (
+        (load_number, 0, 0, 0), (if_equal, 0, 1, number), (give, 0, 0, fails),
+        (give, 0, 0, allowed)))
+
+
+def test_without_landlock(smarthost, internet):
+    """That is said, and mail flows."""
+    if sanitized():
+        pytest.skip(no_filters)
+    internet.peer("peer.example")
+    internet.policies.put("peer.example", "tls = encrypt")
+    landlock_create_ruleset = 444
+    code = without(landlock_create_ruleset, errno.ENOSYS)
+    d = smarthost(through=[sys.executable, "-c", CONFINE, code.hex()])
+    d.logged(lambda r: "the kernel has no Landlock" in r["message"])
+    assert send(d.address, "bob@peer.example").accepted

@@ -53,9 +53,12 @@ class Sealpost:
     """One daemon."""
 
     def __init__(self, folder, certs, backends, inbound=None, limits=None, server=None,
-                 tls=None, listen="127.0.0.1", pairs=None, more="", rlimits=None, network=None,
+                 tls=None, listen="127.0.0.1", pairs=None, more="", through=(), network=None,
                  outbound=None, policy=None):
-        """With `outbound` (and no backends) the service at `address` is [outbound]."""
+        """
+        With `outbound` (and no backends) the service at `address` is [outbound]. `through` is a
+        command that becomes the daemon's.
+        """
         self.folder = folder
         self.port = free_port()
         hosts = [listen] if isinstance(listen, str) else listen
@@ -84,7 +87,7 @@ class Sealpost:
         self._lines = []        # what its standard error said
         self._marks, self._heard, self._silent = 0, 0, False
         self._changed = threading.Condition()
-        self.rlimits = rlimits
+        self.through = through
         self.network = network
         self.process = None
         self.status = None
@@ -98,9 +101,7 @@ class Sealpost:
     # -- the process
 
     def start(self):
-        command = [program(), "serve", "-c", str(self.config)]
-        if self.rlimits:
-            command = ["prlimit", *self.rlimits, "--", *command]
+        command = [*self.through, program(), "serve", "-c", str(self.config)]
         if self.network:
             command = ["ip", "netns", "exec", self.network, *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
