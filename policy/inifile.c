@@ -61,6 +61,15 @@ static int key_heard(void *user, const char *section, const char *name, const ch
 	return 1;
 }
 
+/* In a name or in front of a value it looks like a blank, and is none. */
+static bool has_odd_blank(const char *text)
+{
+	const char *odd = strstr(text, "\xC2\xA0"), *equals = strchr(text, '=');
+
+	return odd != NULL &&
+	       (equals == NULL || odd <= equals + 1 + strspn(equals + 1, " \t"));
+}
+
 /* INIFILE_END where there is no item on the line. */
 static enum inifile_item line_take(struct inifile *file, const char *text, bool whole)
 {
@@ -76,6 +85,11 @@ static enum inifile_item line_take(struct inifile *file, const char *text, bool 
 	if (!whole) {
 		inifile_fault(
 			file, file->line, "a line longer than %d octets", INIFILE_LINE);
+		return INIFILE_END;
+	}
+	if (has_odd_blank(text)) {
+		inifile_fault(file, file->line,
+			"a no-break space, as web pages have it: write a plain one");
 		return INIFILE_END;
 	}
 	if (*text == '[') {

@@ -31,6 +31,12 @@ static void test_lines(void **state)
 			"f:4: neither [SECTION] nor key = value nor a comment\n" },
 		{ SERVER "= 4\n" SERVICE,
 			"f:4: a value without a key: write key = value\n" },
+		{ SERVER "\xC2\xA0user = x\n" SERVICE,
+			"f:4: a no-break space, as web pages have it: write a plain "
+			"one\n" },
+		{ SERVER "user = \xC2\xA0x\n" SERVICE,
+			"f:4: a no-break space, as web pages have it: write a plain "
+			"one\n" },
 		{ SERVER "[tls\nkey = x\n" SERVICE,
 			"f:4: a section is begun by [NAME]\n" },
 		{ SERVER "[]\nkey = x\n" SERVICE, "f:4: a section is begun by [NAME]\n" },
