@@ -20,6 +20,7 @@ enum {
 	OVERVIEW_PROCESSES = 66, /* the supervisor, the policy process, workers */
 	OVERVIEW_CERTIFICATES = 32,
 	OVERVIEW_TEXT = 600,
+	OVERVIEW_FAULT = 2 * OVERVIEW_TEXT + 8, /* of the file, and of others */
 	OVERVIEW_NAMES = 512,
 };
 
@@ -52,7 +53,7 @@ struct overview {
 	 * one offered was not ("": it was). */
 	uint32_t generation;
 	time_t taken;
-	char fault[OVERVIEW_TEXT];
+	char fault[OVERVIEW_FAULT];
 	unsigned connections, connections_most;
 	struct overview_service services[COUNTERS_SERVICES];
 	unsigned service_count;

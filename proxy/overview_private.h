@@ -9,7 +9,7 @@
 
 const char *overview_role_name(enum overview_role role);
 
-enum { OVERVIEW_NOTE = OVERVIEW_TEXT + 100, OVERVIEW_SPAN = 32 };
+enum { OVERVIEW_NOTE = OVERVIEW_FAULT + 100, OVERVIEW_SPAN = 32 };
 
 /*
  * Calls `tell` with each thing that needs somebody's attention, as a sentence without its

@@ -78,7 +78,9 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->stopping = s->stopping;
 	o->generation = s->generation;
 	o->taken = s->taken_up;
-	memcpy(o->fault, s->fault[0] ? s->fault : s->fault_of_files, sizeof(o->fault));
+	bool both = s->fault[0] && s->fault_of_files[0];
+	snprintf(o->fault, sizeof(o->fault), "%s%s%s", s->fault, both ? "; and " : "",
+		s->fault_of_files);
 	o->connections = limits_connections(&s->board.limits);
 	o->connections_most = s->config->limits.connections;
 	add_services(s, o);

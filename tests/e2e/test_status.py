@@ -156,6 +156,19 @@ def test_a_configuration_that_is_refused(daemon, backend, pairs):
     assert said["fault"] == "" and said["generation"] == 2
 
 
+def test_a_configuration_that_is_refused_and_a_certificate(daemon, backend, certs, pairs):
+    """Neither hides the other."""
+    d = daemon(backend, pairs=pairs)
+    d.config.write_text(d.config.read_text().replace("[limits]", "[limits]\nnonsense = 1"))
+    d.process.send_signal(signal.SIGHUP)
+    d.logged(lambda r: "was not taken up" in r["message"])
+    before = len(d.lines)
+    pathlib.Path(pairs[0][0]).write_bytes(pathlib.Path(certs.rsa[0]).read_bytes())
+    d.logged(lambda r: "that was not taken up" in r["message"], before)
+    fault = stands(d, ATTENTION)["fault"]
+    assert "nonsense" in fault and "; and " in fault and "the key does not belong to" in fault
+
+
 def test_certificates(daemon, backend, certs, zoo):
     soon = certs.pair("proxy.example", days=10)
     d = daemon(backend, pairs=[soon])
