@@ -156,8 +156,8 @@ def smarthost(daemon, internet):
     def start(outbound=None, policy=None, limits=None, **options):
         keys = {"route": "smarthost", **(outbound or {})}
         return daemon([], outbound=keys, policy={**policy_section(internet), **(policy or {})},
-                      limits={"connect-timeout": "2s", "tls-timeout": "2s",
-                              "greeting-timeout": "2s", "policy-timeout": "5s",
+                      limits={"connect-timeout": "10s", "tls-timeout": "10s",
+                              "greeting-timeout": "10s", "policy-timeout": "10s",
                               "connections-per-address": 1000, **(limits or {})}, **options)
     return start
 

@@ -141,7 +141,7 @@ def stripped(internet, policy):
     return {name: internet.hosts[f"mx1.{name}.example"] for name in STRIPPED}
 
 
-SHORT = {"tls-timeout": "1s", "greeting-timeout": "1s", "command-timeout": "2s"}
+SHORT = {"tls-timeout": "2s"}
 
 
 @pytest.mark.parametrize("level", MANDATORY)

@@ -158,7 +158,8 @@ def test_a_host_that_fails_is_passed_over(internet, smarthost, phase, action):
     internet.domain("peer.example", first, second)
     internet.policies.put("peer.example", "tls = encrypt")
     first.script = {phase: action}
-    d = smarthost(limits={"greeting-timeout": "1s", "tls-timeout": "1s"})
+    late = ["tls-timeout"] if phase == "hello" else ["connect-timeout", "greeting-timeout"]
+    d = smarthost(limits={limit: "2s" for limit in late} if action == far.STALL else None)
     seen = send(d.address, "bob@peer.example")
     assert seen.accepted, seen
     assert len(second.store.messages) == 1 and not first.store.messages

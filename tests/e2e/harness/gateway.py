@@ -14,7 +14,7 @@ from .daemon import program, section
 from .internet import Internet, policy_section, send
 from .netns import Net
 
-SHORT = {"connect-timeout": "2s", "tls-timeout": "1s", "greeting-timeout": "2s",
+SHORT = {"connect-timeout": "10s", "tls-timeout": "2s", "greeting-timeout": "10s",
          "policy-timeout": "5s"}
 
 

@@ -19,8 +19,8 @@ from .destination import Destination
 from .gateway import SHORT, Gateway
 from .internet import NETWORK, send
 
-LIMITS = {"connect-timeout": "2s", "tls-timeout": "2s", "greeting-timeout": "2s",
-          "policy-timeout": "5s", "connections-per-address": 1000}
+LIMITS = {"connect-timeout": "10s", "tls-timeout": "10s", "greeting-timeout": "10s",
+          "policy-timeout": "10s", "connections-per-address": 1000}
 
 
 class Published:
