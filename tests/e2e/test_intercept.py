@@ -302,7 +302,9 @@ def test_tls_that_is_stripped_under_may(gateway, internet, intercept, six, how):
 @pytest.mark.parametrize("source,needed", [("auto", 0), ("transparent", NET_RAW)])
 def test_rights_after_the_start(gateway, internet, intercept, source, needed):
     """Only who spoofs may, and what it starts to ask about policies may not."""
+    gateway.serve(internet)
     d = intercept("tproxy", {"source": source})
+    assert gateway.deliver(gateway.HOSTS[0][0], "bob@peer.example").accepted  # all are at work
     main, *others = d.pids
     assert others, "the policy process"
     for pid in d.pids:

@@ -38,6 +38,8 @@ def service(request, smarthost, internet):
     d.needed = NET_RAW if source == "transparent" else 0
     if not d.needed:
         assert send(d.address, "bob@peer.example").accepted
+    # The policy process answers: it has given up what it had.
+    assert send(d.address, "bob@nowhere.example").last.startswith("550 ")
     return d
 
 
