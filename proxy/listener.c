@@ -21,13 +21,15 @@
 #include <unistd.h>
 
 enum {
-	BURST = 32, /* connections taken in one turn */
-	QUIET = 1,  /* seconds between two log lines, and of rest without a spare */
+	BURST = 32,   /* connections taken in one turn */
+	CROWD = 1024, /* clients sent away at the end: no more wait at one time */
+	QUIET = 1,    /* seconds between two log lines, and of rest without a spare */
 };
 
 struct listener {
 	const struct service *service; /* NULL: not yet */
 	struct worker *worker;
+	bool lasting; /* the socket outlives us */
 	ev_io io;
 	ev_timer rest;
 	int spare;	 /* a descriptor to give up; -1: lost to others */
@@ -120,12 +122,13 @@ static void rested(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_io_start(loop, &l->io);
 }
 
-struct listener *listener_new(struct worker *worker, int fd)
+struct listener *listener_new(struct worker *worker, int fd, bool lasting)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	if (!l)
 		return NULL;
 	l->worker = worker;
+	l->lasting = lasting;
 	l->spare = spare_of(fd);
 	ev_io_init(&l->io, ready, fd, EV_READ);
 	ev_timer_init(&l->rest, rested, 0, QUIET);
@@ -138,6 +141,23 @@ void listener_serve(struct listener *l, const struct service *service)
 	l->service = service;
 	if (!ev_is_active(&l->rest))
 		ev_io_start(l->worker->loop, &l->io);
+}
+
+/* Whoever is still in the queue when the last of us closes it is reset. */
+void listener_dismiss(struct listener *l)
+{
+	if (l->lasting || !l->service)
+		return;
+	if (l->spare >= 0)
+		close(l->spare);
+	l->spare = -1;
+	for (unsigned i = 0; i < CROWD; i++) {
+		int fd = accept4(l->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			turn_away(l, fd, "Service closing");
+		else if (errno != EINTR && errno != ECONNABORTED)
+			break;
+	}
 }
 
 void listener_close(struct listener *l)

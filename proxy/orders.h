@@ -18,7 +18,8 @@ enum order_type {
 	/* to a worker */
 	ORDER_BOARD = 1, /* fd: the shared memory; number: the worker's slot; text: how
 			    many slots there are, and connections at most */
-	ORDER_LISTEN,	 /* fd: a listening socket; text: its service's name */
+	ORDER_LISTEN,	 /* fd: a listening socket; text: its service's name; number: 1
+			    where somebody else listens there after us */
 	ORDER_SETUP,	 /* fd: a packed bundle; number: its generation; text: not empty
 			    where there is a policy process */
 	ORDER_POLICY,	 /* fd: to the policy process, in the place of the one before */

@@ -84,7 +84,7 @@ static const char *advice(int error)
 }
 
 static bool add(struct sockets *sockets, const struct section *section, int fd,
-	const struct address *address, char reason[SOCKETS_REASON])
+	const struct address *address, bool lasting, char reason[SOCKETS_REASON])
 {
 	char *service = strdup(section->name);
 	if (!service || sockets->count == CONFIG_SOCKETS_MAX) {
@@ -95,7 +95,7 @@ static bool add(struct sockets *sockets, const struct section *section, int fd,
 		return false;
 	}
 	sockets->list[sockets->count++] =
-		(struct listening){ .fd = fd, .service = service, *address };
+		(struct listening){ fd, service, lasting, *address };
 	return true;
 }
 
@@ -109,7 +109,7 @@ static bool take_passed(struct sockets *sockets, struct passed *passed,
 			continue;
 		s->taken = true;
 		setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		if (!add(sockets, section, s->fd, &s->address, reason))
+		if (!add(sockets, section, s->fd, &s->address, true, reason))
 			return false;
 	}
 	return true;
@@ -142,7 +142,7 @@ static bool open_section(struct sockets *sockets, struct passed *passed,
 				advice(errno));
 			return false;
 		}
-		if (!add(sockets, section, fd, address, reason))
+		if (!add(sockets, section, fd, address, false, reason))
 			return false;
 	}
 	if (sockets->count > before)

@@ -13,6 +13,7 @@
 struct listening {
 	int fd;
 	char *service; /* the section's name */
+	bool lasting;  /* systemd's: who comes while we are gone waits for the next */
 	struct address address;
 };
 

@@ -37,8 +37,8 @@ static bool send_setup(struct supervisor *s, const struct child *worker)
 static bool send_socket(const struct child *worker, const struct listening *listening)
 {
 	struct pollfd room = { .fd = worker->fd, .events = POLLOUT };
-	while (!order_send(
-		worker->fd, ORDER_LISTEN, 0, listening->service, listening->fd))
+	while (!order_send(worker->fd, ORDER_LISTEN, listening->lasting,
+		listening->service, listening->fd))
 		if (errno != EAGAIN || poll(&room, 1, STARTING) <= 0)
 			return false;
 	return true;

@@ -109,8 +109,10 @@ static void stop(struct process *process)
 	if (worker->stopping)
 		return;
 	worker->stopping = true;
-	for (unsigned i = 0; i < process->listener_count; i++)
+	for (unsigned i = 0; i < process->listener_count; i++) {
+		listener_dismiss(process->listeners[i]);
 		listener_close(process->listeners[i]);
+	}
 	process->listener_count = 0;
 	if (!worker->sessions) {
 		drained(worker);
@@ -154,7 +156,7 @@ static bool take_socket(struct process *process, const struct order *order, int 
 	if (i == CONFIG_SOCKETS_MAX || !process->names[i] ||
 		getsockname(fd, (struct sockaddr *)&ss, &size) != 0 ||
 		!address_from_sockaddr(&worker->listening[i], (struct sockaddr *)&ss) ||
-		!(process->listeners[i] = listener_new(worker, fd))) {
+		!(process->listeners[i] = listener_new(worker, fd, order->number != 0))) {
 		close(fd);
 		return false;
 	}

@@ -3,8 +3,11 @@
 
 """SIGTERM: the idle are sent away, transactions end, nothing that was received whole is lost."""
 
+import contextlib
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -12,7 +15,7 @@ import pytest
 
 from harness import peer
 from harness.backend import Backend
-from harness.daemon import Sealpost
+from harness.daemon import Sealpost, stopped
 from harness.net import WAIT
 
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
@@ -83,6 +86,59 @@ def test_nobody_new_comes_in(daemon, backend):
         c.command("RSET", 250)
         c.reply(421)
     assert d.process.wait(WAIT) == 0
+
+
+def test_those_who_wait_to_be_accepted_are_told(daemon, backend):
+    """More than the workers take in one turn: the others are not reset."""
+    d = daemon(backend, server={"workers": "2"}, limits={"connections-per-address": 1000})
+    with stopped(d.workers):
+        waiting = [peer.Client(d.address) for _ in range(150)]
+        terminate(d)
+        d.logged(lambda r: r["message"].endswith("sessions still open: 0"))
+    for c in waiting:
+        c.reply(421)
+        assert c.rest() == b""
+        c.close()
+    assert d.process.wait(10) == 0
+
+
+# As systemd does it: what comes over the socket is descriptor 3 of what it becomes.
+AS_SYSTEMD = """if 1:
+    import os, socket, sys
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(sys.argv[1])
+        passed = socket.recv_fds(s, 1, 1)[1][0]
+    os.dup2(passed, 3)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="inbound")
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_at_a_socket_of_systemds_they_wait_for_the_next(daemon, backend, tmp_path):
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as lasting, \
+            socket.create_server(str(tmp_path / "fd"), family=socket.AF_UNIX) as handing:
+
+        def hand_over():
+            with handing.accept()[0] as s:
+                socket.send_fds(s, [b"x"], [lasting.fileno()])
+
+        thread = threading.Thread(target=hand_over)
+        thread.start()
+        d = daemon(backend, limits={"connections-per-address": 1000},
+                   through=[sys.executable, "-c", AS_SYSTEMD, str(tmp_path / "fd")])
+        thread.join()
+        with stopped(d.workers):
+            waiting = [peer.Client(lasting.getsockname()) for _ in range(50)]
+            terminate(d)
+            d.logged(lambda r: r["message"].endswith("sessions still open: 0"))
+        assert d.process.wait(10) == 0
+        lasting.settimeout(0)
+        with contextlib.suppress(BlockingIOError):  # those who were not taken before the end
+            while True:
+                lasting.accept()[0].send(b"220 the next\r\n")
+        assert waiting[-1].reply(220)
+        for c in waiting:
+            c.close()
 
 
 def test_an_unending_transaction_is_given_a_time(daemon, backend):
