@@ -100,8 +100,9 @@ void supervisor_progress(struct supervisor *s)
 			s->ready(s->context);
 	} else if (s->announced != s->generation) {
 		s->announced = s->generation;
-		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)",
-			s->config->path, s->generation);
+		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)%s",
+			s->config->path, s->generation,
+			workers_refuse(s) ? ", but not in all workers" : "");
 	}
 }
 

@@ -66,6 +66,14 @@ static void add_certificate(
 	o->certificate_count++;
 }
 
+/* Of OVERVIEW_TEXT octets. */
+static const char *fault(const struct supervisor *s)
+{
+	if (s->fault[0] == '\0' && s->fault_of_files[0] == '\0' && workers_refuse(s))
+		return s->fault_of_worker;
+	return s->fault[0] != '\0' ? s->fault : s->fault_of_files;
+}
+
 void supervisor_overview(struct overview *o, void *supervisor)
 {
 	const struct supervisor *s = supervisor;
@@ -78,9 +86,13 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->stopping = s->stopping;
 	o->generation = s->generation;
 	o->taken = s->taken_up;
+<<<<<<< ours
 	bool both = s->fault[0] && s->fault_of_files[0];
 	snprintf(o->fault, sizeof(o->fault), "%s%s%s", s->fault, both ? "; and " : "",
 		s->fault_of_files);
+=======
+	memcpy(o->fault, fault(s), sizeof(o->fault));
+>>>>>>> theirs
 	o->connections = limits_connections(&s->board.limits);
 	o->connections_most = s->config->limits.connections;
 	add_services(s, o);

@@ -48,6 +48,10 @@ struct supervisor {
 	uint32_t sent[CONFIG_WORKERS_MAX];  /* the last generation that a worker was told
 					       of */
 	uint32_t taken[CONFIG_WORKERS_MAX]; /* the one that it serves by; 0: none */
+	/* When it could not take up the one in force, clock_steady(), and why the last
+	 * one could not; 0: it could. */
+	double refused[CONFIG_WORKERS_MAX];
+	char fault_of_worker[OVERVIEW_TEXT];
 	unsigned
 		lost[CONFIG_WORKERS_MAX]; /* policy processes, since it was last pinged */
 	unsigned worker_count;
@@ -79,9 +83,10 @@ void workers_tell(struct supervisor *s, enum order_type order);
 /* The setup in force, to all. */
 void workers_renew(struct supervisor *s);
 
-/* Whether all that run serve by a setup of that generation or later; whether none runs.
- */
+/* Whether all that run serve by a setup of that generation or later, or have said that
+ * they cannot; whether any has; whether none runs. */
 bool workers_serve(const struct supervisor *s, uint32_t since);
+bool workers_refuse(const struct supervisor *s);
 bool workers_ended(const struct supervisor *s);
 
 /* ---- supervisor_policy.c ---- */

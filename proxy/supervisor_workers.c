@@ -3,6 +3,7 @@
 
 /* Workers: told all that they need when they begin, and what changes. */
 
+#include "clock.h"
 #include "supervisor_private.h"
 
 #include "log.h"
@@ -17,6 +18,7 @@ enum {
 	PATIENCE = 20, /* seconds without an answer: a turn of the loop takes far less */
 	ROUND = 32,
 	STARTING = 5000, /* milliseconds for a new one to take its next order in */
+	AGAIN = 5,	 /* seconds until one that could not take up a setup may try */
 	LOST = 10,	 /* policy processes that one can lose between two pings */
 };
 
@@ -59,17 +61,74 @@ static bool begin(struct child *worker, char *reason, size_t size)
 	return send_setup(s, worker) || cannot("its configuration", reason, size);
 }
 
-/* What came to be in force meanwhile it is told now. Said once: others hear of it. */
-static bool take_taken(struct supervisor *s, struct child *worker, uint32_t generation)
+/* What came to be in force meanwhile it is told now. */
+static bool go_on(struct supervisor *s, struct child *worker, uint32_t generation)
 {
-	if (generation != s->sent[worker->slot] || generation == s->taken[worker->slot])
-		return false;
-	s->taken[worker->slot] = generation;
 	child_answered(worker);
 	if (generation != s->generation)
 		return send_setup(s, worker);
 	supervisor_progress(s);
 	return true;
+}
+
+/* It has not said so of this one before. */
+static bool is_due(const struct supervisor *s, unsigned slot, uint32_t generation)
+{
+	return generation == s->sent[slot] && generation != s->taken[slot];
+}
+
+/* Said once: others hear of it. */
+static bool take_taken(struct supervisor *s, struct child *worker, uint32_t generation)
+{
+	unsigned slot = worker->slot;
+	if (!is_due(s, slot, generation))
+		return false;
+	s->taken[slot] = generation;
+	if (s->refused[slot] > 0)
+		log_message(LOG_LEVEL_INFO,
+			"worker process %d has taken up the configuration as well",
+			(int)worker->pid);
+	s->refused[slot] = 0;
+	return go_on(s, worker, generation);
+}
+
+/* It goes by the one before, and is not being told again now. */
+static bool refuses(const struct supervisor *s, unsigned slot)
+{
+	return s->refused[slot] > 0 && s->sent[slot] == s->taken[slot];
+}
+
+/*
+ * Its sessions need it, and it serves by what it has; it will be told again. Only one
+ * that has nothing to serve by is of no use: another one may have the memory.
+ */
+static bool take_refused(
+	struct supervisor *s, struct child *worker, const struct order *news)
+{
+	unsigned slot = worker->slot;
+	if (!is_due(s, slot, news->number))
+		return false;
+	if (s->refused[slot] == 0)
+		log_message(LOG_LEVEL_ERROR,
+			"worker process %d cannot take up the configuration: %s",
+			(int)worker->pid, news->text);
+	if (s->taken[slot] == 0) {
+		supervisor_fail(s, news->text);
+		return false;
+	}
+	snprintf(s->fault_of_worker, sizeof(s->fault_of_worker),
+		"worker process %d goes by the one before: %.500s", (int)worker->pid,
+		news->text);
+	s->refused[slot] = clock_steady();
+	s->sent[slot] = s->taken[slot];
+	return go_on(s, worker, news->number);
+}
+
+static bool tell_again(struct supervisor *s, const struct child *worker)
+{
+	bool due = refuses(s, worker->slot) &&
+		   clock_steady() >= s->refused[worker->slot] + AGAIN;
+	return !due || send_setup(s, worker);
 }
 
 /* Whoever never takes up what it is told, all others wait for in vain. */
@@ -88,12 +147,7 @@ static bool take(struct supervisor *s, struct child *worker, const struct order 
 		policy_introduce(s, worker);
 		return ++s->lost[worker->slot] <= LOST;
 	case NEWS_TAKEN: return take_taken(s, worker, news->number);
-	case NEWS_REFUSED:
-		log_message(LOG_LEVEL_ERROR,
-			"worker process %d cannot take up the configuration: %s",
-			(int)worker->pid, news->text);
-		supervisor_fail(s, news->text);
-		return false; /* another one may have the memory */
+	case NEWS_REFUSED: return take_refused(s, worker, news);
 	default: return false;
 	}
 }
@@ -120,13 +174,14 @@ static bool ping(struct child *worker)
 {
 	struct supervisor *s = worker->owner;
 	s->lost[worker->slot] = 0;
-	return order_send(worker->fd, ORDER_PING, 0, NULL, -1);
+	return order_send(worker->fd, ORDER_PING, 0, NULL, -1) && tell_again(s, worker);
 }
 
 static void gone(struct child *worker)
 {
 	struct supervisor *s = worker->owner;
 	s->taken[worker->slot] = 0;
+	s->refused[worker->slot] = 0;
 	if (!s->stopping && worker->wanted)
 		supervisor_fail(s, "a worker process ended at its start");
 }
@@ -190,9 +245,17 @@ void workers_renew(struct supervisor *s)
 bool workers_serve(const struct supervisor *s, uint32_t since)
 {
 	for (unsigned i = 0; i < s->worker_count; i++)
-		if (s->workers[i].fd >= 0 && s->taken[i] < since)
+		if (s->workers[i].fd >= 0 && s->taken[i] < since && !refuses(s, i))
 			return false;
 	return true;
+}
+
+bool workers_refuse(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		if (s->refused[i] > 0)
+			return true;
+	return false;
 }
 
 bool workers_ended(const struct supervisor *s)

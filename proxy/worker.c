@@ -171,7 +171,7 @@ static bool take_policy(struct process *process, int fd)
 		worker->policy = policylink_new(worker);
 	if (!worker->policy) {
 		close(fd);
-		return false;
+		return worker->setup; /* which asks nobody */
 	}
 	policylink_attach(worker->policy, fd);
 	return true;
@@ -221,6 +221,15 @@ static bool serves_all(const struct process *process, const struct setup *setup)
 	return true;
 }
 
+/* The socket to the policy process has not come, or could not be taken. */
+static bool ask_for_policy(struct worker *worker)
+{
+	worker->policy = policylink_new(worker);
+	if (worker->policy)
+		policy_lost(worker);
+	return worker->policy;
+}
+
 static struct setup *unpack(
 	struct process *process, const struct order *order, int fd, char *reason)
 {
@@ -235,8 +244,8 @@ static struct setup *unpack(
 	struct setup *setup =
 		setup_new(bundle, order->number, policy, process->worker.setup, reason);
 	bundle_free(bundle);
-	if (policy && !process->worker.policy &&
-		!(process->worker.policy = policylink_new(&process->worker)))
+	if (setup && policy && !process->worker.policy &&
+		!ask_for_policy(&process->worker))
 		snprintf(reason, SETUP_REASON, "out of memory");
 	else if (setup && !serves_all(process, setup))
 		snprintf(reason, SETUP_REASON, "a service has gone");

@@ -21,10 +21,13 @@ import pytest
 from harness import inject, peer
 from harness.backend import Backend
 from harness.daemon import Sealpost, program, sanitized, state, stopped
-from harness.internet import MESSAGE, send
+from harness.internet import MESSAGE, policy_section, send
 from harness.net import WAIT, free_port, until
 
 THREE = {"workers": "3"}
+
+no_sanitizer = pytest.mark.skipif(program() and sanitized(),
+                                  reason="a sanitizer needs all memory there is")
 
 
 class Hanging:
@@ -270,22 +273,84 @@ def test_the_rate_of_replacement_is_bounded(daemon, backend):
     assert [re.search(r"started in (\d+) s", text)[1] for text in told] == ["1", "2"], told
 
 
-@pytest.mark.skipif(program() and sanitized(), reason="a sanitizer needs all memory there is")
-def test_a_worker_that_refuses_what_is_new(daemon, backend):
-    """Here for want of memory: it is replaced by one that takes it up, and is named."""
-    d = daemon(backend, server={"workers": "2"})
-    other, poor = d.workers
-    c = client_of(d, other)
-    size = int(pathlib.Path(f"/proc/{poor}/statm").read_text().split()[0]) * resource.getpagesize()
+def limit_memory(pid, most, data):
+    """To so many octets of address space and of data, or "unlimited"."""
     user = pwd.getpwnam("nobody")  # its own, who alone may
-    subprocess.run(["prlimit", f"--pid={poor}", f"--as={size}", "--data=0"], check=True,
+    subprocess.run(["prlimit", f"--pid={pid}", f"--as={most}:", f"--data={data}:"], check=True,
                    user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+
+
+def attention(d):
+    """What `sealpost status` says of it; empty: all is well."""
+    done = subprocess.run([program(), "status", "-c", str(d.config)], timeout=WAIT,
+                          capture_output=True, text=True, check=False)
+    return [line for line in done.stdout.splitlines() if line.startswith("! ")]
+
+
+def starve(pid):
+    """It has what it has."""
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+    limit_memory(pid, pages * resource.getpagesize(), 0)
+
+
+def refuses(d, pid, text):
+    """It does, when this is to be the configuration."""
+    d.config.write_text(text)
     d.process.send_signal(signal.SIGHUP)
-    d.logged(lambda r: re.search(rf"process {poor} cannot take up", r["message"]))
-    until(lambda: len(d.workers) == 2 and poor not in d.workers, "it is replaced")
-    served(d)
-    c.hello()
+    d.logged(lambda r: f"process {pid} cannot take up the configuration: " in r["message"])
+    d.logged(lambda r: "(generation 2), but not in all workers" in r["message"])
+    assert any(f"worker process {pid} goes by the one before: " in line for line in attention(d))
+
+
+def relents(d, pid):
+    limit_memory(pid, "unlimited", "unlimited")
+    d.logged(lambda r: f"process {pid} has taken up the configuration as well" in r["message"])
+    assert attention(d) == []
+
+
+@no_sanitizer
+def test_a_worker_that_refuses_what_is_new(daemon, backend):
+    """
+    Here for want of memory: it is named, and goes by what it has, as its sessions do; the others
+    do not wait for it. It takes it up when it can.
+    """
+    d = daemon(backend, server={"workers": "2"})
+    workers = other, poor = d.workers
+    c = client_of(d, poor)
+    starve(poor)
+    text = d.config.read_text()
+    refuses(d, poor, text.replace("[limits]\n", "[limits]\nmessage-size = 2000\n"))
+    with client_of(d, other) as new:
+        assert b"SIZE 2000" in b" ".join(new.hello())
+    relents(d, poor)
+    with client_of(d, poor) as new:
+        assert b"SIZE 2000" in b" ".join(new.hello())
+    assert b"SIZE 2000" not in b" ".join(c.hello())
+    c.envelope()
+    c.data(MESSAGE)
     c.quit()
+    assert d.workers == workers
+
+
+@no_sanitizer
+@pytest.mark.namespaces
+def test_a_worker_that_refuses_a_policy_process(daemon, backend, internet):
+    """There was none before. It gets its socket when it asks somebody."""
+    d = daemon(backend, server={"workers": "2"})
+    workers = d.workers
+    poor = workers[1]
+    starve(poor)
+    internet.policies.put("peer.example", inbound="tls = encrypt")
+    section = "".join(f"{k} = {v}\n" for k, v in policy_section(internet).items())
+    refuses(d, poor, d.config.read_text() + "[policy]\n" + section)
+    relents(d, poor)
+    for worker in workers:
+        def reply(worker=worker):
+            with client_of(d, worker) as c:
+                c.hello()
+                return c.command("MAIL FROM:<a@peer.example>")[0]
+        until(lambda reply=reply: reply().startswith(b"5"), "it is asked")
+    assert d.workers == workers
 
 
 # -- the policy process is lost
