@@ -136,7 +136,7 @@ def fill(world):
 @pytest.fixture(scope="module", params=ROUTES)
 def served(request, zoo, certs):
     with ROUTES[request.param](zoo, certs, fill, meddled=True,
-                               limits={"policy-timeout": "3s"}) as found:
+                               limits={"policy-timeout": "6s"}) as found:
         evil = ipaddress.ip_address(found.world.hosts[EVIL].listener.address[0]).packed
         for domain, (_, name, type_, how) in lies(evil, found.world.meddler).items():
             for asked in (f"{domain}.lab", f"plain-{domain}.lab", f"{domain}.sts.lab"):
