@@ -66,12 +66,12 @@ static void add_certificate(
 	o->certificate_count++;
 }
 
-/* Of OVERVIEW_TEXT octets. */
-static const char *fault(const struct supervisor *s)
+static void add_fault(struct overview *o, const char *fault)
 {
-	if (s->fault[0] == '\0' && s->fault_of_files[0] == '\0' && workers_refuse(s))
-		return s->fault_of_worker;
-	return s->fault[0] != '\0' ? s->fault : s->fault_of_files;
+	size_t length = strlen(o->fault);
+	if (fault[0] != '\0')
+		snprintf(o->fault + length, sizeof(o->fault) - length, "%s%s",
+			length > 0 ? "; and " : "", fault);
 }
 
 void supervisor_overview(struct overview *o, void *supervisor)
@@ -86,13 +86,9 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->stopping = s->stopping;
 	o->generation = s->generation;
 	o->taken = s->taken_up;
-<<<<<<< ours
-	bool both = s->fault[0] && s->fault_of_files[0];
-	snprintf(o->fault, sizeof(o->fault), "%s%s%s", s->fault, both ? "; and " : "",
-		s->fault_of_files);
-=======
-	memcpy(o->fault, fault(s), sizeof(o->fault));
->>>>>>> theirs
+	add_fault(o, s->fault);
+	add_fault(o, s->fault_of_files);
+	add_fault(o, workers_refuse(s) ? s->fault_of_worker : "");
 	o->connections = limits_connections(&s->board.limits);
 	o->connections_most = s->config->limits.connections;
 	add_services(s, o);
