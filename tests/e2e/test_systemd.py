@@ -17,9 +17,10 @@ import threading
 
 import pytest
 
-from harness import booted, peer
+from harness import booted, guide, peer
 from harness.backend import Backend
 from harness.booted import Load, Machine, family
+from harness.daemon import ROOT
 from harness.gateway import Gateway
 from harness.internet import Internet, send
 from harness.net import until
@@ -151,6 +152,14 @@ class World:
         for source, name in zip(pair, (CERTIFICATE, KEY)):
             self.machine.put(name, pathlib.Path(source).read_bytes())
 
+    def well(self):
+        """What keepalived asks, by docs/scaling.md."""
+        text, = guide.blocks("scaling.md", "keepalived.conf")
+        user, = re.findall(r"user (\w+)\n", text)
+        script, = re.findall(r'script "(.*)"\n', text)
+        return self.machine.try_run("setpriv", f"--reuid={user}", "--clear-groups", "--",
+                                    *script.split())[0] == 0
+
     def processes(self):
         return family(self.machine.main())
 
@@ -238,6 +247,21 @@ def test_the_firewall_comes_and_goes(machine):
     machine.systemctl("enable", "--now", FIREWALL)
 
 
+def test_networkd_lets_the_firewall_be(machine):
+    """It removes rules of others; later versions routes as well, if they are not the kernel's."""
+    before = firewall(machine)
+    machine.run("ip", "rule", "add", "fwmark", "26", "lookup", "26")
+    machine.run("ip", "link", "add", "spare", "type", "bridge")
+    machine.put("/etc/systemd/network/spare.network", "[Match]\nName=spare\n", 0o644)
+    machine.systemctl("start", "systemd-networkd")
+    machine.run("networkctl", "reconfigure", "spare")
+    until(lambda: "lookup 26" not in machine.run("ip", "rule"), "theirs is gone")
+    machine.systemctl("stop", "systemd-networkd.socket", "systemd-networkd")
+    machine.run("ip", "link", "del", "spare")
+    assert firewall(machine) == before
+    assert "proto kernel" in machine.run("ip", "route", "list", "table", "25")
+
+
 def firewall(machine):
     return [machine.run("nft", "list", "ruleset"), machine.run("ip", "rule"),
             machine.run("ip", "route", "list", "table", "all")]
@@ -276,6 +300,7 @@ def test_what_each_process_may_do(world, machine):
     by_name = {p.name: p for p in processes}
     assert by_name["sealpost-policy"].capabilities("Amb") == 0
     assert by_name["sealpost-worker"].capabilities("Amb") == 0
+    assert not [e for e in machine.journal("-u", SERVICE) if "Landlock" in e["MESSAGE"]]
 
 
 def test_systemd_finds_that_it_is_given_little(machine):
@@ -307,6 +332,7 @@ def test_how_it_stands(world, machine):
     assert machine.show(SERVICE, "StatusText").startswith("serving; sessions: inbound ")
     said = machine.run("sealpost", "status")
     assert "inbound" in said and "proxy.example" in said
+    assert world.well()
     status = json.loads(machine.run("sealpost", "status", "--json"))
     assert {p["pid"] for p in status["processes"]} == {
         int(p.status["NSpid"].split()[-1]) for p in world.processes()}
@@ -342,6 +368,30 @@ def test_a_certificate_is_renewed(world, machine):
     with world.load():
         world.present(world.certs.pair("proxy.example", "ec", 60))
         until(lambda: world.shown() != first, "the new one is shown")
+
+
+def test_a_key_for_root_alone(world, machine):
+    """As docs/examples/credentials.conf says: a restart takes up what was renewed."""
+    here = "/etc/systemd/system/sealpost.service.d/credentials.conf"
+    machine.put(here, (ROOT / "docs/examples/credentials.conf").read_text(), 0o644)
+    machine.systemctl("daemon-reload")
+    live, handed = "/etc/letsencrypt/live/mail.example.com", "/run/credentials/sealpost.service"
+    world.configure(CONFIG.replace(CERTIFICATE, f"{handed}/mail.pem")
+                    .replace(KEY, f"{handed}/mail.key"))
+    seen = [world.shown()]
+    for days in (61, 62):
+        pair = world.certs.pair("proxy.example", "ec", days)
+        for source, name in zip(pair, ("fullchain", "privkey")):
+            machine.put(f"{live}/{name}.pem", pathlib.Path(source).read_bytes(), 0o600)
+        machine.systemctl("restart", SERVICE)
+        assert world.shown() not in seen
+        seen.append(world.shown())
+        world.mail_in(world.tls)
+    machine.path(here).unlink()
+    machine.systemctl("daemon-reload")
+    world.configure()
+    machine.systemctl("restart", SERVICE)
+    assert world.shown() == seen[0]
 
 
 def test_a_policy_file_is_edited(world, machine):
@@ -445,6 +495,7 @@ def test_stopped_while_it_works(world, machine):
         machine.systemctl("stop", "--no-block", SERVICE)
         idle.reply(421)
         assert machine.state(SERVICE) == "deactivating"
+        assert not world.well()
         busy.data(MESSAGE)
         busy.reply(421)
         world.backend.go_on.set()

@@ -22,6 +22,8 @@ from .daemon import ROOT, program
 from .net import WAIT, run_outside, until
 from .real import SCRIPT
 
+# Which nspawn does not know.
+LANDLOCK = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
 SYSTEM = ("dbus", "iproute2", "nftables", "openssl", "procps", "systemd-sysv")
 
 
@@ -117,7 +119,7 @@ exit $status
              "systemd-nspawn", "--directory", f"{self._folder}/root", "--boot",
              f"--network-namespace-path=/run/netns/{self.network}", "--register=no",
              "--keep-unit", "--console=pipe", "--machine=mail", "--resolv-conf=off",
-             "--capability=CAP_NET_ADMIN"],
+             "--capability=CAP_NET_ADMIN", "--system-call-filter=" + " ".join(LANDLOCK)],
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT)
         try:
             self._wait_for_boot()
