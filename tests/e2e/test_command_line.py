@@ -34,7 +34,8 @@ def test_help(built, words):
 def test_version(built):
     done = run(built, "--version")
     assert (done.returncode, done.stderr) == (FINE, "")
-    release, = re.findall(r"AC_INIT\(\[sealpost\], \[([^]]+)\]", (ROOT / "configure.ac").read_text())
+    configure = (ROOT / "configure.ac").read_text()
+    release, = re.findall(r"AC_INIT\(\[sealpost\], \[([^]]+)\]", configure)
     assert done.stdout == run(built, "-V").stdout == f"sealpost {release}\n"
     assert (ROOT / "NEWS").read_text().startswith(f"{release}\n")
 
