@@ -55,3 +55,11 @@ uint64_t stamp_take(const char *path, const struct directory *directory)
 	}
 	return sum;
 }
+
+uint64_t stamp_beginning(const struct settings *settings)
+{
+	bool system = strcmp(settings->resolver, "system") == 0;
+	return file_stamp(AT_FDCWD, system ? "/etc/resolv.conf" : "") +
+	       file_stamp(AT_FDCWD, settings->trust_anchor) +
+	       file_stamp(AT_FDCWD, settings->ca);
+}

@@ -5,6 +5,7 @@
 
 #include "parcel.h"
 #include "policyprocess.h"
+#include "stamp.h"
 #include "supervisor_private.h"
 
 #include "log.h"
@@ -188,13 +189,30 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size)
 		snprintf(reason, size, "a setting of [policy] is too long");
 		return false;
 	}
-	bool same = s->policy->wanted &&
+	uint64_t beginning = stamp_beginning(&settings);
+	bool same = s->policy->wanted && beginning == s->beginning &&
 		    memcmp(&settings, &s->settings, sizeof(settings)) == 0;
 	s->settings = settings;
+	s->beginning = s->beginning_seen = beginning;
 	if (!same)
 		return start_another(s, reason, size);
 	policy_reload(s);
 	return true;
+}
+
+void policy_look(struct supervisor *s)
+{
+	char reason[SUPERVISOR_REASON];
+	uint64_t beginning = stamp_beginning(&s->settings);
+	bool at_rest = beginning == s->beginning_seen;
+	s->beginning_seen = beginning;
+	if (!s->policy->kind || !at_rest || beginning == s->beginning)
+		return;
+	log_message(LOG_LEVEL_INFO,
+		"the resolvers' addresses, the trust anchor or the CAs are others now: "
+		"another policy process begins with them");
+	if (!policy_renew(s, reason, sizeof(reason)))
+		log_message(LOG_LEVEL_ERROR, "%s", reason);
 }
 
 bool policy_ended(struct supervisor *s)

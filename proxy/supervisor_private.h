@@ -60,7 +60,8 @@ struct supervisor {
 	struct child *policy;	  /* of these; kind NULL: there is none */
 	struct settings settings;
 	struct policy_state state;
-	int held; /* its last good files, unread; -1: none */
+	uint64_t beginning, beginning_seen; /* stamps: as it began, at the last look */
+	int held;			    /* its last good files, unread; -1: none */
 
 	struct control *control;
 	ev_signal terminate, interrupt, reload;
@@ -99,6 +100,10 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size);
 
 /* Has it read the policy files again, whatever became of the configuration. */
 void policy_reload(struct supervisor *s);
+
+/* Now and then: where what it has read as it began is another now, and at rest, another
+ * one takes its place, who sees that. */
+void policy_look(struct supervisor *s);
 
 /* Nobody asks any more. Whether it has ended; supervisor_progress() is told. */
 bool policy_ended(struct supervisor *s);

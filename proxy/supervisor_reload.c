@@ -193,4 +193,5 @@ void reload_look(struct supervisor *s)
 		take_up_what_changed(s, "certificates, or other files of it, changed");
 	else if (hosts_have_moved(s))
 		take_up_what_changed(s, "a backend's name leads elsewhere now");
+	policy_look(s);
 }

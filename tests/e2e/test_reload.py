@@ -184,6 +184,18 @@ def test_limits_count_at_once(daemon, backend):
     in_force(d, "250")
 
 
+@pytest.mark.namespaces
+def test_what_the_dns_begins_with_comes_late(smarthost, internet):
+    internet.peer("peer.example")
+    anchor = internet.folder / "late.key"
+    d = smarthost(policy={"trust-anchor": anchor})
+    assert send(d.address, "bob@peer.example").last.startswith("451 4.4.3 ")
+    new = shutil.copy(internet.folder / "island.key", internet.folder / "new.key")
+    os.chmod(new, 0o644)
+    os.rename(new, anchor)
+    until(lambda: send(d.address, "bob@peer.example").accepted, "it is read")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a hosts file of its own")
 def test_names_are_looked_up_anew(monkeypatch, daemon, tmp_path):
     hosts = tmp_path / "hosts"

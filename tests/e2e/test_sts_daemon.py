@@ -4,6 +4,7 @@
 """MTA-STS as the daemon has it: what is fetched, kept and done, and what it costs."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -141,6 +142,20 @@ def test_a_slow_host_delays_nobody_and_is_heard_in_the_end(serve, internet, poli
     fetched(daemon)
     until(lambda: refused(send(daemon.address, "bob@d.lab")), "it is heard")
     assert host.connections == 1
+
+
+def test_other_cas_in_the_place_of_those_before(serve, internet, policy_hosts):
+    """They are another file, which a process that has given up the others has never seen."""
+    internet.peer("d.lab")
+    policy_hosts.host("d.lab", response(WRONG))
+    daemon = serve()
+    before = until(lambda: daemon.policy_process, "there is a policy process")
+    new = shutil.copy(internet.ca, f"{internet.ca}.new")
+    os.chmod(new, 0o644)
+    os.rename(new, internet.ca)
+    until(lambda: daemon.policy_process not in (before, None), "another one has seen them")
+    assert refused(send(daemon.address, "bob@d.lab"))
+    fetched(daemon)
 
 
 def test_a_failed_fetch_is_not_repeated_at_once(serve, internet, policy_hosts):
