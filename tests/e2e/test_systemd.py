@@ -23,7 +23,7 @@ from harness.booted import Load, Machine, family
 from harness.daemon import ROOT
 from harness.gateway import Gateway
 from harness.internet import Internet, send
-from harness.net import until
+from harness.net import WAIT, until
 
 pytestmark = [pytest.mark.real, pytest.mark.namespaces]
 
@@ -41,7 +41,7 @@ log = journal
 certificate = {CERTIFICATE}
 key = {KEY}
 [limits]
-shutdown-timeout = 5s
+shutdown-timeout = 30s
 [inbound]
 backend = {Gateway.BACKEND[0]}
 [outbound]
@@ -72,7 +72,7 @@ class Slow(Backend):
     def acknowledge(self, wire, message):
         if b"slowly" in message.octets:
             self.asked.set()
-            self.go_on.wait(60)
+            self.go_on.wait(WAIT)
         super().acknowledge(wire, message)
 
 
@@ -354,13 +354,13 @@ def test_a_fault_is_named(world, machine):
     with world.load() as (inbound, outbound):
         with world.fault():
             machine.systemctl("reload", SERVICE)
-            until(lambda: FAULT in machine.show(SERVICE, "StatusText"), "it is named", 2)
+            until(lambda: FAULT in machine.show(SERVICE, "StatusText"), "it is named")
             status, said = machine.try_run("sealpost", "status")
             assert status == 1 and FAULT in said
             inbound.more()
             outbound.more()
         machine.systemctl("reload", SERVICE)
-        until(lambda: FAULT not in machine.show(SERVICE, "StatusText"), "it is gone", 2)
+        until(lambda: FAULT not in machine.show(SERVICE, "StatusText"), "it is gone")
 
 
 def test_a_certificate_is_renewed(world, machine):
@@ -468,8 +468,7 @@ def test_restarted_with_a_fault(world, machine):
     with world.fault():
         assert machine.try_run("systemctl", "restart", SERVICE)[0] != 0
         waiting = world.client()
-        fault = machine.journal("-u", SERVICE, "-n", "20")
-        assert any(FAULT in e["MESSAGE"] for e in fault)
+        machine.logged(lambda e: FAULT in e["MESSAGE"], "-u", SERVICE, "-n", "20")
         for _ in range(6):
             machine.try_run("systemctl", "restart", SERVICE)
         with world.client():
@@ -490,7 +489,7 @@ def test_stopped_while_it_works(world, machine):
         slow.envelope()
         slow.command("DATA", 354)
         slow.send(peer.stuff(b"Subject: slowly\r\n\r\nhello\r\n"))
-        assert world.backend.asked.wait(15)
+        assert world.backend.asked.wait(WAIT)
         machine.systemctl("stop", *SOCKETS)
         machine.systemctl("stop", "--no-block", SERVICE)
         idle.reply(421)

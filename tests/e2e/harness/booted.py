@@ -172,7 +172,7 @@ exit $status
     def path(self, name):
         return pathlib.Path(f"/proc/{self.leader}/root{name}")
 
-    def try_run(self, *command, seconds=60):
+    def try_run(self, *command, seconds=300):
         """(exit status, what it said on both)"""
         done = subprocess.run(["nsenter", "-t", str(self.leader), "-a", "--", *command],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -284,8 +284,12 @@ class Process:
 
 
 def family(pid):
-    """A process and its children."""
-    return [Process(p) for p in (pid, *_children(pid))]
+    """A process and its children, but for those that end while one looks."""
+    found = []
+    for p in (pid, *_children(pid)):
+        with contextlib.suppress(OSError):
+            found.append(Process(p))
+    return found
 
 
 # ---- who keeps sending ----
