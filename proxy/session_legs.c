@@ -78,7 +78,8 @@ static bool begin_near_tls(struct session *s)
 	}
 	if (s->worker->policy)
 		tls_server_request_certificates(s->service->server,
-			policylink_state(s->worker->policy).client_certificates);
+			s->service->setup->cas &&
+				policylink_state(s->worker->policy).client_certificates);
 	if (!leg_accept_tls(&s->near, s->service->server, &s->worker->pool)) {
 		session_near_lost(s, DIALOGUE_END_TLS, "out of memory");
 		return false;

@@ -103,6 +103,7 @@ struct setup *setup_new(struct bundle *bundle, uint32_t generation, bool cas,
 	}
 	setup->holders = 1;
 	setup->generation = generation;
+	setup->cas = cas;
 	if (load_config(setup, bundle, reason) &&
 		find_hosts(setup->config, bundle, reason) &&
 		load_server(setup, bundle, reason) &&

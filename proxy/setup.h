@@ -19,7 +19,8 @@ struct setup {
 	uint32_t generation;
 	struct config *config;
 	struct tls_server *server; /* NULL: no service uses TLS towards clients */
-	struct tls_client *client; /* towards servers; also knows the public CAs */
+	struct tls_client *client; /* towards servers; also knows the public CAs ... */
+	bool cas;		   /* ... where they were loaded */
 	struct service services[CONFIG_SERVICES_MAX];
 	unsigned service_count;
 };

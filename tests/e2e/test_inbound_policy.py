@@ -230,6 +230,26 @@ def test_the_default_directory_is_missed_once_it_was_there(
     until(lambda: mail_from(d, "alice@peer.example").startswith("250"), "it is read again")
 
 
+def test_a_session_older_than_all_policy_is_not_blamed(
+        default_directory, daemon, backend, internet, zoo):
+    """It began where nobody would ever ask for a certificate, and there are no CAs for it."""
+    pair = zoo.pair("mail.peer.example", "good")
+    away = default_directory.rename(default_directory.with_name("away"))
+    d = daemon(backend, policy={"resolver": internet.dns.resolver, "ca": internet.ca})
+    with peer.Client(d.address) as c:
+        c.reply(220)
+        c.hello()
+        away.rename(default_directory)
+        internet.policies.put("peer.example", inbound="tls = verify")
+        d.process.send_signal(signal.SIGHUP)
+        until(lambda: mail_from(d, "alice@peer.example").startswith("530 "), "it is in force")
+        assert mail_from(d, "alice@peer.example", client(pair)).startswith("250")
+        c.secure(client(pair))
+        c.hello()
+        assert c.command("MAIL FROM:<alice@peer.example>")[0].startswith(b"451 4.3.5 ")
+        c.quit()
+
+
 def test_without_the_policy_process(gateway, internet):
     """Where some file demands something, mail waits; where none does, nobody is asked."""
     internet.policies.put("peer.example", inbound="tls = encrypt")
