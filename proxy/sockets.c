@@ -207,23 +207,21 @@ bool sockets_open(
 	return fine;
 }
 
-void sockets_look_after(const struct sockets *sockets)
+bool sockets_look_after(const struct listening *listening)
 {
-	for (unsigned i = 0; i < sockets->count; i++) {
-		const struct listening *one = &sockets->list[i];
-		char text[ADDRESS_TEXT];
-		int listens = 0;
-		socklen_t size = sizeof(listens);
-		getsockopt(one->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-		if (listens)
-			continue;
-		bool again = listen(one->fd, BACKLOG) == 0;
-		log_message(LOG_LEVEL_ERROR,
-			"the socket on %s listens no more, and it was not we who ended "
-			"it: it is made to listen again%s%s",
-			address_text(&one->address, text),
-			again ? "" : ", in vain: ", again ? "" : strerror(errno));
-	}
+	char text[ADDRESS_TEXT];
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+	getsockopt(listening->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	if (listens)
+		return true;
+	bool again = listen(listening->fd, BACKLOG) == 0;
+	log_message(LOG_LEVEL_ERROR,
+		"the socket on %s listens no more, and it was not we who ended it: it is "
+		"made to listen again%s%s",
+		address_text(&listening->address, text),
+		again ? "" : ", in vain: ", again ? "" : strerror(errno));
+	return again;
 }
 
 void sockets_close(struct sockets *sockets)

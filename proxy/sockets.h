@@ -32,8 +32,8 @@ struct sockets {
 bool sockets_open(struct sockets *sockets, const struct config *config,
 	char reason[SOCKETS_REASON]);
 
-/* A worker, whose they are as well, may have ended one for all: it listens again. */
-void sockets_look_after(const struct sockets *sockets);
+/* A worker, whose it is as well, may have ended it for all: it listens again. Or not. */
+bool sockets_look_after(const struct listening *listening);
 
 void sockets_close(struct sockets *sockets);
 

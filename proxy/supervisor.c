@@ -58,6 +58,13 @@ void supervisor_fail(struct supervisor *s, const char *reason)
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
+static void close_sockets(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->sockets.count; i++)
+		ev_io_stop(s->loop, &s->mute[i]);
+	sockets_close(&s->sockets);
+}
+
 static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 {
 	struct supervisor *s = signal->data;
@@ -75,7 +82,7 @@ static void stop(struct ev_loop *loop, ev_signal *signal, int events)
 	tell_unit(s);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		child_dismiss(&s->workers[i]);
-	sockets_close(&s->sockets);
+	close_sockets(s);
 	workers_tell(s, ORDER_STOP);
 	supervisor_progress(s);
 }
@@ -127,10 +134,21 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct supervisor *s = timer->data;
-	(void)loop, (void)events;
+	(void)events;
 	unit_alive();
-	sockets_look_after(&s->sockets);
+	for (unsigned i = 0; i < s->sockets.count; i++)
+		if (sockets_look_after(&s->sockets.list[i]))
+			ev_io_start(loop, &s->mute[i]);
 	tell_unit(s);
+}
+
+/* That a socket can be written to is told of none that listens. */
+static void on_mute(struct ev_loop *loop, ev_io *mute, int events)
+{
+	struct supervisor *s = mute->data;
+	(void)events;
+	if (!sockets_look_after(&s->sockets.list[mute - s->mute]))
+		ev_io_stop(loop, mute); /* until the next beat */
 }
 
 /* Before there is a socket: whoever sees that we listen may tell us to stop. */
@@ -261,7 +279,7 @@ static void dismantle(struct supervisor *s)
 	for (unsigned i = 0; i < 2; i++)
 		if (s->policies[i].kind)
 			child_forget(&s->policies[i]);
-	sockets_close(&s->sockets);
+	close_sockets(s);
 	board_close(&s->board);
 	if (s->packed >= 0)
 		close(s->packed);
@@ -279,8 +297,12 @@ static bool run(struct supervisor *s)
 	watch(s);
 	if (!prepare(s, reason, SUPERVISOR_REASON))
 		return false;
-	for (unsigned i = 0; i < s->sockets.count; i++)
+	for (unsigned i = 0; i < s->sockets.count; i++) {
 		tell_service(s, &s->sockets.list[i]);
+		ev_io_init(&s->mute[i], on_mute, s->sockets.list[i].fd, EV_WRITE);
+		s->mute[i].data = s;
+		ev_io_start(s->loop, &s->mute[i]);
+	}
 	ev_run(s->loop, 0);
 	if (!s->failed)
 		log_message(LOG_LEVEL_INFO, "stopped");

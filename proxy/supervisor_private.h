@@ -43,6 +43,7 @@ struct supervisor {
 	double hosts_asked; /* when the resolver was asked for backends, clock_steady() */
 
 	struct sockets sockets;
+	ev_io mute[CONFIG_SOCKETS_MAX]; /* tells of one that listens no more */
 	struct board board;
 	struct child workers[CONFIG_WORKERS_MAX];
 	uint32_t sent[CONFIG_WORKERS_MAX];  /* the last generation that a worker was told

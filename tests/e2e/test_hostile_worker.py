@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import struct
+import time
 
 import pytest
 
@@ -48,13 +49,28 @@ def test_news_that_are_none(service, news):
     assert send(service.address, "bob@peer.example").accepted  # by the other one
 
 
-def test_it_ends_a_socket_that_all_listen_on(service):
-    """A connection to nobody: no filter sees that. The supervisor does."""
+def end_what_listens(d):
+    """A connection to nobody: no filter sees that."""
     nobody = struct.pack("=H14x", socket.AF_UNSPEC)
+    with inside(d.workers[0]) as it:
+        assert [it.connect(fd, nobody) for fd in range(4, 12)].count(0) > 0
+
+
+def test_it_ends_a_socket_that_all_listen_on(service):
     with stopped([service.process.pid]):  # which would see it sooner or later
-        with inside(service.workers[0]) as it:
-            assert [it.connect(fd, nobody) for fd in range(4, 12)].count(0) > 0
+        end_what_listens(service)
         with pytest.raises(ConnectionRefusedError):
             peer.Client(service.address)
     service.logged(lambda r: "listens no more" in r["message"])
     assert send(service.address, "bob@peer.example").accepted
+
+
+def test_a_socket_that_was_ended_listens_again_at_once(service):
+    """Not when the supervisor looks round, which is every five seconds."""
+    begun = time.monotonic()
+    for _ in range(3):
+        after = len(service.lines)
+        end_what_listens(service)
+        service.logged(lambda r: "listens no more" in r["message"], after=after)
+        assert send(service.address, "bob@peer.example").accepted
+    assert time.monotonic() - begun < 10
