@@ -6,10 +6,10 @@
 #include "firewall.h"
 
 #include "command.h"
+#include "privileges.h"
 
 #include <signal.h>
 #include <string.h>
-#include <sys/capability.h>
 
 /* Where they are, whoever asks. */
 #define TOOLS "PATH=$PATH:/usr/sbin:/sbin "
@@ -37,25 +37,13 @@ static const struct {
 
 enum { FAMILIES = sizeof(families) / sizeof(families[0]), COMMAND_MAX = 160 };
 
-static bool may_administer(void)
-{
-	cap_flag_value_t value = CAP_SET;
-	cap_t capabilities = cap_get_proc();
-
-	if (capabilities != NULL) {
-		cap_get_flag(capabilities, CAP_NET_ADMIN, CAP_EFFECTIVE, &value);
-		cap_free(capabilities);
-	}
-	return value == CAP_SET;
-}
-
 /* What a tool has against it, it says itself. */
 static bool ended_well(const char *tool, int status)
 {
 	if (status == 0)
 		return true;
 	fprintf(stderr, "sealpost: cannot change the firewall: %s failed%s\n", tool,
-		may_administer() ? "" : ": it takes root, or CAP_NET_ADMIN");
+		privileges_net_admin() ? "" : ": it takes root, or CAP_NET_ADMIN");
 	return false;
 }
 

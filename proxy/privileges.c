@@ -169,3 +169,15 @@ void privileges_end_with(pid_t parent)
 	if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL) != 0 || getppid() != parent)
 		_exit(1);
 }
+
+bool privileges_net_admin(void)
+{
+	cap_flag_value_t value = CAP_SET;
+	cap_t capabilities = cap_get_proc();
+
+	if (capabilities != NULL) {
+		cap_get_flag(capabilities, CAP_NET_ADMIN, CAP_EFFECTIVE, &value);
+		cap_free(capabilities);
+	}
+	return value == CAP_SET;
+}

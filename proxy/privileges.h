@@ -38,6 +38,9 @@ bool privileges_drop_all(const struct config *config, char *reason, size_t size)
  */
 bool privileges_none(char *reason, size_t size);
 
+/* Whether we may change the firewall; true as well where nobody can tell. */
+bool privileges_net_admin(void);
+
 /*
  * From here on this process is killed when its parent, the process `parent`, ends; at
  * once where that has ended already. privileges_drop() makes the kernel forget it: call
