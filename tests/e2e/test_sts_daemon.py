@@ -66,7 +66,7 @@ def test_it_is_kept_and_outlives_everything(serve, internet, policy_hosts, cache
 
 @pytest.mark.patient
 def test_it_applies_while_the_dns_is_silent(serve, internet, policy_hosts):
-    server = internet.peer("d.lab")
+    server, short = internet.peer("d.lab"), {"policy-timeout": "4s"}
     policy_hosts.host("d.lab", response(WRONG))
     daemon = serve()
     assert refused(send(daemon.address, "bob@d.lab"))
@@ -74,7 +74,7 @@ def test_it_applies_while_the_dns_is_silent(serve, internet, policy_hosts):
     daemon.stop()
     for name in ("_mta-sts.d.lab", "mta-sts.d.lab"):
         internet.dns.misbehave(name, names.SILENT)
-    daemon = serve()
+    daemon = serve(limits=short)
     seen = send(daemon.address, "bob@d.lab")
     assert seen.last.startswith("451 4.7.5 d.lab"), seen
     internet.policies.put("default", "tls = may")
@@ -83,7 +83,7 @@ def test_it_applies_while_the_dns_is_silent(serve, internet, policy_hosts):
     seen = send(daemon.address, "bob@d.lab")
     assert seen.last.startswith("451 4.7.5 d.lab"), seen
     daemon.stop()
-    seen = send(serve().address, "bob@d.lab")
+    seen = send(serve(limits=short).address, "bob@d.lab")
     assert seen.last.startswith("451 4.4.3"), seen
     assert not server.store.messages
 
