@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness import guide
 from harness.daemon import ROOT
 from harness.internet import send
 
@@ -68,9 +69,14 @@ def test_what_is_said_is_quoted():
     assert [t for t in sorted(told) if not any(fits(q, t) for q in quotes())] == []
 
 
+def shell(command, lines):
+    return subprocess.run(["sh", "-c", command], input="\n".join(lines), text=True,
+                          capture_output=True, timeout=60, check=True).stdout
+
+
 @pytest.mark.namespaces
 def test_how_mail_to_a_domain_was_protected(internet, smarthost):
-    """The command of the page, on a log of ours."""
+    """The command of the page, and that of the guide, on a log of ours."""
     server = internet.peer("partner.example")
     internet.peer("other.example")
     d = smarthost()
@@ -83,10 +89,11 @@ def test_how_mail_to_a_domain_was_protected(internet, smarthost):
     assert not send(d.address, "bob@partner.example").accepted
     d.stop()
     command, = re.findall(r"```sh\njournalctl [^|]*(\|.*?)```", PAGE, re.DOTALL)
-    done = subprocess.run(["sh", "-c", "cat" + command], input="\n".join(d.lines), text=True,
-                          capture_output=True, timeout=60, check=True)
-    said = re.sub("TLS1.3/[A-Z0-9_]+", "TLS", done.stdout)
+    said = re.sub("TLS1.3/[A-Z0-9_]+", "TLS", shell("cat" + command, d.lines))
     assert sorted(said.splitlines()) == [
         "0 messages in 1 sessions: far=clear level=encrypt verdict=no-tls",
         "1 messages in 1 sessions: far=clear in-clear=not-offered level=may verdict=pass",
         "2 messages in 2 sessions: far=TLS level=may verdict=pass"]
+    command, = (b for b in guide.blocks("deployment.md", "sh") if "in-clear" in b)
+    assert shell("cat " + command[command.index("|"):], d.lines).split() == [
+        "1", "domain=partner.example"]
