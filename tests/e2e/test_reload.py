@@ -369,13 +369,14 @@ def test_a_policy_directory_appears(daemon, backend, internet):
 def hears(pid):
     """Whether SIGHUP does not simply end it."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return any(int(n, 16) & 1 for n in re.findall(r"^Sig(?:Blk|Cgt):\t(.*)$", status, re.M))
+    return any(int(n, 16) & 1 for n in re.findall(r"^Sig(?:Blk|Ign|Cgt):\t(.*)$", status, re.M))
 
 
-def test_told_while_it_starts(daemon, backend, built, tmp_path, certs):
+@pytest.mark.parametrize("through", [(), ("nohup",)], ids=["heard", "ignored-at-first"])
+def test_told_while_it_starts(daemon, backend, built, tmp_path, certs, through):
     """However early: it serves all the same, by what there is in the file then."""
     for _ in range(5):
-        d = Sealpost(tmp_path, certs, [backend.address], server={"workers": "2"})
+        d = Sealpost(tmp_path, certs, [backend.address], server={"workers": "2"}, through=through)
         stop = threading.Event()
 
         def bother():
@@ -390,6 +391,7 @@ def test_told_while_it_starts(daemon, backend, built, tmp_path, certs):
             stop.set()
             thread.join()
         assert "250" in first_words(d)
+        reload(d)
         assert d.stop() == 0
         d.unblemished()
 
