@@ -12,7 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { CELL = OVERVIEW_NAMES };
+enum {
+	CELL = OVERVIEW_NAMES,
+	TERMINAL = 80, /* columns: what needs more stands closer */
+};
 
 /* ---- tables ---- */
 
@@ -45,7 +48,7 @@ static int width(const struct overview *o, const struct table *t, unsigned colum
 }
 
 static void print_row(const struct overview *o, const struct table *t, const int *widths,
-	int row, FILE *to)
+	const char *gap, int row, FILE *to)
 {
 	for (unsigned i = 0; i < t->columns; i++) {
 		bool last = i + 1 == t->columns;
@@ -60,21 +63,22 @@ static void print_row(const struct overview *o, const struct table *t, const int
 			fputs(text, to);
 		else
 			fprintf(to, "%*s", word ? -widths[i] : widths[i], text);
-		fputs(last ? "\n" : "  ", to);
+		fputs(last ? "\n" : gap, to);
 	}
 }
 
 static void print_table(const struct overview *o, const struct table *t, FILE *to)
 {
-	int widths[16];
+	int widths[16], whole = 2 * ((int)t->columns - 1);
 	assert(t->columns <= sizeof(widths) / sizeof(*widths));
 	if (t->rows == 0)
 		return;
 	for (unsigned i = 0; i < t->columns; i++)
-		widths[i] = width(o, t, i);
+		whole += widths[i] = width(o, t, i);
+	const char *gap = whole > TERMINAL && !t->last_word ? " " : "  ";
 	fputc('\n', to);
 	for (int row = -1; row < (int)t->rows; row++)
-		print_row(o, t, widths, row, to);
+		print_row(o, t, widths, gap, row, to);
 }
 
 /* ---- services ---- */
