@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from harness import mail, peer, real
+from harness import mail, peer, real, real_out
 from harness.backend import EXCHANGES
 from harness.daemon import Sealpost
 from harness.net import free_port
@@ -180,3 +180,26 @@ def test_odd_messages(daemon, tls, age, received):
                         assert re.fullmatch(trace, above), above
             c.quit()
         assert not server.errors
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", real_out.SENDERS)
+def test_who_gets_no_handshake_keeps_the_mail(daemon, world, backend, kind, tmp_path):
+    """Also who would be content with clear text: behind our 421 it is TLS that comes later."""
+    d = daemon(backend, limits={"handshakes": 1, "tls-timeout": "60s"})
+    sender = real_out.SENDERS[kind](tmp_path / "sender", d.port, tls=True).start()
+    try:
+        with peer.Client(d.address, source=("127.0.0.2", 0)) as busy:
+            busy.begin()
+            busy.command("STARTTLS", 220)
+            with peer.Client((sender.host, sender.port)) as c:
+                c.begin()
+                c.envelope("alice@client.example", "bob@backend.example")
+                c.data(mail.marked(mail.eight_bit(), "mark-kept-end"))
+                c.quit()
+            d.logged(lambda r: r.get("reason") == "too many TLS handshakes")
+        sender.retry("mark-kept-end")
+        delivered = d.logged(lambda r: r.get("transactions") == "1")
+        assert delivered["near"].startswith("TLS1."), sender.log()
+    finally:
+        sender.stop()

@@ -83,10 +83,11 @@ DESTINATIONS = {"postfix": PostfixDestination, "exim": EximDestination,
 
 
 class Sender:
-    """Mixed in: all mail goes to the smart host at 127.0.0.1:`smarthost`."""
+    """Mixed in: all mail goes to the smart host at 127.0.0.1:`smarthost`, by TLS if it can."""
 
-    def __init__(self, folder, smarthost, **options):
+    def __init__(self, folder, smarthost, tls=False, **options):
         self.smarthost = smarthost
+        self.tls = tls
         super().__init__(folder, **options)
 
     def retry(self, mark):
@@ -95,10 +96,10 @@ class Sender:
 
 
 class PostfixSender(Sender, real.Postfix):
-    def __init__(self, folder, smarthost):
-        super().__init__(folder, smarthost, relayhost=f"[127.0.0.1]:{smarthost}",
+    def __init__(self, folder, smarthost, tls=False):
+        super().__init__(folder, smarthost, tls, relayhost=f"[127.0.0.1]:{smarthost}",
                          virtual_mailbox_domains="", maximal_backoff_time="2s",
-                         smtp_tls_security_level="none")
+                         smtp_tls_security_level="may" if tls else "none")
 
 
 class EximSender(Sender, real.Exim):
@@ -107,6 +108,8 @@ class EximSender(Sender, real.Exim):
     def files(self):
         files = super().files()
         text = files["etc/exim4/exim4.conf"]
+        tls = "tls_verify_certificates =\n  tls_try_verify_hosts =" if self.tls \
+            else "hosts_avoid_tls = *"
         text = text.replace("begin routers\n", f"""begin routers
 smarthost:
   driver = manualroute
@@ -116,10 +119,10 @@ smarthost:
   self = send
   no_more
 """)
-        text = text.replace("begin transports\n", """begin transports
+        text = text.replace("begin transports\n", f"""begin transports
 smarthost:
   driver = smtp
-  hosts_avoid_tls = *
+  {tls}
   hosts_try_fastopen =
   message_linelength_limit = 1000000
   helo_data = exim.backend.example
@@ -133,7 +136,8 @@ class OpenSMTPDSender(Sender, real.OpenSMTPD):
         files = super().files()
         head, _, _ = files["etc/smtpd.conf"].partition('action "store"')
         files["etc/smtpd.conf"] = (
-            f'{head}action "out" relay host smtp+notls://127.0.0.1:{self.smarthost}\n'
+            f'{head}action "out" relay host '
+            f'{"smtp" if self.tls else "smtp+notls"}://127.0.0.1:{self.smarthost}\n'
             'match from any for any action "out"\n')
         return files | NO_CAS
 
