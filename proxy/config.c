@@ -41,25 +41,32 @@ static struct config *config_new(const char *path)
 	return NULL;
 }
 
+/* "" where it has none. */
+static const char *machine_name(char name[HOST_MAX])
+{
+	name[HOST_MAX - 1] = '\0';
+	if (gethostname(name, HOST_MAX - 1) != 0)
+		name[0] = '\0';
+	return name;
+}
+
 /* A machine's name is its administrator's to choose: it is held to the same rule. */
-static void hostname_default(struct config_reader *reader)
+static void hostname_default(struct config_reader *reader, const char *machine)
 {
 	struct config *config = reader->config;
 	const struct config_key *key = config_key_find(SECTION_SERVER, "hostname");
-	char name[HOST_MAX] = "";
 
 	/* a faulty one has been told of */
 	if (config->hostname != NULL || config_key_line(config, key, 0) > 0)
 		return;
-	if (gethostname(name, sizeof(name) - 1) != 0 ||
-		config_value_set(key, config, name) != VALUE_OK)
+	if (config_value_set(key, config, machine) != VALUE_OK)
 		inifile_fault(&reader->ini, 0,
 			"no hostname, and this machine's own, \"%s\", is no domain "
 			"name: write hostname = in [server]",
-			name);
+			machine);
 }
 
-struct config *config_parse(FILE *in, const char *name, FILE *faults)
+static struct config *parse(FILE *in, const char *name, const char *machine, FILE *faults)
 {
 	struct config_reader reader = {
 		.config = config_new(name),
@@ -78,7 +85,7 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 	}
 	items_read(&reader);
 	if (!reader.ini.broken) {
-		hostname_default(&reader);
+		hostname_default(&reader, machine);
 		config_cross_check(&reader);
 	}
 	if (reader.ini.fault_count > 0) {
@@ -89,9 +96,18 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 	return reader.config;
 }
 
+struct config *config_parse(FILE *in, const char *name, FILE *faults)
+{
+	char machine[HOST_MAX];
+
+	return parse(in, name, machine_name(machine), faults);
+}
+
+/* The same name wherever the bundle is read: it may be another by then. */
 struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 {
-	struct bundle_octets text, path;
+	struct bundle_octets text, path, machine;
+	char own[HOST_MAX];
 
 	if (!bundle_find(bundle, BUNDLE_CONFIG, &text) ||
 		!bundle_find(bundle, BUNDLE_CONFIG_PATH, &path)) {
@@ -108,7 +124,9 @@ struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 		fprintf(faults, "%s: cannot be read: %s\n", path.at, strerror(errno));
 		return NULL;
 	}
-	struct config *config = config_parse(in, (const char *)path.at, faults);
+	bool known = bundle_find(bundle, BUNDLE_MACHINE, &machine);
+	struct config *config = parse(in, (const char *)path.at,
+		known ? (const char *)machine.at : machine_name(own), faults);
 	int error = errno;
 
 	fclose(in);
@@ -118,10 +136,12 @@ struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 
 struct config *config_read(struct bundle *bundle, const char *path, FILE *faults)
 {
-	char reason[BUNDLE_REASON];
+	char reason[BUNDLE_REASON], machine[HOST_MAX];
 
+	machine_name(machine);
 	if (bundle_read_as(bundle, BUNDLE_CONFIG, path, reason)) {
-		if (bundle_put(bundle, BUNDLE_CONFIG_PATH, path, strlen(path)))
+		if (bundle_put(bundle, BUNDLE_CONFIG_PATH, path, strlen(path)) &&
+			bundle_put(bundle, BUNDLE_MACHINE, machine, strlen(machine)))
 			return config_of_bundle(bundle, faults);
 		errno = ENOMEM;
 		snprintf(reason, sizeof(reason), "%s: out of memory", path);

@@ -196,9 +196,11 @@ struct config {
 	struct config_policy policy;
 };
 
-/* What a configuration is in a bundle: its text, and the path that it was read from. */
+/* What a configuration is in a bundle: its text, the path that it was read from, and what
+ * the machine was called then. */
 #define BUNDLE_CONFIG	   "configuration"
 #define BUNDLE_CONFIG_PATH "configuration's path"
+#define BUNDLE_MACHINE	   "machine's name"
 
 /*
  * Reads `path` into the bundle as its configuration. Every fault is printed to `faults`

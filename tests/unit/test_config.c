@@ -367,6 +367,29 @@ static void test_bundle(void **state)
 	free(faults);
 }
 
+/* A machine that is given another name goes by the one that it had when that was read. */
+static void test_the_machines_name_is_read_once(void **state)
+{
+	struct bundle *bundle = bundle_new();
+	struct bundle_octets found;
+	FILE *out = fopen("of-a-machine", "w");
+
+	(void)state;
+	assert_non_null(out);
+	fputs("[server]\n" SERVICE, out);
+	fclose(out);
+	config_free(config_read(bundle, "of-a-machine", stderr));
+	remove("of-a-machine");
+	assert_true(bundle_find(bundle, BUNDLE_MACHINE, &found));
+	assert_true(bundle_put(bundle, BUNDLE_MACHINE, "was.example", 11));
+	struct config *config = config_of_bundle(bundle, stderr);
+
+	assert_non_null(config);
+	assert_string_equal(config->hostname, "was.example");
+	config_free(config);
+	bundle_free(bundle);
+}
+
 /* ---- what is read ---- */
 
 static void test_defaults(void **state)
@@ -565,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_unreadable),
 		cmocka_unit_test(test_bundle),
+		cmocka_unit_test(test_the_machines_name_is_read_once),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_manual_examples),
