@@ -160,6 +160,9 @@ static const char *advice_on_status(const struct probe *probe)
 		return "whoever runs that DNS has to mend it, unless sealpost check "
 		       "finds fault with our resolver";
 	case PEER_NO_DOMAIN: return "is the domain spelt as it should be?";
+	case PEER_INVALID:
+		return "is an address meant? write it in brackets, [192.0.2.1], or as "
+		       "a relay with its port, 192.0.2.1:25";
 	default: return "";
 	}
 }
