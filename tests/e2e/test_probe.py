@@ -310,7 +310,8 @@ def test_tls_comes_first_at_465(probe, internet):
 
 @pytest.mark.parametrize("domain,status,reply", [
     ("null.example", "null-mx", "556 5.1.10"), ("gone.example", "no-domain", "550 5.1.2"),
-    ("a b.example", "invalid", "501 5.1.3"), ("198.51.100.1", "invalid", "501 5.1.3")])
+    ("a b.example", "invalid", "501 5.1.3"), ("a..example", "invalid", "501 5.1.3"),
+    ("198.51.100.1", "invalid", "501 5.1.3")])
 def test_domains_that_take_no_mail(probe, internet, domain, status, reply):
     internet.dns.null_mx("null.example")
     said = probe.found(domain, NO)
