@@ -65,7 +65,7 @@ class Command:
         shutil.chown(file, "nobody")
         return file
 
-    def run(self, domain, timeout="8s", more="", environment=None):
+    def run(self, domain, timeout="40s", more="", environment=None):
         """What is said of MTA-STS, line by line; `warnings` are what stood beside it."""
         self.server.domain(domain, "192.0.2.1")
         self.config.write_text(
@@ -74,7 +74,7 @@ class Command:
             "[outbound]\nlisten = 127.0.0.1:2526\nroute = smarthost\nbackends = 127.0.0.0/8\n"
             f"[policy]\n{self.policy}{more}")
         done = subprocess.run([self.program, "policy", "-c", str(self.config), domain],
-                              capture_output=True, text=True, timeout=60,
+                              capture_output=True, text=True, timeout=120,
                               stdin=subprocess.DEVNULL, env=environment)
         for bad in ("runtime error:", "Sanitizer"):
             assert bad not in done.stderr, done.stderr
