@@ -430,6 +430,7 @@ def test_the_supervisor_hangs(world, machine):
     with world.load(HUNG_UP):
         restarts(world, lambda pid: os.kill(pid, signal.SIGSTOP))
         machine.logged(lambda e: "watchdog" in e["MESSAGE"].lower(), "-u", SERVICE)
+    machine.drop_in(SERVICE, "")  # so little patience is for this test alone
 
 
 def restarts(world, harm):
