@@ -41,7 +41,8 @@ def accounted_for(servers, jobs):
         for r in job.delivered:
             copies = stored.pop((r, job.octets), [])
             told = sum(m.told for m in copies)
-            assert told == 1 or (told > 1 and r in job.uncertain), (r, len(copies), job.replies)
+            assert told == 1 or (told > 1 and r in job.uncertain), \
+                (r, [(m.recipients, m.told) for m in copies], job.replies)
     for (r, _), copies in stored.items():
         assert not any(m.told for m in copies) or any(r in j.uncertain for j in jobs), r
 
