@@ -203,15 +203,18 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size)
 void policy_look(struct supervisor *s)
 {
 	char reason[SUPERVISOR_REASON];
+	if (!s->policy->kind)
+		return;
 	uint64_t beginning = stamp_beginning(&s->settings);
 	bool at_rest = beginning == s->beginning_seen;
+	bool changed = at_rest && beginning != s->beginning;
 	s->beginning_seen = beginning;
-	if (!s->policy->kind || !at_rest || beginning == s->beginning)
-		return;
-	log_message(LOG_LEVEL_INFO,
-		"the resolvers' addresses, the trust anchor or the CAs are others now: "
-		"another policy process begins with them");
-	if (!policy_renew(s, reason, sizeof(reason)))
+	if (changed)
+		log_message(LOG_LEVEL_INFO,
+			"the resolvers' addresses, the trust anchor or the CAs are "
+			"others now: another policy process begins with them");
+	/* One that could not be started nobody else would start again. */
+	if ((changed || !s->policy->wanted) && !policy_renew(s, reason, sizeof(reason)))
 		log_message(LOG_LEVEL_ERROR, "%s", reason);
 }
 

@@ -103,7 +103,7 @@ bool policy_renew(struct supervisor *s, char *reason, size_t size);
 void policy_reload(struct supervisor *s);
 
 /* Now and then: where what it has read as it began is another now, and at rest, another
- * one takes its place, who sees that. */
+ * one takes its place, who sees that; and where that could not be started, one more. */
 void policy_look(struct supervisor *s);
 
 /* Nobody asks any more. Whether it has ended; supervisor_progress() is told. */

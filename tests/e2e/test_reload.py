@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import pwd
 import random
 import re
 import shutil
@@ -190,10 +191,27 @@ def test_what_the_dns_begins_with_comes_late(smarthost, internet):
     anchor = internet.folder / "late.key"
     d = smarthost(policy={"trust-anchor": anchor})
     assert send(d.address, "bob@peer.example").last.startswith("451 4.4.3 ")
-    new = shutil.copy(internet.folder / "island.key", internet.folder / "new.key")
-    os.chmod(new, 0o644)
-    os.rename(new, anchor)
+    put(internet.folder / "island.key", anchor)
     until(lambda: send(d.address, "bob@peer.example").accepted, "it is read")
+
+
+def descriptors(d, most):
+    """How many the supervisor may have; its own user alone may say so."""
+    user = pwd.getpwnam("nobody")
+    subprocess.run(["prlimit", f"--pid={d.process.pid}", f"--nofile={most}:"], check=True,
+                   user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+
+
+@pytest.mark.namespaces
+def test_another_policy_process_that_cannot_be_started_yet(smarthost, internet):
+    internet.peer("peer.example")
+    anchor = internet.folder / "late.key"
+    d = smarthost(policy={"trust-anchor": anchor})
+    descriptors(d, 3)
+    put(internet.folder / "island.key", anchor)
+    d.logged(lambda r: "cannot start the policy process: " in r["message"])
+    descriptors(d, 1024)
+    until(lambda: send(d.address, "bob@peer.example").accepted, "it is started")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a hosts file of its own")
