@@ -161,12 +161,17 @@ static void drop_policy(struct sts_cache *cache, struct entry *entry)
 }
 
 /* Its last two labels. */
-static const char *parent(const char *domain)
+static const char *family(const char *domain)
 {
 	const char *at = strrchr(domain, '.');
 	while (at && at > domain && at[-1] != '.')
 		at--;
 	return at ? at : domain;
+}
+
+static bool is_overfull(const struct table *policies)
+{
+	return policies->count > policies->most || policies->octets > STS_CACHE_OCTETS;
 }
 
 /*
@@ -176,15 +181,22 @@ static const char *parent(const char *domain)
 static void make_room(struct sts_cache *cache, const char *domain)
 {
 	const struct table *policies = &cache->policies;
-	const char *name = parent(domain);
-	while (policies->count > policies->most || policies->octets > STS_CACHE_OCTETS) {
-		struct entry *oldest = NULL;
-		unsigned kin = 0;
-		for (struct entry *entry = policies->first; entry; entry = entry->newer)
-			if (strcmp(parent(entry->domain), name) == 0 && kin++ == 0)
-				oldest = entry;
-		drop_policy(cache, kin > STS_CACHE_KIN ? oldest : policies->first);
+	const char *name = family(domain);
+	unsigned kin = 0;
+	if (!is_overfull(policies))
+		return;
+	for (struct entry *entry = policies->first; entry; entry = entry->newer)
+		kin += strcmp(family(entry->domain), name) == 0;
+	for (struct entry *entry = policies->first, *newer;
+		kin > STS_CACHE_KIN && is_overfull(policies); entry = newer) {
+		newer = entry->newer;
+		if (strcmp(family(entry->domain), name) == 0) {
+			drop_policy(cache, entry);
+			kin--;
+		}
 	}
+	while (is_overfull(policies))
+		drop_policy(cache, policies->first);
 }
 
 /* In memory; NULL without. */
