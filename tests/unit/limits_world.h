@@ -58,10 +58,7 @@ static inline struct limits make_for(
 	unsigned slots, unsigned connections, struct limits_most most)
 {
 	struct limits limits = { .slot = 0, .most = most };
-	size_t size = limits_size(slots, connections);
-	void *memory = mmap(
-		NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(memory != MAP_FAILED);
+	void *memory = share(limits_size(slots, connections));
 	limits.board = (struct limits_board){ memory, slots, connections };
 	limits_share(&limits.board, 1); /* the same clients meet, always */
 	return limits;
