@@ -339,6 +339,7 @@ static void code_state(struct wire *wire, struct policy_state *state)
 	code_bool(wire, &state->client_certificates);
 	code32(wire, &state->files);
 	code32(wire, &state->broken);
+	code32(wire, &state->unanswered);
 }
 
 static void code_log(struct wire *wire, struct message_log *log)

@@ -74,7 +74,9 @@ struct policy_state {
 	bool inbound_demands;	  /* ask at MAIL */
 	bool client_certificates; /* ask clients for theirs */
 	uint32_t files;		  /* policy files in force */
-	uint32_t broken; /* that are not as they stand there: others, or none, are */
+	uint32_t broken;     /* that are not as they stand there: others, or none, are */
+	uint32_t unanswered; /* domains in a row, up to the last, without an answer of DNS
+			      */
 };
 
 struct message_log {

@@ -48,6 +48,8 @@ struct service {
 	uint64_t stamp_read; /* of the files as they were read */
 	uint64_t stamp_seen; /* at the last look */
 	int64_t day;	     /* when they were read: some expire */
+	uint32_t unanswered; /* domains in a row; and the last */
+	char unanswered_last[REQUIREMENT_NAME];
 	uint8_t packet[MESSAGE_MAX];
 };
 
@@ -94,6 +96,7 @@ static size_t write_state(struct service *service)
 		.client_certificates = directory_needs_client_certificates(directory),
 		.files = directory_count(directory),
 		.broken = directory_broken(directory),
+		.unanswered = service->unanswered,
 	};
 	return message_write_state(service->packet, sizeof(service->packet), &state);
 }
@@ -253,9 +256,27 @@ static void answer(struct service *service, struct topic *topic)
 		topics_drop(service->topics, topic);
 }
 
+/* One domain that is asked about again and again may be at fault itself; the supervisor
+ * hears of the others. */
+static void count_unanswered(struct service *service, const struct peer *peer)
+{
+	uint32_t before = service->unanswered;
+	if (peer->direction == DIRECTION_INBOUND)
+		return;
+	if (peer->status != PEER_DNS_FAILED)
+		service->unanswered = 0;
+	else if (before == 0 || strcmp(service->unanswered_last, peer->domain) != 0)
+		service->unanswered++;
+	memcpy(service->unanswered_last, peer->domain, sizeof(peer->domain));
+	if (service->unanswered != before)
+		send_packet(service, READER_SUPERVISOR, write_state(service), -1);
+}
+
 static void on_answer(struct inquiry *inquiry)
 {
-	answer(inquiry->sources->context, inquiry->context);
+	struct service *service = inquiry->sources->context;
+	count_unanswered(service, inquiry->peer);
+	answer(service, inquiry->context);
 }
 
 static void on_sts_says(bool warning, const char *text, void *context)

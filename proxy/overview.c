@@ -11,6 +11,7 @@ enum {
 	HOUR = 60 * MINUTE,
 	DAY = 24 * HOUR,
 	SOON = 14 * DAY, /* that a certificate expires; `check` warns as early */
+	SILENCE = 3,	 /* domains; one or two may be at fault themselves */
 };
 
 const char *overview_role_name(enum overview_role role)
@@ -98,6 +99,11 @@ unsigned overview_notes(const struct overview *o,
 	if (o->policy && o->policy_broken > 0)
 		note(&notes, "broken policy files: %u (sealpost check names them)",
 			o->policy_broken);
+	if (o->policy && o->unanswered >= SILENCE)
+		note(&notes,
+			"the DNS had no answer about the last %u domains (the log names "
+			"them)",
+			o->unanswered);
 	note_certificates(&notes, o);
 	note_processes(&notes, o);
 	return notes.count;

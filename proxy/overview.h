@@ -61,6 +61,7 @@ struct overview {
 	bool policy; /* there is a policy process at all */
 	uint64_t policy_generation;
 	unsigned policy_files, policy_broken;
+	unsigned unanswered; /* domains in a row about which the DNS said nothing */
 	struct overview_certificate certificates[OVERVIEW_CERTIFICATES];
 	unsigned certificate_count;
 	struct overview_process processes[OVERVIEW_PROCESSES];

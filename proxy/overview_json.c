@@ -50,6 +50,7 @@ static void policy(struct json *j, const struct overview *o)
 	json_number(j, "generation", o->policy_generation);
 	json_number(j, "files", o->policy_files);
 	json_number(j, "broken", o->policy_broken);
+	json_number(j, "unanswered", o->unanswered);
 	json_end(j, '}');
 }
 

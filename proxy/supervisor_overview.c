@@ -100,6 +100,7 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->policy_generation = s->state.generation;
 	o->policy_files = s->state.files;
 	o->policy_broken = s->state.broken;
+	o->unanswered = s->state.unanswered;
 	add_process(o, ROLE_SUPERVISOR, &ourselves, 0);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		add_process(o, ROLE_WORKER, &s->workers[i],

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from harness import peer
+from harness import dns, peer
 from harness.daemon import program
 from harness.internet import MESSAGE, policy_section, send, transaction
 from harness.net import free_port, until
@@ -201,6 +201,26 @@ def test_policy_files(internet, smarthost, pairs):
     internet.policies.remove("broken.example")
     d.reload()
     until(lambda: not stands(d, None)["attention"], "nothing is broken any more")
+
+
+@pytest.mark.namespaces
+def test_a_dns_without_answers(internet, smarthost, pairs):
+    d = smarthost(pairs=pairs)
+    failing = [f"d{n}.example" for n in range(3)]
+    for domain in failing:
+        internet.peer(domain)
+        internet.dns.misbehave(domain, dns.SERVFAIL)
+    for domain in [failing[0], failing[1], failing[1]]:
+        assert send(d.address, f"bob@{domain}").last.startswith("451 4.4.3")
+    until(lambda: stands(d)["policy"]["unanswered"] == 2, "two have failed")
+    assert send(d.address, f"bob@{failing[2]}").last.startswith("451 4.4.3")
+    until(lambda: stands(d, None)["attention"], "three have failed")
+    [note] = stands(d, ATTENTION)["attention"]
+    assert note == "the DNS had no answer about the last 3 domains (the log names them)"
+    internet.peer("fine.example")
+    assert send(d.address, "bob@fine.example").accepted
+    until(lambda: not stands(d, None)["attention"], "it answers again")
+    assert stands(d)["policy"]["unanswered"] == 0
 
 
 def test_a_worker_that_was_replaced(daemon, backend, pairs):

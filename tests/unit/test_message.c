@@ -172,9 +172,11 @@ static struct peer *huge_peer(void)
 static const struct question sample_question = {
 	.id = 0xdeadbeef, .direction = DIRECTION_INBOUND, .domain = "[IPv6:2001:db8::1]"
 };
-static const struct policy_state sample_state = {
-	.generation = 77, .inbound_demands = true, .files = 3000, .broken = 70000
-};
+static const struct policy_state sample_state = { .generation = 77,
+	.inbound_demands = true,
+	.files = 3000,
+	.broken = 70000,
+	.unanswered = 5 };
 static const struct message_log sample_log = { .level = 2, .text = "so it is" };
 
 /* Message `i` of all samples, in `packet`; 0 behind the last. */
@@ -322,6 +324,7 @@ static void test_state(void **state)
 	assert_false(is.client_certificates);
 	assert_int_equal(is.files, 3000);
 	assert_int_equal(is.broken, 70000);
+	assert_int_equal(is.unanswered, 5);
 }
 
 static void test_log(void **state)

@@ -184,6 +184,18 @@ static void test_broken(void **state)
 	assert_has_not(written(w, overview_print), "policy files");
 }
 
+static void test_dns(void **state)
+{
+	struct world *w = *state;
+	w->overview.unanswered = 2;
+	assert_true(overview_fine(&w->overview));
+	w->overview.unanswered = 3;
+	assert_noted(w, "the DNS had no answer about the last 3 domains "
+			"(the log names them)");
+	w->overview.policy = false;
+	assert_true(overview_fine(&w->overview));
+}
+
 static void test_certificates(void **state)
 {
 	struct world *w = *state;
@@ -300,7 +312,8 @@ static void test_json(void **state)
 		"\"attention\": [], \"configuration\": \"/etc/sealpost/sealpost.conf\", "
 		"\"generation\": 3, \"taken_up\": \"2027-01-15T05:55:00Z\", "
 		"\"fault\": \"\", \"connections\": 24, \"connections_most\": 10000, "
-		"\"policy\": {\"generation\": 17, \"files\": 42, \"broken\": 0}, "
+		"\"policy\": {\"generation\": 17, \"files\": 42, \"broken\": 0, "
+		"\"unanswered\": 0}, "
 		"\"services\": [{\"name\": \"inbound\", \"kind\": \"inbound\", "
 		"\"open\": 12, \"sessions\": 4711, \"turned_away\": 3, "
 		"\"near_tls\": 4500, \"messages\": 9000, \"messages_tls\": 8999, "
@@ -388,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fault, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_broken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dns, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_certificates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_processes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
