@@ -103,11 +103,10 @@ struct config *config_parse(FILE *in, const char *name, FILE *faults)
 	return parse(in, name, machine_name(machine), faults);
 }
 
-/* The same name wherever the bundle is read: it may be another by then. */
+/* The machine's name is as it was read, too: it may be another by now. */
 struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 {
-	struct bundle_octets text, path, machine;
-	char own[HOST_MAX];
+	struct bundle_octets text, path, machine = { .at = (const uint8_t *)"" };
 
 	if (!bundle_find(bundle, BUNDLE_CONFIG, &text) ||
 		!bundle_find(bundle, BUNDLE_CONFIG_PATH, &path)) {
@@ -124,9 +123,9 @@ struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 		fprintf(faults, "%s: cannot be read: %s\n", path.at, strerror(errno));
 		return NULL;
 	}
-	bool known = bundle_find(bundle, BUNDLE_MACHINE, &machine);
-	struct config *config = parse(in, (const char *)path.at,
-		known ? (const char *)machine.at : machine_name(own), faults);
+	bundle_find(bundle, BUNDLE_MACHINE, &machine);
+	struct config *config = parse(
+		in, (const char *)path.at, (const char *)machine.at, faults);
 	int error = errno;
 
 	fclose(in);

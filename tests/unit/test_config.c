@@ -349,6 +349,7 @@ static void test_bundle(void **state)
 	assert_null(config_of_bundle(bundle, out));
 	assert_int_equal(errno, ENOENT);
 	assert_true(bundle_put(bundle, BUNDLE_CONFIG_PATH, "a/b", 3));
+	assert_true(bundle_put(bundle, BUNDLE_MACHINE, "mail.example", 12));
 	assert_true(bundle_put(bundle, BUNDLE_CONFIG, "", 0));
 	assert_null(config_of_bundle(bundle, out));
 	assert_int_equal(errno, 0);
