@@ -21,7 +21,7 @@
  * settings that cannot work or are dangerous. Prints "path:line: message" for a fault and
  * "path:line: warning: message" for what is only worth knowing. True without a fault:
  * then all that setup_new() needs is in the bundle. Also settles whether there is to be a
- * policy process; there is where there was one.
+ * policy process, where that is not settled yet.
  */
 bool config_verify(struct config *config, struct bundle *bundle, FILE *faults);
 
