@@ -100,7 +100,7 @@ static void expiry_note(const struct reading *reading, struct entry *entry)
 	entry->expired = expires != 0 && time(NULL) >= expires;
 	if (!entry->expired)
 		return;
-	if (gmtime_r(&last, &tm) != NULL)
+	if (gmtime_r(&last, &tm))
 		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
 	warning(reading, entry,
 		"expired: its last day was %s, and it counts as though it were not there",
@@ -110,7 +110,7 @@ static void expiry_note(const struct reading *reading, struct entry *entry)
 /* What was there before goes on, in place of what is there. */
 static void version_keep(struct entry *entry, struct entry *old)
 {
-	if (old == NULL)
+	if (!old)
 		return;
 	version_free(&entry->version);
 	entry->version = old->version;
@@ -121,7 +121,7 @@ static void outcome_tell(const struct reading *reading, const struct entry *entr
 {
 	bool is_default = strcmp(entry->domain, "default") == 0;
 
-	if (entry->version.file != NULL)
+	if (entry->version.file)
 		warning(reading, entry, "the version before it stays in force");
 	else
 		warning(reading, entry, "mail of %s is answered 451 until this is mended",
@@ -131,7 +131,7 @@ static void outcome_tell(const struct reading *reading, const struct entry *entr
 static void faults_pass(struct reading *reading, const char *text)
 {
 	fputs(text, reading->faults);
-	for (; (text = strchr(text, '\n')) != NULL; text++)
+	for (; (text = strchr(text, '\n')); text++)
 		reading->directory->faults++;
 }
 
@@ -141,14 +141,13 @@ static bool entry_parse(struct reading *reading, struct entry *entry)
 	char *faults = NULL;
 	size_t length;
 	FILE *to = open_memstream(&faults, &length);
-	bool good = to != NULL && version_read(&reading->source, entry->domain, to,
-					  &entry->version, &entry->subdomains);
+	bool good = to && version_read(&reading->source, entry->domain, to,
+				  &entry->version, &entry->subdomains);
 
-	if (to != NULL)
+	if (to)
 		fclose(to);
 	if (!good) {
-		const char *why =
-			faults != NULL && *faults != '\0' ? faults : "out of memory\n";
+		const char *why = faults && *faults != '\0' ? faults : "out of memory\n";
 
 		directory_line(entry->fault, sizeof(entry->fault), why);
 		faults_pass(reading, why);
@@ -161,7 +160,7 @@ static bool entry_parse(struct reading *reading, struct entry *entry)
 static void entry_read(struct reading *reading, struct entry *entry, struct entry *old)
 {
 	bool good = entry_parse(reading, entry);
-	bool same = good && old != NULL && version_same(&entry->version, &old->version);
+	bool same = good && old && version_same(&entry->version, &old->version);
 
 	reading->changed |= old == NULL || strcmp(entry->fault, old->fault) != 0 ||
 			    entry->subdomains != old->subdomains || (good && !same);
@@ -169,7 +168,7 @@ static void entry_read(struct reading *reading, struct entry *entry, struct entr
 		version_keep(entry, old);
 	if (!good)
 		outcome_tell(reading, entry);
-	if (entry->version.file != NULL)
+	if (entry->version.file)
 		expiry_note(reading, entry);
 	reading->changed |= old != NULL && entry->expired != old->expired;
 }
@@ -209,7 +208,7 @@ bool set_reserve(struct set *set, size_t count)
 	/* one more than none, so that NULL means one thing only */
 	set->entries = calloc(count + 1, sizeof(*set->entries));
 	set->files = calloc(count + 1, sizeof(*set->files));
-	if (set->entries != NULL && set->files != NULL)
+	if (set->entries && set->files)
 		return true;
 	set_free(set);
 	return false;
@@ -219,7 +218,7 @@ void set_complete(struct set *set)
 {
 	qsort(set->entries, set->count, sizeof(struct entry), entry_compare);
 	for (size_t i = 0; i < set->count; i++) {
-		if (set->entries[i].version.file != NULL)
+		if (set->entries[i].version.file)
 			set->files[set->file_count++] = set->entries[i].version.file;
 	}
 }
@@ -266,11 +265,11 @@ bool directory_reload(struct directory *directory, FILE *faults)
 	}
 	const char *why = source_open(&reading.source, directory->path, directory->owner);
 
-	if (why == NULL) {
+	if (!why) {
 		why = files_read(&reading);
 		source_close(&reading.source);
 	}
-	if (why != NULL) {
+	if (why) {
 		fault(&reading, ": cannot be used: %s%s", why,
 			first ? ": all mail is answered 451 until this is mended"
 			      : ": the files read before stay in force");
@@ -295,7 +294,7 @@ static void last_good_take(struct directory *directory, int packed, FILE *faults
 {
 	const char *why = directory_take(directory, packed);
 
-	if (why != NULL)
+	if (why)
 		fprintf(faults,
 			"%s: warning: what was in force before cannot be taken up: %s\n",
 			directory->path, why);
@@ -309,11 +308,11 @@ struct directory *directory_open(const char *path, uid_t owner, int packed, FILE
 {
 	struct directory *directory = calloc(1, sizeof(*directory));
 
-	if (directory == NULL)
+	if (!directory)
 		return NULL;
 	directory->owner = owner;
 	directory->path = strdup(path);
-	if (directory->path == NULL) {
+	if (!directory->path) {
 		free(directory);
 		return NULL;
 	}
@@ -325,7 +324,7 @@ struct directory *directory_open(const char *path, uid_t owner, int packed, FILE
 
 void directory_close(struct directory *directory)
 {
-	if (directory == NULL)
+	if (!directory)
 		return;
 	set_free(&directory->set);
 	free(directory->path);
@@ -337,7 +336,7 @@ static int is_other(const struct dirent *entry)
 {
 	const char *name = entry->d_name;
 
-	return name[0] != '.' && strchr(name, '.') != NULL && entry->d_type != DT_DIR &&
+	return name[0] != '.' && strchr(name, '.') && entry->d_type != DT_DIR &&
 	       !is_policy(entry) && !ends_in(name, ".pem") && !ends_in(name, ".crt") &&
 	       !ends_in(name, ".cer");
 }
@@ -398,7 +397,7 @@ bool directory_demands_inbound(const struct directory *directory)
 	for (size_t i = 0; i < directory->set.count; i++) {
 		const struct policyfile *file = directory->set.entries[i].version.file;
 
-		if (file == NULL || file->inbound.level > LEVEL_MAY)
+		if (!file || file->inbound.level > LEVEL_MAY)
 			return true;
 	}
 	return directory->closed[0] != '\0';

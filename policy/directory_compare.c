@@ -35,20 +35,19 @@ static void look(const struct comparison *comparison, struct side *side)
 /* Whether the domain's own file decides. */
 static bool is_own(const struct comparison *comparison, const struct side *side)
 {
-	return side->decides != NULL &&
-	       strcmp(side->decides->domain, comparison->domain) == 0;
+	return side->decides && strcmp(side->decides->domain, comparison->domain) == 0;
 }
 
 /* A broken file without a good version lets nothing through. */
 static bool is_closed(const struct side *side)
 {
-	return side->decides != NULL && side->decides->version.file == NULL;
+	return side->decides && !side->decides->version.file;
 }
 
 static const struct demand *demanded(
 	const struct comparison *comparison, const struct side *side)
 {
-	if (side->decides == NULL)
+	if (!side->decides)
 		return &demand_default;
 	const struct policyfile *file = side->decides->version.file;
 
@@ -68,7 +67,7 @@ static void tell(
 		comparison->direction == DIRECTION_INBOUND ? "inbound" : "outbound",
 		comparison->below ? " for names below" : "",
 		change == CHANGE_WEAKER ? "weaker" : "other");
-	if (!own && decides == NULL)
+	if (!own && !decides)
 		fputs(", as no file decides now", comparison->to);
 	else if (!own)
 		fprintf(comparison->to, ", as %s.policy decides now", decides->domain);

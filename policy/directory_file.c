@@ -46,7 +46,7 @@ static const char *not_opened(struct source *source)
 
 	snprintf(source->denied, sizeof(source->denied),
 		"Permission denied: user %.32s may not read it",
-		user != NULL ? user->pw_name : "(nameless)");
+		user ? user->pw_name : "(nameless)");
 	return source->denied;
 }
 
@@ -63,7 +63,7 @@ const char *source_open(struct source *source, const char *path, uid_t owner)
 		why = strerror(errno);
 	else
 		why = owner_unfit(source, &st);
-	if (why != NULL)
+	if (why)
 		source_close(source);
 	return why;
 }
@@ -116,13 +116,13 @@ static const char *file_read(
 		return not_opened(source);
 	const char *why = file_unfit(source, fd);
 
-	if (why == NULL)
+	if (!why)
 		why = octets_read(fd, octets, length);
 	close(fd);
-	if (why != NULL)
+	if (why)
 		return why;
 	*text = malloc(*length);
-	if (*text == NULL)
+	if (!*text)
 		return no_memory;
 	memcpy(*text, octets, *length);
 	return NULL;
@@ -132,7 +132,7 @@ static const char *ca_unfit(const char *text, size_t length)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----";
 
-	if (memmem(text, length, begin, sizeof(begin) - 1) == NULL)
+	if (!memmem(text, length, begin, sizeof(begin) - 1))
 		return "there is no certificate in PEM form in it";
 	return NULL;
 }
@@ -143,7 +143,7 @@ static bool ca_read(struct source *source, const struct policyfile *file, const 
 	char *text;
 	size_t length;
 
-	if (ca == NULL)
+	if (!ca)
 		return true;
 	if (!sight_shows_ca(source->path, ca)) {
 		fprintf(faults,
@@ -154,9 +154,9 @@ static bool ca_read(struct source *source, const struct policyfile *file, const 
 	}
 	const char *why = file_read(source, ca, &text, &length);
 
-	if (why == NULL)
+	if (!why)
 		why = ca_unfit(text, length);
-	if (why != NULL) {
+	if (why) {
 		fprintf(faults, "%s:%u: ca = %s: %s\n", file->path, line, ca, why);
 		free(text);
 		return false;
@@ -172,7 +172,7 @@ static struct policyfile *text_parse(const char *path, const char *domain, FILE 
 {
 	FILE *in = fmemopen(version->text, version->length, "r");
 
-	if (in == NULL) {
+	if (!in) {
 		fprintf(faults, "%s: cannot be read: %s\n", path, strerror(errno));
 		return NULL;
 	}
@@ -207,12 +207,12 @@ bool version_read(struct source *source, const char *domain, FILE *faults,
 	}
 	name = path + strlen(source->path) + 1;
 	why = file_read(source, name, &version->text, &version->length);
-	if (why != NULL)
+	if (why)
 		fprintf(faults, "%s: cannot be used: %s\n", path, why);
 	else
 		version->file = text_parse(path, domain, faults, version, subdomains);
 	free(path);
-	if (version->file != NULL)
+	if (version->file)
 		fine = cas_read(source, version->file, faults);
 	if (!fine)
 		version_free(version);
@@ -222,11 +222,10 @@ bool version_read(struct source *source, const char *domain, FILE *faults,
 static bool ca_unpack(
 	const char *ca, const uint8_t *octets, size_t length, struct demand *demand)
 {
-	if (ca == NULL || length == 0)
-		return ca == NULL && length == 0;
-	demand->ca =
-		ca_unfit((const char *)octets, length) == NULL ? malloc(length) : NULL;
-	if (demand->ca == NULL)
+	if (!ca || length == 0)
+		return !ca && length == 0;
+	demand->ca = !ca_unfit((const char *)octets, length) ? malloc(length) : NULL;
+	if (!demand->ca)
 		return false;
 	memcpy(demand->ca, octets, length);
 	demand->ca_length = length;
@@ -248,7 +247,7 @@ bool version_unpack(const char *path, const char *domain,
 	bool subdomains;
 
 	*version = (struct version){ .text = malloc(packed->length + 1) };
-	if (version->text == NULL || asprintf(&name, "%s/%s.policy", path, domain) < 0) {
+	if (!version->text || asprintf(&name, "%s/%s.policy", path, domain) < 0) {
 		version_free(version);
 		return false;
 	}
@@ -256,7 +255,7 @@ bool version_unpack(const char *path, const char *domain,
 	version->length = packed->length;
 	version->file = text_parse(name, domain, faults, version, &subdomains);
 	free(name);
-	if (version->file != NULL && cas_unpack(packed, version->file))
+	if (version->file && cas_unpack(packed, version->file))
 		return true;
 	version_free(version);
 	return false;
@@ -274,7 +273,7 @@ static bool ca_same(const struct demand *a, const struct demand *b)
 
 bool version_same(const struct version *a, const struct version *b)
 {
-	return a->file != NULL && b->file != NULL &&
+	return a->file && b->file &&
 	       octets_same(a->text, a->length, b->text, b->length) &&
 	       ca_same(&a->file->outbound, &b->file->outbound) &&
 	       ca_same(&a->file->inbound, &b->file->inbound);

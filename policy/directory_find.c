@@ -37,11 +37,11 @@ void directory_line(char *to, size_t size, const char *from)
 static bool entry_decides(
 	const struct entry *entry, enum direction direction, int64_t now, bool below)
 {
-	if (entry == NULL)
+	if (!entry)
 		return false;
 	const struct policyfile *file = entry->version.file;
 
-	if (file == NULL)
+	if (!file)
 		return !below || entry->subdomains;
 	if ((below && !file->subdomains) || (file->expires != 0 && now >= file->expires))
 		return false;
@@ -53,7 +53,7 @@ static const char *name_above(const char *name)
 {
 	const char *dot = strchr(name, '.');
 
-	return dot != NULL ? dot + 1 : NULL;
+	return dot ? dot + 1 : NULL;
 }
 
 const struct entry *directory_decider(const struct set *set, enum direction direction,
@@ -62,7 +62,7 @@ const struct entry *directory_decider(const struct set *set, enum direction dire
 	char literal[REQUIREMENT_NAME];
 	const char *name = policyfile_literal(domain, literal) ? literal : domain;
 
-	for (; name != NULL; below = true) {
+	for (; name; below = true) {
 		const struct entry *entry = directory_entry(set, name);
 
 		if (entry_decides(entry, direction, now, below))
@@ -83,10 +83,10 @@ static bool peer_fill(
 	snprintf(peer->where, sizeof(peer->where), "%s:%u", file->path,
 		inbound ? file->inbound_line : file->outbound_line);
 	peer->demand = *demand;
-	if (demand->ca == NULL)
+	if (!demand->ca)
 		return true;
 	peer->demand.ca = malloc(demand->ca_length);
-	if (peer->demand.ca == NULL) {
+	if (!peer->demand.ca) {
 		peer->demand.ca_length = 0;
 		return false;
 	}
@@ -140,17 +140,17 @@ bool directory_find(const struct directory *directory, enum direction direction,
 		return true;
 	}
 	entry = directory_decider(&directory->set, direction, domain, now, false);
-	if (direction == DIRECTION_HOST && (entry == NULL || !is_own(entry))) {
+	if (direction == DIRECTION_HOST && (!entry || !is_own(entry))) {
 		demand_of_relay(peer);
 		return true;
 	}
-	if (entry == NULL)
+	if (!entry)
 		return true;
 	const struct policyfile *file = entry->version.file;
 
-	if (file != NULL && file->expires != 0)
+	if (file && file->expires != 0)
 		*until = file->expires;
-	if (file != NULL)
+	if (file)
 		return peer_fill(file, direction, peer);
 	peer_close(entry->domain, entry->fault, peer);
 	return true;

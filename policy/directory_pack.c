@@ -58,7 +58,7 @@ bool directory_write(const struct directory *directory, FILE *out)
 		const struct version *version = &set->entries[i].version;
 		const struct policyfile *file = version->file;
 
-		if (file == NULL)
+		if (!file)
 			continue;
 		put(out, file->domain, strlen(file->domain));
 		put(out, version->text, version->length);
@@ -77,7 +77,7 @@ static bool write_file(const struct directory *directory, int fd)
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
 
-	if (out == NULL) {
+	if (!out) {
 		if (copy >= 0)
 			close(copy);
 		return false;
@@ -135,7 +135,7 @@ static size_t take_number(struct cursor *cursor, size_t most)
 	const uint8_t *octets = take_octets(cursor, 4);
 	size_t number = 0;
 
-	for (int i = 0; octets != NULL && i < 4; i++)
+	for (int i = 0; octets && i < 4; i++)
 		number = number << 8 | octets[i];
 	cursor->failed |= number > most;
 	return cursor->failed ? 0 : number;
@@ -151,7 +151,7 @@ static bool take_mark(struct cursor *cursor)
 {
 	const uint8_t *octets = take_octets(cursor, sizeof(mark) - 1);
 
-	return octets != NULL && memcmp(octets, mark, sizeof(mark) - 1) == 0;
+	return octets && memcmp(octets, mark, sizeof(mark) - 1) == 0;
 }
 
 static bool take_path(struct cursor *cursor, const char *path)
@@ -159,8 +159,7 @@ static bool take_path(struct cursor *cursor, const char *path)
 	size_t length;
 	const uint8_t *octets = take(cursor, PACK_PATH, &length);
 
-	return octets != NULL && length == strlen(path) &&
-	       memcmp(octets, path, length) == 0;
+	return octets && length == strlen(path) && memcmp(octets, path, length) == 0;
 }
 
 /* As the name of a file would have it. */
@@ -170,7 +169,7 @@ static bool take_domain(struct cursor *cursor, char domain[REQUIREMENT_NAME])
 	size_t length;
 	const uint8_t *octets = take(cursor, REQUIREMENT_NAME - 1, &length);
 
-	if (octets == NULL || memchr(octets, '\0', length) != NULL)
+	if (!octets || memchr(octets, '\0', length))
 		return false;
 	memcpy(name, octets, length);
 	memcpy(name + length, suffix, sizeof(suffix));
@@ -203,7 +202,7 @@ static bool take_entries(struct cursor *cursor, const char *path, struct set *se
 	size_t count = take_number(cursor, PACK_FILES), length;
 	char *text = NULL; /* nobody could mend it */
 	FILE *faults = open_memstream(&text, &length);
-	bool fine = faults != NULL && !cursor->failed && set_reserve(set, count);
+	bool fine = faults && !cursor->failed && set_reserve(set, count);
 
 	while (fine && set->count < count) {
 		struct entry *entry = &set->entries[set->count];
@@ -212,7 +211,7 @@ static bool take_entries(struct cursor *cursor, const char *path, struct set *se
 		       (set->count == 0 || strcmp(entry[-1].domain, entry->domain) < 0);
 		set->count++;
 	}
-	if (faults != NULL)
+	if (faults)
 		fclose(faults);
 	free(text);
 	return fine && cursor->left == 0;
@@ -260,7 +259,7 @@ const char *directory_take(struct directory *directory, int packed)
 		return "that is no sealed memory";
 	uint8_t *octets = malloc((size_t)st.st_size + 1);
 
-	if (octets == NULL)
+	if (!octets)
 		return "out of memory";
 	const char *why =
 		read_whole(packed, octets, (size_t)st.st_size)

@@ -66,8 +66,7 @@ static bool has_odd_blank(const char *text)
 {
 	const char *odd = strstr(text, "\xC2\xA0"), *equals = strchr(text, '=');
 
-	return odd != NULL &&
-	       (equals == NULL || odd <= equals + 1 + strspn(equals + 1, " \t"));
+	return odd && (!equals || odd <= equals + 1 + strspn(equals + 1, " \t"));
 }
 
 /* INIFILE_END where there is no item on the line. */

@@ -91,5 +91,5 @@ bool outbox_flush(struct outbox *outbox, int to)
 
 bool outbox_waits(const struct outbox *outbox)
 {
-	return outbox->first != NULL;
+	return outbox->first;
 }

@@ -77,7 +77,7 @@ static void section_unknown(struct reader *reader)
 		if (inifile_nearer(ini->name, policyfile_section_names[s], &best))
 			nearest = policyfile_section_names[s];
 	}
-	if (nearest != NULL)
+	if (nearest)
 		inifile_fault(ini, ini->line, "unknown section [%s]: is [%s] meant?",
 			ini->name, nearest);
 	else
@@ -142,7 +142,7 @@ static void key_unknown(struct reader *reader)
 	const char *name = ini->name, *here = homes[reader->section];
 	enum section home = SECTION_FILE;
 
-	if (key != NULL) {
+	if (key) {
 		while ((key->sections & 1u << home) == 0)
 			home++;
 		inifile_fault(ini, ini->line, "unknown key %s %s: it belongs %s", name,
@@ -150,7 +150,7 @@ static void key_unknown(struct reader *reader)
 		return;
 	}
 	key = key_nearest(1u << reader->section, name);
-	if (key != NULL)
+	if (key)
 		inifile_fault(ini, ini->line, "unknown key %s %s: is %s meant?", name,
 			here, key->name);
 	else
@@ -164,7 +164,7 @@ static void value_set(
 {
 	const char *wrong = key->set(reader, key, value);
 
-	if (wrong != NULL)
+	if (wrong)
 		inifile_fault(&reader->ini, reader->ini.line, "%s = %s: %s", key->name,
 			value, wrong);
 }
@@ -174,7 +174,7 @@ static void key_set(struct reader *reader)
 	struct inifile *ini = &reader->ini;
 	const struct policyfile_key *key = key_find(1u << reader->section, ini->name);
 
-	if (key == NULL) {
+	if (!key) {
 		key_unknown(reader);
 		return;
 	}
@@ -192,7 +192,7 @@ static void key_set(struct reader *reader)
 			"%s is empty: give it a value, or leave the line out", key->name);
 	else if (key->list)
 		for (char *value, *rest = ini->value;
-			(value = strtok_r(rest, " \t", &rest)) != NULL;)
+			(value = strtok_r(rest, " \t", &rest));)
 			value_set(reader, key, value);
 	else
 		value_set(reader, key, ini->value);
@@ -218,13 +218,13 @@ static struct policyfile *file_new(const char *path, const char *domain)
 {
 	struct policyfile *file = calloc(1, sizeof(*file));
 
-	if (file == NULL)
+	if (!file)
 		return NULL;
 	snprintf(file->domain, sizeof(file->domain), "%s", domain);
 	file->outbound = demand_default;
 	file->inbound = demand_default;
 	file->path = strdup(path);
-	if (file->path == NULL) {
+	if (!file->path) {
 		free(file);
 		return NULL;
 	}
@@ -242,7 +242,7 @@ struct policyfile *policyfile_read(
 	struct policyfile *file = reader.file;
 
 	*subdomains = false;
-	if (file == NULL) {
+	if (!file) {
 		inifile_fault(&reader.ini, 0, "out of memory");
 		return NULL;
 	}
@@ -263,7 +263,7 @@ struct policyfile *policyfile_read(
 
 void policyfile_free(struct policyfile *file)
 {
-	if (file == NULL)
+	if (!file)
 		return;
 	free(file->path);
 	free(file->note);

@@ -151,7 +151,7 @@ static void match_complete(struct demand *demand, const char *verify, const char
 			    : demand->level == LEVEL_SECURE ? secure
 							    : NULL;
 
-	if (match == NULL || demand->match_count > 0)
+	if (!match || demand->match_count > 0)
 		return;
 	snprintf(demand->match[0], sizeof(demand->match[0]), "%s", match);
 	demand->match_count = 1;

@@ -81,7 +81,7 @@ const char *policyfile_set_word(
 	const char *before = "not one of ";
 
 	reader->wanted[0] = '\0';
-	for (uint8_t i = 0; key->words[i] != NULL; i++) {
+	for (uint8_t i = 0; key->words[i]; i++) {
 		if (strcmp(key->words[i], value) == 0) {
 			memcpy(base + key->offset, &i, sizeof(i));
 			return NULL;
@@ -95,7 +95,7 @@ const char *policyfile_set_word(
 static const char *set_text(char **text, const char *value)
 {
 	*text = strdup(value);
-	return *text != NULL ? NULL : no_memory;
+	return *text ? NULL : no_memory;
 }
 
 const char *policyfile_set_note(
@@ -209,7 +209,7 @@ struct patterns {
 
 static bool pattern_is_word(const struct patterns *patterns, const char *value)
 {
-	for (const char *const *word = patterns->words; *word != NULL; word++) {
+	for (const char *const *word = patterns->words; *word; word++) {
 		if (strcmp(*word, value) == 0)
 			return true;
 	}
@@ -225,7 +225,7 @@ static bool pattern_valid(const struct patterns *patterns, const char *value)
 	if (value[0] == '*')
 		return patterns->wildcards && value[1] == '.' && name_valid(value + 2);
 	/* without a dot it is another program's word, or a slip of the pen */
-	return name_valid(value) && strchr(value, '.') != NULL;
+	return name_valid(value) && strchr(value, '.');
 }
 
 static const char *pattern_add(const struct patterns *patterns, const char *value)
@@ -292,7 +292,7 @@ static int hex_value(char c)
 	static const char digits[] = "0123456789abcdef";
 	const char *at = c != '\0' ? strchr(digits, tolower((unsigned char)c)) : NULL;
 
-	return at != NULL ? (int)(at - digits) : -1;
+	return at ? (int)(at - digits) : -1;
 }
 
 /* Two digits an octet; a colon may stand between octets. */
@@ -318,7 +318,7 @@ static int base64_value(char c)
 				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c != '\0' ? strchr(digits, c) : NULL;
 
-	return at != NULL ? (int)(at - digits) : -1;
+	return at ? (int)(at - digits) : -1;
 }
 
 /* With its padding, and no bits to spare that are not 0 (RFC 4648 §3.5). */

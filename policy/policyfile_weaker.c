@@ -111,7 +111,7 @@ static bool pattern_within(const char *domain, const char *by, const char *patte
 		return ends_with(pattern, by);
 	/* "*.example.net" */
 	return by[0] == '*' && pattern[0] != '.' && pattern[0] != '*' &&
-	       strchr(pattern, '.') != NULL && strcmp(strchr(pattern, '.'), by + 1) == 0;
+	       strchr(pattern, '.') && strcmp(strchr(pattern, '.'), by + 1) == 0;
 }
 
 static bool any_has(
