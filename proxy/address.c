@@ -76,13 +76,13 @@ bool address_parse(struct address *a, const char *text, in_port_t default_port)
 	if (*text == '[') {
 		const char *bracket = strchr(text, ']');
 
-		good = bracket != NULL && parse_host(&read, text + 1,
-						  (size_t)(bracket - text - 1), AF_INET6);
+		good = bracket && parse_host(&read, text + 1,
+					  (size_t)(bracket - text - 1), AF_INET6);
 		end = good ? bracket + 1 : end;
-	} else if (colon != NULL && strchr(colon + 1, ':') != NULL) {
+	} else if (colon && strchr(colon + 1, ':')) {
 		good = parse_host(&read, text, (size_t)(end - text), AF_INET6);
 	} else {
-		end = colon != NULL ? colon : end;
+		end = colon ? colon : end;
 		good = parse_host(&read, text, (size_t)(end - text), AF_INET);
 	}
 	if (!good || !parse_port(&read, end, default_port))
@@ -94,7 +94,7 @@ bool address_parse(struct address *a, const char *text, in_port_t default_port)
 bool network_parse(struct network *n, const char *text)
 {
 	size_t length = strcspn(text, "/");
-	bool v6 = memchr(text, ':', length) != NULL;
+	bool v6 = memchr(text, ':', length);
 	struct network read;
 
 	if (!parse_host(&read.base, text, length, v6 ? AF_INET6 : AF_INET))
@@ -192,8 +192,7 @@ const char *address_host(const struct address *a, char text[ADDRESS_TEXT])
 {
 	if (a->family == AF_INET)
 		return dotted_quad(a->octets, text);
-	if (address_bits(a) == 0 ||
-		inet_ntop(a->family, a->octets, text, ADDRESS_TEXT) == NULL)
+	if (address_bits(a) == 0 || !inet_ntop(a->family, a->octets, text, ADDRESS_TEXT))
 		snprintf(text, ADDRESS_TEXT, "unknown");
 	return text;
 }

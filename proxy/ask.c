@@ -19,7 +19,7 @@ enum { REASON = 256 };
 static struct span domain_of(const char *written)
 {
 	const char *at = strrchr(written, '@');
-	const char *domain = at != NULL ? at + 1 : written;
+	const char *domain = at ? at + 1 : written;
 
 	return (struct span){ domain, strlen(domain) };
 }
@@ -33,7 +33,7 @@ static enum status ask(
 	enum status status = STATUS_FINE;
 	unsigned known = 0;
 
-	if (text == NULL || domains == NULL) {
+	if (!text || !domains) {
 		fprintf(stderr, "sealpost: cannot ask: out of memory\n");
 		status = STATUS_CANNOT;
 		goto out;

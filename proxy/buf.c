@@ -18,7 +18,7 @@ void buf_pool_init(struct buf_pool *pool, unsigned keep)
 
 void buf_pool_free(struct buf_pool *pool)
 {
-	while (pool->free != NULL) {
+	while (pool->free) {
 		struct buf_block *block = pool->free;
 
 		pool->free = block->next;
@@ -31,14 +31,14 @@ static unsigned char *pool_borrow(struct buf_pool *pool, size_t size)
 {
 	struct buf_block *block = NULL;
 
-	if (size == BUF_BLOCK && pool->free != NULL) {
+	if (size == BUF_BLOCK && pool->free) {
 		block = pool->free;
 		pool->free = block->next;
 		pool->kept--;
 	} else {
 		block = malloc(size);
 	}
-	if (block != NULL)
+	if (block)
 		pool->borrowed++;
 	return (unsigned char *)block;
 }
@@ -59,7 +59,7 @@ static void pool_return(struct buf_pool *pool, unsigned char *data, size_t size)
 
 static void return_memory(struct buf *b)
 {
-	if (b->data != NULL)
+	if (b->data)
 		pool_return(b->pool, b->data, b->size);
 	b->data = NULL;
 	b->start = b->end = b->size = 0;
@@ -87,7 +87,7 @@ static bool grow(struct buf *b, size_t need)
 
 	unsigned char *data = pool_borrow(b->pool, size);
 
-	if (data == NULL)
+	if (!data)
 		return false;
 	if (length > 0)
 		memcpy(data, buf_head(b), length);
@@ -104,13 +104,13 @@ unsigned char *buf_reserve(struct buf *b, size_t n)
 
 	if (b->failed)
 		return NULL;
-	if (b->data != NULL && b->size - b->end >= n)
+	if (b->data && b->size - b->end >= n)
 		return b->data + b->end;
 	if (n > BUF_MAX - length) {
 		b->failed = true;
 		return NULL;
 	}
-	if (b->data != NULL && b->size - length >= n) {
+	if (b->data && b->size - length >= n) {
 		memmove(b->data, buf_head(b), length);
 		b->start = 0;
 		b->end = (uint32_t)length;
@@ -147,7 +147,7 @@ void buf_append(struct buf *b, const void *bytes, size_t n)
 
 	unsigned char *to = buf_reserve(b, n);
 
-	if (to == NULL)
+	if (!to)
 		return;
 	memcpy(to, bytes, n);
 	buf_commit(b, n);
@@ -164,7 +164,7 @@ __attribute__((format(printf, 3, 0))) static void append_long(
 {
 	char *to = (char *)buf_reserve(b, length + 1);
 
-	if (to == NULL)
+	if (!to)
 		return;
 	vsnprintf(to, length + 1, format, values);
 	buf_commit(b, length);

@@ -58,7 +58,7 @@ static inline size_t buf_length(const struct buf *b)
 /* First unread byte; valid until the next call that changes the buf. */
 static inline unsigned char *buf_head(const struct buf *b)
 {
-	return b->data != NULL ? b->data + b->start : NULL;
+	return b->data ? b->data + b->start : NULL;
 }
 
 /*

@@ -226,7 +226,7 @@ static void tell(const char *path, int error, char reason[BUNDLE_REASON])
 {
 	const struct passwd *user = error == EACCES ? getpwuid(geteuid()) : NULL;
 
-	if (user != NULL)
+	if (user)
 		snprintf(reason, BUNDLE_REASON,
 			"%s: cannot be read: Permission denied: user %s may not read it",
 			path, user->pw_name);

@@ -76,12 +76,12 @@ static void verify_server(struct verifier *v)
 {
 	const struct config *config = v->config;
 
-	if (strchr(config->hostname, '.') == NULL)
+	if (!strchr(config->hostname, '.'))
 		check_warning(v, 0,
 			"hostname %s has no dot: the Internet wants a full name such as "
 			"mail.example.com",
 			config->hostname);
-	if (geteuid() == 0 && getpwnam(config->user) == NULL)
+	if (geteuid() == 0 && !getpwnam(config->user))
 		check_warning(v, 0,
 			"user %s does not exist, and serve becomes that user when "
 			"started as root: create it (useradd --system %s) or set "
@@ -140,7 +140,7 @@ static void verify_tls(struct verifier *v)
 		return;
 	struct tls_server *server = setup_server(config, v->bundle, reason);
 
-	if (server == NULL)
+	if (!server)
 		check_fault(v, 0, "[tls]: %s", reason);
 	tls_server_free(server);
 }
@@ -188,21 +188,21 @@ void check_loop(
 	const char *name = NULL;
 	unsigned its_line = 0;
 
-	for (unsigned i = 0; i < config->inbound_count && name == NULL; i++) {
+	for (unsigned i = 0; i < config->inbound_count && !name; i++) {
 		const struct config_inbound *inbound = &config->inbound[i];
 
 		its_line = inbound->line;
 		if (any_leads_to(to, inbound->listen, inbound->listen_count))
 			name = inbound->name;
 	}
-	for (unsigned i = 0; i < config->outbound_count && name == NULL; i++) {
+	for (unsigned i = 0; i < config->outbound_count && !name; i++) {
 		const struct config_outbound *outbound = &config->outbound[i];
 
 		its_line = outbound->line;
 		if (any_leads_to(to, outbound->listen, outbound->listen_count))
 			name = outbound->name;
 	}
-	if (name != NULL)
+	if (name)
 		check_fault(v, line,
 			"%s%s: that is our own service %s (line %u): mail would go round "
 			"in circles",
@@ -257,7 +257,7 @@ bool check_valid_mark_needed(void)
 {
 	FILE *in = fopen("/proc/sys/net/ipv4/conf/all/src_valid_mark", "re");
 
-	if (in == NULL)
+	if (!in)
 		return false;
 	int c = getc(in);
 
@@ -327,12 +327,11 @@ static void verify_file(const struct verifier *v, const struct passwd *user,
 {
 	const struct group *group = getgrgid(user->pw_gid);
 
-	if (file != NULL && !can_read(user, file))
+	if (file && !can_read(user, file))
 		check_warning(v, line,
 			"%s: user %s cannot read it, who has to for a reload, and at the "
 			"start by the systemd unit: chgrp %s it, and chmod 640",
-			file, user->pw_name,
-			group != NULL ? group->gr_name : user->pw_name);
+			file, user->pw_name, group ? group->gr_name : user->pw_name);
 }
 
 static void verify_pair(const struct verifier *v, const struct passwd *user,
@@ -347,7 +346,7 @@ static void verify_readable(struct config *config)
 	const struct verifier v = { .config = config, .to = stderr };
 	const struct passwd *user = geteuid() == 0 ? getpwnam(config->user) : NULL;
 
-	if (user == NULL)
+	if (!user)
 		return;
 	verify_file(&v, user, 0, config->path);
 	for (unsigned i = 0; i < config->pair_count; i++)

@@ -66,9 +66,9 @@ static void verify_relay(struct verifier *v, const struct config_outbound *outbo
 	char reason[BUNDLE_REASON];
 
 	/* what a name means is looked up when there is mail */
-	if (outbound->route == ROUTE_RELAY && outbound->relay.host == NULL)
+	if (outbound->route == ROUTE_RELAY && !outbound->relay.host)
 		check_loop(v, outbound->line, "route = relay ", &outbound->relay.address);
-	if (outbound->credentials == NULL)
+	if (!outbound->credentials)
 		return;
 	if (!credentials_read(v->bundle, outbound->credentials, &credentials, reason))
 		check_fault(v, outbound->line, "credentials: %s", reason);
@@ -92,9 +92,9 @@ bool check_reads_directory(const char *path)
 {
 	DIR *directory = opendir(path);
 
-	if (directory != NULL)
+	if (directory)
 		closedir(directory);
-	return directory != NULL;
+	return directory;
 }
 
 /* Without it, every domain would be held to nothing, and nobody would notice. */
@@ -120,7 +120,7 @@ static void verify_ca(struct verifier *v)
 		return;
 	struct tls_client *client = tls_client_new(&options, reason);
 
-	if (client == NULL)
+	if (!client)
 		check_fault(v, policy->ca_line, "ca = %s: %s", policy->ca, reason);
 	tls_client_free(client);
 }
@@ -137,7 +137,7 @@ static void verify_cache(struct verifier *v)
 {
 	const struct config_policy *policy = &v->config->policy;
 	const struct passwd *user = geteuid() == 0 ? getpwnam(v->config->user) : NULL;
-	uid_t uid = user != NULL ? user->pw_uid : geteuid();
+	uid_t uid = user ? user->pw_uid : geteuid();
 	char kept[PATH_MAX];
 	struct stat s;
 

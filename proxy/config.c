@@ -31,11 +31,11 @@ static struct config *config_new(const char *path)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
-	if (config == NULL)
+	if (!config)
 		return NULL;
 	config->path = strdup(path);
 	config->lines = calloc(1, sizeof(*config->lines));
-	if (config->path != NULL && config->lines != NULL)
+	if (config->path && config->lines)
 		return config;
 	config_free(config);
 	return NULL;
@@ -57,7 +57,7 @@ static void hostname_default(struct config_reader *reader, const char *machine)
 	const struct config_key *key = config_key_find(SECTION_SERVER, "hostname");
 
 	/* a faulty one has been told of */
-	if (config->hostname != NULL || config_key_line(config, key, 0) > 0)
+	if (config->hostname || config_key_line(config, key, 0) > 0)
 		return;
 	if (config_value_set(key, config, machine) != VALUE_OK)
 		inifile_fault(&reader->ini, 0,
@@ -74,13 +74,13 @@ static struct config *parse(FILE *in, const char *name, const char *machine, FIL
 		.section = SECTION_NONE,
 	};
 
-	if (reader.config == NULL) {
+	if (!reader.config) {
 		errno = ENOMEM;
 		inifile_fault(&reader.ini, 0, "cannot be read: %s", strerror(errno));
 		return NULL;
 	}
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
-		if (config_sections[s].what == NULL)
+		if (!config_sections[s].what)
 			config_defaults_set(&reader, s, 0);
 	}
 	items_read(&reader);
@@ -119,13 +119,13 @@ struct config *config_of_bundle(const struct bundle *bundle, FILE *faults)
 	FILE *in = empty ? fmemopen("\n", 1, "r")
 			 : fmemopen((void *)text.at, text.length, "r");
 
-	if (in == NULL) {
+	if (!in) {
 		fprintf(faults, "%s: cannot be read: %s\n", path.at, strerror(errno));
 		return NULL;
 	}
 	bundle_find(bundle, BUNDLE_MACHINE, &machine);
-	struct config *config = parse(
-		in, (const char *)path.at, (const char *)machine.at, faults);
+	struct config *config =
+		parse(in, (const char *)path.at, (const char *)machine.at, faults);
 	int error = errno;
 
 	fclose(in);
@@ -187,7 +187,7 @@ static void policy_free(struct config_policy *policy)
 
 void config_free(struct config *config)
 {
-	if (config == NULL)
+	if (!config)
 		return;
 	for (unsigned i = 0; i < config->inbound_count; i++)
 		inbound_free(&config->inbound[i]);

@@ -20,7 +20,7 @@ static bool host_parse(struct address *a, const char *value)
 {
 	struct network alone;
 
-	if (strchr(value, '/') != NULL || !network_parse(&alone, value))
+	if (strchr(value, '/') || !network_parse(&alone, value))
 		return false;
 	*a = alone.base;
 	return true;
@@ -31,7 +31,7 @@ enum config_value_status config_set_listen(
 {
 	struct address *listen = config_element(key, base, sizeof(*listen));
 
-	if (listen == NULL)
+	if (!listen)
 		return VALUE_FULL;
 	if (!address_parse(listen, value, SMTP_PORT))
 		return VALUE_BAD;
@@ -52,7 +52,7 @@ static enum config_value_status endpoint_name(
 		return VALUE_BAD;
 	char *host = strndup(value, length);
 
-	if (host == NULL)
+	if (!host)
 		return VALUE_NO_MEMORY;
 	if (!labels_valid(host, LABELS_ANY)) {
 		free(host);
@@ -91,7 +91,7 @@ enum config_value_status config_set_backend(
 {
 	struct config_endpoint *backend = config_element(key, base, sizeof(*backend));
 
-	if (backend == NULL)
+	if (!backend)
 		return VALUE_FULL;
 	enum config_value_status status = endpoint_read(backend, value, SMTP_PORT);
 
@@ -108,7 +108,7 @@ enum config_value_status config_set_interface(
 	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
 
-	if (name == NULL)
+	if (!name)
 		return VALUE_FULL;
 	if (value[length] != '\0' || length == 0 || length >= CONFIG_INTERFACE)
 		return VALUE_BAD;
@@ -122,7 +122,7 @@ enum config_value_status config_set_network(
 {
 	struct network *network = config_element(key, base, sizeof(*network));
 
-	if (network == NULL)
+	if (!network)
 		return VALUE_FULL;
 	if (!network_parse(network, value))
 		return VALUE_BAD;
@@ -144,7 +144,7 @@ static bool has_port(const char *value)
 {
 	const char *colon = strrchr(value, ':');
 
-	if (colon == NULL)
+	if (!colon)
 		return false;
 	return *value == '[' ? colon[-1] == ']' : strchr(value, ':') == colon;
 }
@@ -241,7 +241,7 @@ enum config_value_status config_set_stub(
 	char zone[LABELS_MAX + 3];
 	const char *server = first_word(value, zone, sizeof(zone));
 
-	if (stub == NULL)
+	if (!stub)
 		return VALUE_FULL;
 	if (!zone_valid(zone) || !server_valid(server))
 		return VALUE_BAD;
@@ -249,7 +249,7 @@ enum config_value_status config_set_stub(
 	stub->server = strdup(server);
 	/* counted at once: so config_free() finds them whatever became of it */
 	++*config_count(key, base);
-	return stub->zone != NULL && stub->server != NULL ? VALUE_OK : VALUE_NO_MEMORY;
+	return stub->zone && stub->server ? VALUE_OK : VALUE_NO_MEMORY;
 }
 
 /* ---- what they come to ---- */
@@ -266,7 +266,7 @@ bool config_serves(const struct config_outbound *outbound, sa_family_t family)
 bool config_reaches(const struct config_inbound *inbound, sa_family_t family)
 {
 	for (unsigned i = 0; i < inbound->backend_count; i++) {
-		if (inbound->backend[i].host != NULL ||
+		if (inbound->backend[i].host ||
 			inbound->backend[i].address.family == family)
 			return true;
 	}

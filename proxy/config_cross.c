@@ -73,7 +73,7 @@ static void check_pairs(struct config_reader *reader)
 {
 	const struct config *config = reader->config;
 
-	if (config->pair_count > 0 && config->pairs[config->pair_count - 1].key == NULL)
+	if (config->pair_count > 0 && !config->pairs[config->pair_count - 1].key)
 		inifile_fault(&reader->ini, config->pair_lines[config->pair_count - 1],
 			"certificate = %s: no key follows it",
 			config->pairs[config->pair_count - 1].certificate);

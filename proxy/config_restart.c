@@ -38,7 +38,7 @@ static bool texts_equal(const struct config_key *key, const struct sections *s)
 
 	memcpy(&old, config_place(key, s->old), sizeof(old));
 	memcpy(&fresh, config_place(key, s->fresh), sizeof(fresh));
-	return old == fresh || (old != NULL && fresh != NULL && strcmp(old, fresh) == 0);
+	return old == fresh || (old && fresh && strcmp(old, fresh) == 0);
 }
 
 static bool addresses_equal(const struct config_key *key, const struct sections *s)
@@ -85,9 +85,8 @@ static unsigned own_line(const struct comparison *c, const struct config_key *ke
 	if (line > 0)
 		return line;
 	/* it is there no more: where it would stand */
-	return kind->what != NULL
-		       ? *(const unsigned *)((const char *)s->fresh + kind->own_line)
-		       : c->fresh->lines->sections[key->section];
+	return kind->what ? *(const unsigned *)((const char *)s->fresh + kind->own_line)
+			  : c->fresh->lines->sections[key->section];
 }
 
 /* Whether what is in such a section can be changed by a restart alone. */
@@ -147,7 +146,7 @@ static bool services_differ(const struct comparison *c, enum config_section sect
 			.at = i };
 
 		s.old = section_named(c->old, section, own_name(kind, s.fresh));
-		if (s.old == NULL)
+		if (!s.old)
 			return section_differs(c, section, s.fresh,
 				*(const unsigned *)((const char *)s.fresh +
 						    kind->own_line));
@@ -157,7 +156,7 @@ static bool services_differ(const struct comparison *c, enum config_section sect
 	for (unsigned i = 0; i < config_section_count(c->old, section); i++) {
 		const void *old = config_section_at(c->old, section, i);
 
-		if (section_named(c->fresh, section, own_name(kind, old)) == NULL)
+		if (!section_named(c->fresh, section, own_name(kind, old)))
 			return section_differs(c, section, old, 0);
 	}
 	return false;
@@ -172,9 +171,8 @@ bool config_restart_needed(
 		const struct sections only = { config_section_at(old, s, 0),
 			config_section_at(fresh, s, 0), 0 };
 
-		if (is_fixed(s) &&
-			(config_sections[s].what == NULL ? keys_differ(&c, s, &only)
-							 : services_differ(&c, s)))
+		if (is_fixed(s) && (!config_sections[s].what ? keys_differ(&c, s, &only)
+							     : services_differ(&c, s)))
 			return true;
 	}
 	return false;

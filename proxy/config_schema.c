@@ -242,7 +242,7 @@ unsigned config_section_count(const struct config *config, enum config_section s
 {
 	const struct config_section_kind *kind = &config_sections[section];
 
-	if (kind->what == NULL)
+	if (!kind->what)
 		return 1;
 	return *(const unsigned *)((const char *)config + kind->count);
 }

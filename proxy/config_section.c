@@ -35,7 +35,7 @@ static void values_set(struct config_reader *reader, const struct config_key *ke
 	char copy[CONFIG_TEXT], *rest = copy;
 
 	snprintf(copy, sizeof(copy), "%s", values);
-	for (char *value; (value = strtok_r(rest, " \t", &rest)) != NULL;)
+	for (char *value; (value = strtok_r(rest, " \t", &rest));)
 		value_set(reader, key, base, value);
 }
 
@@ -57,7 +57,7 @@ void config_defaults_set(
 	for (size_t k = 0; k < CONFIG_KEYS; k++) {
 		const struct config_key *key = &config_keys[k];
 
-		if (key->section == section && key->fallback != NULL)
+		if (key->section == section && key->fallback)
 			values_take(reader, key, base, key->fallback);
 	}
 }
@@ -74,14 +74,14 @@ static void section_unknown(
 	snprintf(word, sizeof(word), "%.*s", (int)length, header);
 	const struct config_section_kind *nearest = config_section_nearest(word);
 
-	if (nearest == NULL) {
+	if (!nearest) {
 		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown section [%s]: there are [server], [tls], [limits], "
 			"[policy], [inbound], [outbound] and [identity NAME]",
 			header);
 		return;
 	}
-	if (nearest->what == NULL)
+	if (!nearest->what)
 		rest = "";
 	inifile_fault(&reader->ini, reader->ini.line,
 		"unknown section [%s]: is [%s%s%s] meant?", header, nearest->name,
@@ -103,7 +103,7 @@ static unsigned name_line(
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section_kind *kind = &config_sections[s];
 
-		if (kind->what == NULL || strcmp(kind->what, what) != 0)
+		if (!kind->what || strcmp(kind->what, what) != 0)
 			continue;
 		for (unsigned i = 0; i < config_section_count(reader->config, s); i++) {
 			const char *at = config_section_at(reader->config, s, i);
@@ -124,7 +124,7 @@ static void section_new(
 	char *at = config_section_at(reader->config, section, nth);
 	char *copy = strdup(name);
 
-	if (copy == NULL) {
+	if (!copy) {
 		inifile_fault(&reader->ini, reader->ini.line, "out of memory");
 		return;
 	}
@@ -203,7 +203,7 @@ void config_section_begin(struct config_reader *reader, const char *header)
 		if (strlen(kind->name) != length ||
 			strncmp(kind->name, header, length) != 0)
 			continue;
-		if (kind->what != NULL)
+		if (kind->what)
 			section_add(reader, s, rest);
 		else if (*rest == '\0')
 			section_single(reader, s);
@@ -223,7 +223,7 @@ static void sections_with(const char *name, char text[CONFIG_TEXT])
 
 	*text = '\0';
 	for (enum config_section s = 0; s < CONFIG_SECTIONS; s++) {
-		if (config_key_find(s, name) != NULL)
+		if (config_key_find(s, name))
 			used += (size_t)snprintf(text + used, CONFIG_TEXT - used,
 				"%s[%s]", used > 0 ? " or " : "",
 				config_sections[s].name);
@@ -237,7 +237,7 @@ static void key_unknown(struct config_reader *reader, const char *name)
 	char others[CONFIG_TEXT];
 
 	sections_with(name, others);
-	if (nearest != NULL)
+	if (nearest)
 		inifile_fault(&reader->ini, reader->ini.line,
 			"unknown key %s in [%s]: is %s meant?", name, section, nearest);
 	else if (*others != '\0')
@@ -278,7 +278,7 @@ static void key_take(
 	if (*seen == 0) {
 		*seen = reader->ini.line;
 		/* what is written takes the place of a list's default */
-		if (key->type >= TYPE_LISTEN && key->fallback != NULL)
+		if (key->type >= TYPE_LISTEN && key->fallback)
 			memset((char *)base + key->offset, 0, key->width);
 	}
 	if (*value == '\0') {
@@ -294,7 +294,7 @@ void config_key_set(struct config_reader *reader, const char *name, const char *
 {
 	const struct config_key *key = config_key_find(reader->section, name);
 
-	if (key != NULL)
+	if (key)
 		key_take(reader, key, value);
 	else if (reader->section == SECTION_NONE)
 		inifile_fault(&reader->ini, reader->ini.line,

@@ -35,7 +35,7 @@ enum config_value_status config_set_text(
 {
 	char *copy = strdup(value), *old;
 
-	if (copy == NULL)
+	if (!copy)
 		return VALUE_NO_MEMORY;
 	/* the place may be one of a pointer to const */
 	memcpy(&old, config_place(key, base), sizeof(old));
@@ -46,7 +46,7 @@ enum config_value_status config_set_text(
 
 int config_word_find(const char *const *words, const char *value)
 {
-	for (int i = 0; words[i] != NULL; i++) {
+	for (int i = 0; words[i]; i++) {
 		if (strcmp(words[i], value) == 0)
 			return i;
 	}
@@ -162,13 +162,13 @@ static enum config_value_status set_certificate(
 	struct config *config = base;
 
 	(void)key;
-	if (config->pair_count > 0 && config->pairs[config->pair_count - 1].key == NULL)
+	if (config->pair_count > 0 && !config->pairs[config->pair_count - 1].key)
 		return VALUE_NO_KEY;
 	if (config->pair_count == CONFIG_PAIR_MAX)
 		return VALUE_FULL;
 	char *copy = strdup(value);
 
-	if (copy == NULL)
+	if (!copy)
 		return VALUE_NO_MEMORY;
 	config->pairs[config->pair_count++].certificate = copy;
 	return VALUE_OK;
@@ -180,11 +180,11 @@ static enum config_value_status set_key(
 	struct config *config = base;
 
 	(void)key;
-	if (config->pair_count == 0 || config->pairs[config->pair_count - 1].key != NULL)
+	if (config->pair_count == 0 || config->pairs[config->pair_count - 1].key)
 		return VALUE_NO_PAIR;
 	char *copy = strdup(value);
 
-	if (copy == NULL)
+	if (!copy)
 		return VALUE_NO_MEMORY;
 	config->pairs[config->pair_count - 1].key = copy;
 	return VALUE_OK;
@@ -206,7 +206,7 @@ static enum config_value_status set_keyword(
 {
 	struct span name = { value, strlen(value) };
 
-	for (size_t i = 0; key->words[i] != NULL; i++) {
+	for (size_t i = 0; key->words[i]; i++) {
 		if (!span_is(name, key->words[i]))
 			continue;
 		*(uint32_t *)config_place(key, base) |= UINT32_C(1)
@@ -272,7 +272,7 @@ static void words_wanted(const char *const *words, char *text)
 {
 	size_t used = (size_t)snprintf(text, CONFIG_TEXT, "not one of");
 
-	for (size_t i = 0; words[i] != NULL && used < CONFIG_TEXT; i++)
+	for (size_t i = 0; words[i] && used < CONFIG_TEXT; i++)
 		used += (size_t)snprintf(text + used, CONFIG_TEXT - used, "%s %s",
 			i > 0 ? "," : "", words[i]);
 }
@@ -286,7 +286,7 @@ static void unit_write(const struct unit *units, uint64_t number, char *text, si
 		if (number > 0 && number % u->worth == 0)
 			best = u;
 	}
-	if (best != NULL)
+	if (best)
 		snprintf(text, size, "%ju%c", (uintmax_t)(number / best->worth),
 			best->letter);
 	else

@@ -89,7 +89,7 @@ static bool line_take(const struct reading *r, struct piece line)
 		return true;
 	const char *equals = memchr(line.at, '=', line.length);
 
-	if (equals == NULL)
+	if (!equals)
 		return fault(r, "neither user = ... nor password = ...");
 	struct piece key = { line.at, (size_t)(equals - line.at) };
 	struct piece value = { equals + 1, line.length - key.length - 1 };
@@ -107,7 +107,7 @@ static bool text_take(struct reading *r, struct piece text)
 {
 	while (text.length > 0) {
 		const char *end = memchr(text.at, '\n', text.length);
-		size_t length = end != NULL ? (size_t)(end - text.at) : text.length;
+		size_t length = end ? (size_t)(end - text.at) : text.length;
 		struct piece line = { text.at, length };
 		size_t used = length + (end != NULL);
 

@@ -194,7 +194,7 @@ static void end_child(pid_t *child, int signal)
 
 void demo_show(struct demo_view *view, char towards, const char *octets, size_t n)
 {
-	for (size_t i = 0; view->to != NULL && i < n; i++) {
+	for (size_t i = 0; view->to && i < n; i++) {
 		char c = octets[i];
 
 		if (c == '\r')
@@ -235,7 +235,7 @@ static bool hand_on(int from, const char *mark)
 			return false;
 		text[n] = '\0';
 		fputs(text, stdout);
-		if (mark != NULL && strstr(text, mark) != NULL)
+		if (mark && strstr(text, mark))
 			break;
 	}
 	return true;
@@ -392,7 +392,7 @@ enum status demo_run(const char *listen)
 	struct demo *demo = calloc(1, sizeof(*demo));
 	int status = STATUS_CANNOT;
 
-	if (demo == NULL) {
+	if (!demo) {
 		fprintf(stderr, "sealpost: cannot run the demo: out of memory\n");
 		return STATUS_CANNOT;
 	}

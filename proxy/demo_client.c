@@ -138,7 +138,7 @@ static bool send_message(struct client *c, const struct demo_errand *errand)
 	time_t now = time(NULL);
 	struct tm utc;
 
-	if (gmtime_r(&now, &utc) != NULL)
+	if (gmtime_r(&now, &utc))
 		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &utc);
 	int n = snprintf(text, sizeof(text),
 		"From: <%s>\r\n"
@@ -197,7 +197,7 @@ bool demo_client_send(const struct demo_errand *errand, char reason[DEMO_REASON]
 	buf_init(&c.in, &c.pool);
 	buf_init(&c.out, &c.pool);
 	c.tls = tls_client_new(&options, reason);
-	if (c.tls != NULL && connected(&c, &errand->to)) {
+	if (c.tls && connected(&c, &errand->to)) {
 		sent = converse(&c, errand);
 		leg_shutdown(&c.leg);
 	}

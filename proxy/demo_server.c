@@ -101,7 +101,7 @@ static void mail_drop(struct caller *peer)
 {
 	struct mail *mail = &peer->mail;
 
-	if (mail->file != NULL) {
+	if (mail->file) {
 		fclose(mail->file);
 		unlinkat(peer->server->folder, mail->name, 0);
 	}
@@ -121,7 +121,7 @@ static bool mail_open(struct caller *peer)
 			return false;
 	}
 	mail->file = fdopen(fd, "w");
-	if (mail->file != NULL)
+	if (mail->file)
 		return true;
 	close(fd);
 	unlinkat(peer->server->folder, mail->name, 0);
@@ -131,7 +131,7 @@ static bool mail_open(struct caller *peer)
 /* What is too long is counted, and not kept. */
 static void mail_put(struct mail *mail, int octet)
 {
-	if (mail->octets++ < MESSAGE_MAX && mail->file != NULL)
+	if (mail->octets++ < MESSAGE_MAX && mail->file)
 		putc(octet, mail->file);
 }
 
@@ -151,12 +151,12 @@ static void mail_end(struct caller *peer)
 
 	if (mail->octets > MESSAGE_MAX) {
 		reply(peer, "552 5.3.4 Message is too large");
-	} else if (mail->file == NULL || fflush(mail->file) != 0 || ferror(mail->file)) {
+	} else if (!mail->file || fflush(mail->file) != 0 || ferror(mail->file)) {
 		reply(peer, "452 4.3.1 Cannot write the message");
 	} else {
 		fclose(mail->file);
 		mail->file = NULL;
-		if (peer->view.to == NULL)
+		if (!peer->view.to)
 			mail_told(peer);
 		snprintf(text, sizeof(text), "250 2.6.0 Queued as %s", mail->name);
 		reply(peer, text);
@@ -197,7 +197,7 @@ static void command_mailbox(struct caller *peer, struct span argument,
 	struct smtp_path path;
 	struct span rest;
 
-	if (argument.at == NULL || argument.length > MAILBOX - 4 ||
+	if (!argument.at || argument.length > MAILBOX - 4 ||
 		smtp_path(argument, false, &path, &rest) != SMTP_PATH_OK) {
 		reply(peer, "501 5.5.4 Invalid Address");
 		return;
@@ -210,7 +210,7 @@ static void command_mailbox(struct caller *peer, struct span argument,
 
 static void command_data(struct caller *peer)
 {
-	if (peer->mail.to[0] == '\0' || peer->mail.file != NULL) {
+	if (peer->mail.to[0] == '\0' || peer->mail.file) {
 		reply(peer, "503 5.5.2 Need rcpt command");
 	} else if (!mail_open(peer)) {
 		reply(peer, "452 4.3.1 Cannot write the message");
@@ -232,7 +232,7 @@ static void command_bdat(struct caller *peer, struct span argument)
 	}
 	bool wanted = peer->mail.to[0] != '\0';
 
-	if (wanted && peer->mail.file == NULL)
+	if (wanted && !peer->mail.file)
 		mail_open(peer);
 	for (; octets > 0; octets--) {
 		int c = hear(peer);
@@ -265,7 +265,7 @@ static void command_rcpt(struct caller *peer, struct span argument)
 
 static void command_ehlo(struct caller *peer)
 {
-	bool offer = peer->server->tls != NULL && !peer->secure;
+	bool offer = peer->server->tls && !peer->secure;
 	char text[LINE];
 
 	mail_drop(peer);
@@ -322,7 +322,7 @@ static void obey(struct caller *peer, struct span line)
 		peer->ended = true;
 		break;
 	case SMTP_STARTTLS:
-		if (peer->server->tls != NULL && !peer->secure) {
+		if (peer->server->tls && !peer->secure) {
 			command_starttls(peer);
 			break;
 		}
@@ -365,18 +365,18 @@ static void session_on(const struct demo_server *server, int fd, int transcript)
 {
 	struct caller peer = {
 		.server = server,
-		.manner = server->tls != NULL ? &new_manner : &old_manner,
+		.manner = server->tls ? &new_manner : &old_manner,
 		.in = fdopen(fd, "r"),
 		.out = fdopen(dup(fd), "w"),
 		.view = { .wire = "clear" },
 	};
 
-	if (peer.in == NULL || peer.out == NULL)
+	if (!peer.in || !peer.out)
 		return;
 	if (transcript >= 0)
 		peer.view.to = fdopen(transcript, "w");
 	session(&peer);
-	if (peer.view.to != NULL)
+	if (peer.view.to)
 		fclose(peer.view.to);
 	fclose(peer.out);
 	fclose(peer.in);

@@ -91,12 +91,12 @@ bool demo_stream_secure(
 		return false;
 	buf_pool_init(&stream->pool, 0);
 	stream->tls = tls_accept(server, stream->fd, &stream->pool);
-	if (stream->tls == NULL || !shake_hands(stream))
+	if (!stream->tls || !shake_hands(stream))
 		return false;
 	FILE *from = fopencookie(stream, "r", reading);
 	FILE *to = fopencookie(stream, "w", writing);
 
-	if (from == NULL || to == NULL)
+	if (!from || !to)
 		return false;
 	fclose(*in);
 	fclose(*out);

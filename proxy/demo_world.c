@@ -98,12 +98,12 @@ static bool make_folders(struct demo_world *world, char reason[DEMO_REASON])
 	const char *parent = getenv("TMPDIR");
 	char *name = world->folder_name;
 
-	if (parent == NULL || *parent != '/')
+	if (!parent || *parent != '/')
 		parent = "/tmp";
 	errno = ENAMETOOLONG;
 	if (snprintf(name, DEMO_FOLDER, "%s/sealpost-demo.XXXXXX", parent) >=
 			DEMO_FOLDER ||
-		mkdtemp(name) == NULL) {
+		!mkdtemp(name)) {
 		name[0] = '\0';
 		return cannot(reason, "a folder in $TMPDIR");
 	}
@@ -135,8 +135,7 @@ static bool make_certificates(struct demo_world *world, char reason[DEMO_REASON]
 	path_of(world, certificate_name, certificate);
 	path_of(world, key_name, key);
 	snprintf(why, sizeof(why), "out of memory");
-	bool fine =
-		options.bundle != NULL && tls_selfsign(HOSTNAME, certificate, key, why);
+	bool fine = options.bundle && tls_selfsign(HOSTNAME, certificate, key, why);
 
 	path_of(world, mx_certificate_name, certificate);
 	path_of(world, mx_key_name, key);
@@ -144,7 +143,7 @@ static bool make_certificates(struct demo_world *world, char reason[DEMO_REASON]
 	if (fine)
 		world->internet.tls = tls_server_new(&options, why);
 	bundle_free(options.bundle);
-	if (world->internet.tls != NULL)
+	if (world->internet.tls)
 		return true;
 	snprintf(reason, DEMO_REASON, "%s", why);
 	return false;
@@ -161,7 +160,7 @@ static bool give_folders_away(struct demo_world *world, char reason[DEMO_REASON]
 	errno = ENOENT;
 	const struct passwd *user = getpwnam(world->config->user);
 
-	if (user == NULL)
+	if (!user)
 		return cannot(reason, world->config->user);
 	for (unsigned i = 0; i < sizeof(folders) / sizeof(*folders); i++)
 		if (fchown(folders[i], user->pw_uid, user->pw_gid) != 0)
@@ -210,14 +209,14 @@ static bool make_config(struct demo_world *world, char reason[DEMO_REASON])
 		mx_certificate_name);
 
 	world->bundle = bundle_new();
-	if (world->bundle == NULL ||
+	if (!world->bundle ||
 		!bundle_put(
 			world->bundle, BUNDLE_CONFIG, world->config_text, (size_t)n) ||
 		!bundle_put(world->bundle, BUNDLE_CONFIG_PATH, name, strlen(name)))
 		return cannot(reason, "the configuration");
 	world->config = config_of_bundle(world->bundle, stderr);
 	snprintf(reason, DEMO_REASON, "its configuration is at fault");
-	if (world->config == NULL)
+	if (!world->config)
 		return false;
 	/* What this machine has for its own mail is not for a demo: no name is none. */
 	world->config->policy.directory[0] = '\0';

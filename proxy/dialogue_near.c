@@ -342,7 +342,7 @@ enum dialogue_want dialogue_near_line(struct dialogue *d, enum smtp_line_status 
 	bool lost = d->far == FAR_GONE && !d->service->synthesised;
 	if (lost && command.verb != SMTP_QUIT && command.verb != SMTP_BDAT)
 		return hang_up(d, "421 4.4.2", DIALOGUE_END_SERVER, d->reason, io);
-	if (must_wait(d, rule->flags, fault != NULL))
+	if (must_wait(d, rule->flags, fault))
 		return DIALOGUE_HOLD;
 	enum dialogue_want want =
 		fault ? refuse(d, fault, io) : rule->take(d, command.argument, io);

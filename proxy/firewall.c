@@ -196,7 +196,7 @@ static void write_intercepted(const struct config *config, FILE *to,
 			const struct address *at =
 				listen_at(outbound, network->base.family);
 
-			if (at != NULL)
+			if (at)
 				write(to, network, at);
 		}
 	}

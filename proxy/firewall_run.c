@@ -65,7 +65,7 @@ static bool ip_finds(char digit, const char *list)
 	snprintf(quiet, sizeof(quiet), "%s 2>/dev/null", list);
 	FILE *from = ip_open(digit, quiet, "re");
 
-	if (from == NULL)
+	if (!from)
 		return false;
 	bool found = getc(from) != EOF;
 
@@ -77,7 +77,7 @@ static bool ip_batch(char digit, const char *lines)
 {
 	FILE *to = lines[0] != '\0' ? ip_open(digit, "-batch -", "we") : NULL;
 
-	if (to == NULL)
+	if (!to)
 		return lines[0] == '\0' || ended_well("ip", -1);
 	fputs(lines, to);
 	return ended_well("ip", pclose(to));
@@ -105,7 +105,7 @@ static bool load(const struct config *config)
 {
 	FILE *to = popen(TOOLS "nft -f -", "we");
 
-	if (to == NULL)
+	if (!to)
 		return ended_well("nft", -1);
 	firewall_write(config, to);
 	return ended_well("nft", pclose(to));

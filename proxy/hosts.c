@@ -25,7 +25,7 @@ bool hosts_find(const struct bundle *bundle, struct config_endpoint *endpoint)
 	struct bundle_octets found;
 	char name[NAME];
 
-	if (endpoint->host == NULL)
+	if (!endpoint->host)
 		return true;
 	return bundle_find(bundle, entry_name(endpoint, name), &found) &&
 	       address_parse(&endpoint->address, (const char *)found.at, port);
@@ -53,7 +53,7 @@ static bool take_first(struct config_endpoint *endpoint, const char **why)
 	struct addrinfo *found = ask(endpoint, why);
 	in_port_t port = endpoint->address.port;
 
-	if (found == NULL)
+	if (!found)
 		return false;
 	bool usable = address_from_sockaddr(&endpoint->address, found->ai_addr);
 
@@ -68,7 +68,7 @@ bool hosts_look_up(
 {
 	char name[NAME], text[ADDRESS_TEXT];
 
-	if (endpoint->host == NULL)
+	if (!endpoint->host)
 		return true;
 	if (!take_first(endpoint, why))
 		return hosts_find(bundle, endpoint);
@@ -80,16 +80,16 @@ bool hosts_look_up(
 static bool has_moved(const struct config_endpoint *endpoint)
 {
 	const char *why;
-	struct addrinfo *found = endpoint->host != NULL ? ask(endpoint, &why) : NULL;
-	bool moved = found != NULL;
+	struct addrinfo *found = endpoint->host ? ask(endpoint, &why) : NULL;
+	bool moved = found;
 
-	for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+	for (const struct addrinfo *one = found; one; one = one->ai_next) {
 		struct address address;
 		if (address_from_sockaddr(&address, one->ai_addr) &&
 			address_same_host(&address, &endpoint->address))
 			moved = false;
 	}
-	if (found != NULL)
+	if (found)
 		freeaddrinfo(found);
 	return moved;
 }

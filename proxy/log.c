@@ -114,7 +114,7 @@ static size_t value_limit(const struct line *line, size_t reserved)
 static void line_add_pair(struct line *line, const struct log_field *field)
 {
 	size_t before = line->length;
-	bool quoted = strchr(field->value, ' ') != NULL;
+	bool quoted = strchr(field->value, ' ');
 	const char *blank = line->length > 0 ? " " : "", *quote = quoted ? "\"" : "";
 
 	/* Room for the end of a value that is cut is kept back. */
@@ -135,10 +135,10 @@ static void line_compose(struct line *line, const char *message,
 {
 	line->length = 0;
 	line->text[0] = '\0';
-	if (message != NULL)
+	if (message)
 		line_escape(line, message, false, LINE_MAX_OCTETS);
 	for (unsigned i = 0; i < count; i++) {
-		if (fields[i].value != NULL)
+		if (fields[i].value)
 			line_add_pair(line, &fields[i]);
 	}
 }
@@ -184,7 +184,7 @@ static void to_stderr(enum log_level level, const struct line *line)
 
 	if (!state.stamped)
 		n = snprintf(out, sizeof(out), "<%d>%s\n", priorities[level], line->text);
-	else if (gmtime_r(&now, &utc) != NULL &&
+	else if (gmtime_r(&now, &utc) &&
 		 strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &utc) > 0)
 		n = snprintf(out, sizeof(out), "%s %s %s\n", stamp,
 			log_level_names[level], line->text);
@@ -245,7 +245,7 @@ static void to_journal(enum log_level level, const struct line *line,
 	journal_add(&journal, "SYSLOG_FACILITY=", "2");
 	journal_add(&journal, "SYSLOG_IDENTIFIER=", "sealpost");
 	for (unsigned i = 0; i < count; i++) {
-		if (fields[i].value == NULL)
+		if (!fields[i].value)
 			continue;
 		journal_name(fields[i].key, name);
 		journal_add(&journal, name, fields[i].value);
@@ -283,7 +283,7 @@ static bool stderr_is_journal(void)
 	char ours[64];
 	struct stat status;
 
-	if (stream == NULL || fstat(STDERR_FILENO, &status) != 0)
+	if (!stream || fstat(STDERR_FILENO, &status) != 0)
 		return false;
 	snprintf(ours, sizeof(ours), "%ju:%ju", (uintmax_t)status.st_dev,
 		(uintmax_t)status.st_ino);

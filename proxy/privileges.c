@@ -43,7 +43,7 @@ static void needed_by(const struct config *config, struct needed *needed)
 {
 	*needed = (struct needed){ .key = spoofing(config) };
 	/* for IP_TRANSPARENT: to connect from the client's own address */
-	if (needed->key != NULL)
+	if (needed->key)
 		needed->list[needed->count++] = CAP_NET_RAW;
 }
 
@@ -66,19 +66,19 @@ static bool keep_needed(
 	const struct needed *needed, bool to_hand_on, char *reason, size_t size)
 {
 	cap_t caps = cap_init();
-	bool done = caps != NULL && set(caps, CAP_PERMITTED, needed) &&
+	bool done = caps && set(caps, CAP_PERMITTED, needed) &&
 		    set(caps, CAP_EFFECTIVE, needed) &&
 		    (!to_hand_on || set(caps, CAP_INHERITABLE, needed)) &&
 		    cap_set_proc(caps) == 0 && (!to_hand_on || hand_on(needed));
 
-	if (!done && errno == EPERM && needed->key != NULL)
+	if (!done && errno == EPERM && needed->key)
 		snprintf(reason, size,
 			"%s needs CAP_NET_RAW, which this process does not have: start "
 			"it as root, or by a unit with AmbientCapabilities=CAP_NET_RAW",
 			needed->key);
 	else if (!done)
 		cannot("cannot set capabilities", reason, size);
-	if (caps != NULL)
+	if (caps)
 		cap_free(caps);
 	return done;
 }
@@ -88,9 +88,9 @@ static bool become(const char *name, char *reason, size_t size)
 	errno = 0;
 	const struct passwd *user = getpwnam(name);
 
-	if (user == NULL && errno != 0)
+	if (!user && errno != 0)
 		return cannot("cannot look the user up", reason, size);
-	if (user == NULL) {
+	if (!user) {
 		snprintf(reason, size,
 			"user %s does not exist: create it (useradd --system %s) or set "
 			"user = in [server]",
@@ -175,7 +175,7 @@ bool privileges_net_admin(void)
 	cap_flag_value_t value = CAP_SET;
 	cap_t capabilities = cap_get_proc();
 
-	if (capabilities != NULL) {
+	if (capabilities) {
 		cap_get_flag(capabilities, CAP_NET_ADMIN, CAP_EFFECTIVE, &value);
 		cap_free(capabilities);
 	}

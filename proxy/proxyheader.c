@@ -55,7 +55,7 @@ static bool cut_word(char **text, char end, char **word)
 {
 	char *stop = strchr(*text, end);
 
-	if (stop == NULL || stop == *text)
+	if (!stop || stop == *text)
 		return false;
 	*word = *text;
 	*text = stop + (end != '\0');
@@ -222,7 +222,7 @@ static void put16(struct buf *out, size_t value)
 /* 0 for a text that is not there, or too long to be true. */
 static size_t tlv_size(const char *text)
 {
-	size_t n = text != NULL ? strlen(text) : V2_TEXT_MAX + 1;
+	size_t n = text ? strlen(text) : V2_TEXT_MAX + 1;
 
 	return n <= V2_TEXT_MAX ? V2_TLV + n : 0;
 }
@@ -258,7 +258,7 @@ void proxyheader_write_v2(struct buf *out, const struct address *source,
 		buf_append(out, (unsigned char[]){ V2_LOCAL, 0, 0, 0 }, 4);
 		return;
 	}
-	if (version != NULL && cipher != NULL)
+	if (version && cipher)
 		tls = sizeof(ssl) + tlv_size(version) + tlv_size(cipher);
 	buf_append(out, (unsigned char[]){ V2_PROXY, v4 ? V2_TCP4 : V2_TCP6 }, 2);
 	put16(out, 2 * width + 4 + (tls != 0 ? V2_TLV + tls : 0) + tlv_size(name));

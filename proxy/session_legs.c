@@ -165,7 +165,7 @@ void session_begin(struct session *s)
 	enum dialogue_want want =
 		dialogue_begin(&s->stream.dialogue, &s->service->dialogue, &io);
 	const char *why = turned_away(s);
-	s->refused = why != NULL;
+	s->refused = why;
 	if (why) {
 		buf_release(&s->stream.near_out); /* whoever is refused is not greeted */
 		session_log_failure(s, "client refused", why);

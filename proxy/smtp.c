@@ -15,9 +15,9 @@ enum smtp_line_status smtp_line(const unsigned char *octets, size_t n, size_t li
 
 	*line = (struct span){ (const char *)octets, 0 };
 	*consumed = 0;
-	if (lf == NULL && n < limit)
+	if (!lf && n < limit)
 		return SMTP_LINE_PARTIAL;
-	if (lf == NULL) {
+	if (!lf) {
 		lf = n > 0 ? memchr(octets, '\n', n) : NULL;
 		*consumed = lf != NULL ? (size_t)(lf - octets) + 1 : n;
 		return SMTP_LINE_LONG;
@@ -28,8 +28,8 @@ enum smtp_line_status smtp_line(const unsigned char *octets, size_t n, size_t li
 
 	*consumed = length + 1;
 	line->length = crlf ? length - 1 : length;
-	if (!crlf || memchr(octets, '\r', line->length) != NULL ||
-		memchr(octets, '\0', line->length) != NULL)
+	if (!crlf || memchr(octets, '\r', line->length) ||
+		memchr(octets, '\0', line->length))
 		return SMTP_LINE_BARE;
 	return SMTP_LINE_OK;
 }

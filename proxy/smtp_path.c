@@ -74,7 +74,7 @@ static bool accept(struct span *text, char wanted)
 static bool is_local(unsigned char c)
 {
 	return smtp_is_alnum(c) || c > 127 ||
-	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL);
+	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.", c));
 }
 
 static bool is_label(unsigned char c)
@@ -243,11 +243,10 @@ bool smtp_parameter(
 
 	*name = word;
 	*value = (struct span){ NULL, 0 };
-	if (equals != NULL) {
+	if (equals) {
 		name->length = (size_t)(equals - word.at);
 		*value = span_skip(word, name->length + 1);
 	}
-	*broken = !is_parameter_name(*name) ||
-		  (equals != NULL && !is_parameter_value(*value));
+	*broken = !is_parameter_name(*name) || (equals && !is_parameter_value(*value));
 	return !*broken;
 }

@@ -23,7 +23,7 @@ static bool take_line(struct span *octets, struct span *line)
 	const char *lf =
 		octets->length > 0 ? memchr(octets->at, '\n', octets->length) : NULL;
 
-	if (lf == NULL)
+	if (!lf)
 		return false;
 	line->at = octets->at;
 	line->length = (size_t)(lf - octets->at);
@@ -99,7 +99,7 @@ void smtp_reply_line_write(struct buf *out, unsigned code, bool last, struct spa
 	size_t length = CODE_LENGTH + 1 + text.length + 2;
 	unsigned char *to = buf_reserve(out, length);
 
-	if (to == NULL)
+	if (!to)
 		return;
 	*to++ = (unsigned char)('0' + code / 100 % 10);
 	*to++ = (unsigned char)('0' + code / 10 % 10);

@@ -83,7 +83,7 @@ void tls_tickets_forget(const struct tls *t)
 	struct ticket *k;
 
 	make_key(t->ticket, key);
-	while ((k = tls_cache_take(t->client->tickets, key, now)) != NULL)
+	while ((k = tls_cache_take(t->client->tickets, key, now)))
 		forget(k);
 }
 

@@ -128,7 +128,7 @@ const char *trace_id(uint64_t id, char text[TRACE_ID])
 
 void trace_received(struct buf *out, const struct trace *t)
 {
-	const char *helo = t->helo != NULL ? t->helo : "";
+	const char *helo = t->helo ? t->helo : "";
 	bool usable = is_domain(helo) || is_literal(helo);
 	char client[ADDRESS_TEXT], id[TRACE_ID];
 
@@ -143,7 +143,7 @@ void trace_received(struct buf *out, const struct trace *t)
 	buf_puts(out, t->hostname);
 	buf_puts(out, " with ");
 	buf_puts(out, protocol(t));
-	if (t->tls != NULL) {
+	if (t->tls) {
 		buf_puts(out, " (");
 		buf_puts(out, t->tls);
 		buf_puts(out, " ");

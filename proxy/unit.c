@@ -52,7 +52,7 @@ static bool take(struct unit_socket *socket, int fd, const char *name)
 /* Names are systemd's to allocate, and ours to free. */
 static void free_names(char **names)
 {
-	for (char **name = names; name != NULL && *name != NULL; name++)
+	for (char **name = names; name && *name; name++)
 		free(*name);
 	free(names);
 }
