@@ -162,7 +162,7 @@ static void entry_read(struct reading *reading, struct entry *entry, struct entr
 	bool good = entry_parse(reading, entry);
 	bool same = good && old && version_same(&entry->version, &old->version);
 
-	reading->changed |= old == NULL || strcmp(entry->fault, old->fault) != 0 ||
+	reading->changed |= !old || strcmp(entry->fault, old->fault) != 0 ||
 			    entry->subdomains != old->subdomains || (good && !same);
 	if (same || !good)
 		version_keep(entry, old);
@@ -170,7 +170,7 @@ static void entry_read(struct reading *reading, struct entry *entry, struct entr
 		outcome_tell(reading, entry);
 	if (entry->version.file)
 		expiry_note(reading, entry);
-	reading->changed |= old != NULL && entry->expired != old->expired;
+	reading->changed |= old && entry->expired != old->expired;
 }
 
 static void name_take(struct reading *reading, const char *name)

@@ -224,7 +224,7 @@ static bool ca_unpack(
 {
 	if (!ca || length == 0)
 		return !ca && length == 0;
-	demand->ca = !ca_unfit((const char *)octets, length) ? malloc(length) : NULL;
+	demand->ca = ca_unfit((const char *)octets, length) ? NULL : malloc(length);
 	if (!demand->ca)
 		return false;
 	memcpy(demand->ca, octets, length);

@@ -19,7 +19,7 @@ enum smtp_line_status smtp_line(const unsigned char *octets, size_t n, size_t li
 		return SMTP_LINE_PARTIAL;
 	if (!lf) {
 		lf = n > 0 ? memchr(octets, '\n', n) : NULL;
-		*consumed = lf != NULL ? (size_t)(lf - octets) + 1 : n;
+		*consumed = lf ? (size_t)(lf - octets) + 1 : n;
 		return SMTP_LINE_LONG;
 	}
 
