@@ -198,9 +198,14 @@ static bool ends_in(const char *name, const char *end)
 }
 
 /* Editors keep hidden files beside those that they work on. */
+bool directory_takes(const char *name)
+{
+	return name[0] != '.' && ends_in(name, ".policy");
+}
+
 static int is_policy(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && ends_in(entry->d_name, ".policy");
+	return directory_takes(entry->d_name);
 }
 
 bool set_reserve(struct set *set, size_t count)
@@ -337,8 +342,8 @@ static int is_other(const struct dirent *entry)
 	const char *name = entry->d_name;
 
 	return name[0] != '.' && strchr(name, '.') && entry->d_type != DT_DIR &&
-	       !is_policy(entry) && !ends_in(name, ".pem") && !ends_in(name, ".crt") &&
-	       !ends_in(name, ".cer");
+	       !directory_takes(name) && !ends_in(name, ".pem") &&
+	       !ends_in(name, ".crt") && !ends_in(name, ".cer");
 }
 
 void directory_others(const struct directory *directory, FILE *out)

@@ -62,6 +62,9 @@ bool directory_find(const struct directory *directory, enum direction direction,
 unsigned directory_count(const struct directory *directory);
 const struct policyfile *directory_file(const struct directory *directory, unsigned i);
 
+/* Whether a file of this name counts. */
+bool directory_takes(const char *name);
+
 /* For `check`: a note of each file whose name keeps it from being read, though whoever
  * wrote it may believe that it counts. */
 void directory_others(const struct directory *directory, FILE *out);

@@ -29,20 +29,13 @@ static uint64_t file_stamp(int at, const char *name)
 	return mix(hash, &s.st_ctim, sizeof(s.st_ctim));
 }
 
-static bool is_policy(const char *name)
-{
-	static const char suffix[] = ".policy";
-	size_t length = strlen(name), end = sizeof(suffix) - 1;
-	return length > end && strcmp(name + length - end, suffix) == 0;
-}
-
 /* In whatever order the directory has them: a sum. */
 uint64_t stamp_take(const char *path, const struct directory *directory)
 {
 	uint64_t sum = 0;
 	DIR *dir = path[0] != '\0' ? opendir(path) : NULL;
 	for (struct dirent *entry; dir && (entry = readdir(dir));)
-		if (is_policy(entry->d_name))
+		if (directory_takes(entry->d_name))
 			sum += file_stamp(dirfd(dir), entry->d_name);
 	if (dir)
 		closedir(dir);
