@@ -25,15 +25,15 @@ struct trace session_trace(const struct session *s)
 
 const char session_far_ended[] = "the connection to the mail server was lost";
 
-enum { FAR_FIELDS = 2, FAR_TEXT = sizeof(((struct errand *)0)->far) };
+enum { FAR_FIELDS = 2 };
 
-static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size_t size)
+static const char *leg_text(const struct leg *leg, bool tls_up, char text[LEG_TEXT])
 {
 	if (!tls_up || !leg->tls)
 		return "clear";
 	struct facts facts;
 	tls_facts(leg->tls, &facts);
-	snprintf(text, size, "%s/%s%s", facts.version, facts.cipher,
+	snprintf(text, LEG_TEXT, "%s/%s%s", facts.version, facts.cipher,
 		facts.resumed ? "/resumed" : "");
 	return text;
 }
@@ -41,11 +41,10 @@ static const char *leg_text(const struct leg *leg, bool tls_up, char *text, size
 void session_log_note(struct session *s, bool tls)
 {
 	struct errand *e = s->errand;
-	char text[sizeof(e->far)];
+	char text[LEG_TEXT];
 	if (!e || !s->service->outbound || !log_wants(LOG_LEVEL_INFO))
 		return;
-	snprintf(
-		e->far, sizeof(e->far), "%s", leg_text(&s->far, tls, text, sizeof(text)));
+	snprintf(e->far, sizeof(e->far), "%s", leg_text(&s->far, tls, text));
 	e->in_clear = s->stream.dialogue.far_clear ? "failed" : e->clear;
 	if (tls)
 		e->in_clear = NULL;
@@ -53,12 +52,12 @@ void session_log_note(struct session *s, bool tls)
 
 /* Of messages that the log has not heard of; else as it is now. */
 static void far_fields(
-	const struct session *s, struct log_field fields[FAR_FIELDS], char text[FAR_TEXT])
+	const struct session *s, struct log_field fields[FAR_FIELDS], char text[LEG_TEXT])
 {
 	const struct errand *e = s->errand;
 	const struct dialogue *d = &s->stream.dialogue;
 	bool noted = e && e->far[0] != '\0' && d->transactions > e->told;
-	const char *far = noted ? e->far : leg_text(&s->far, d->far_tls, text, FAR_TEXT);
+	const char *far = noted ? e->far : leg_text(&s->far, d->far_tls, text);
 	const struct log_field all[FAR_FIELDS] = {
 		{ "far", far },
 		{ "in-clear", noted ? e->in_clear : NULL },
@@ -161,7 +160,7 @@ void session_log_leg(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	uint32_t count = d->transactions - e->told;
 	if (count > 0 && e->route.peer && log_wants(LOG_LEVEL_INFO)) {
-		char id[TRACE_ID], far[FAR_TEXT], host[ROUTE_HOST], number[32];
+		char id[TRACE_ID], far[LEG_TEXT], host[ROUTE_HOST], number[32];
 		snprintf(number, sizeof(number), "%" PRIu32, count);
 		struct log_field fields[5 + ROUTE_FIELDS] = {
 			{ "session", trace_id(s->id, id) },
@@ -189,8 +188,8 @@ void session_log_end(struct session *s)
 	const struct dialogue *d = &s->stream.dialogue;
 	if (!log_wants(LOG_LEVEL_INFO))
 		return;
-	char id[TRACE_ID], client[ADDRESS_TEXT], near[80], number[3][32];
-	char host[ROUTE_HOST], far_text[FAR_TEXT];
+	char id[TRACE_ID], client[ADDRESS_TEXT], near[LEG_TEXT], number[3][32];
+	char host[ROUTE_HOST], far_text[LEG_TEXT];
 	struct log_field route[ROUTE_FIELDS], far[FAR_FIELDS];
 	route_fields(s, route, host);
 	far_fields(s, far, far_text);
@@ -204,7 +203,7 @@ void session_log_end(struct session *s)
 		{ "service", s->service->name },
 		{ "client", address_text(&s->client, client) },
 		{ "helo", d->helo[0] ? d->helo : NULL },
-		{ "near", leg_text(&s->near, d->near_tls, near, sizeof(near)) },
+		{ "near", leg_text(&s->near, d->near_tls, near) },
 		far[0],
 		far[1],
 		{ "transactions", number[0] },

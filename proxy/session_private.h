@@ -29,6 +29,8 @@ enum {
 	LAST_WORDS = 10, /* seconds to get our last words sent */
 };
 
+enum { LEG_TEXT = 80 }; /* octets of "TLS1.3/..." */
+
 /* What a session has only where a policy was asked. */
 struct errand {
 	struct route route;
@@ -38,9 +40,9 @@ struct errand {
 	/* A domain that was refused a moment ago is refused again without a new walk. */
 	char refused[REQUIREMENT_NAME];
 	double refused_until;
-	uint32_t told;	   /* transactions that the log has heard of */
-	const char *clear; /* why the leg in hand will be in clear, should it be so */
-	char far[80];	   /* how far was spoken to when it took the last message, ... */
+	uint32_t told;	    /* transactions that the log has heard of */
+	const char *clear;  /* why the leg in hand will be in clear, should it be so */
+	char far[LEG_TEXT]; /* how far was spoken to when it took the last message, ... */
 	const char *in_clear; /* ... and why in clear; NULL: it was not */
 };
 
