@@ -20,7 +20,7 @@ enum {
 	OVERVIEW_PROCESSES = 66, /* the supervisor, the policy process, workers */
 	OVERVIEW_CERTIFICATES = 32,
 	OVERVIEW_TEXT = 600,
-	OVERVIEW_FAULT = 2 * OVERVIEW_TEXT + 8, /* of the file, and of others */
+	OVERVIEW_FAULT = 3 * (OVERVIEW_TEXT + 8), /* of the file, others, a worker */
 	OVERVIEW_NAMES = 512,
 };
 
