@@ -109,7 +109,7 @@ void supervisor_progress(struct supervisor *s)
 		s->announced = s->generation;
 		log_message(LOG_LEVEL_INFO, "%s is in force (generation %u)%s",
 			s->config->path, s->generation,
-			workers_refuse(s) ? ", but not in all workers" : "");
+			workers_refusing(s) ? ", but not in all workers" : "");
 	}
 }
 

@@ -74,6 +74,17 @@ static void add_fault(struct overview *o, const char *fault)
 			length > 0 ? "; and " : "", fault);
 }
 
+static void add_refusal(const struct supervisor *s, struct overview *o)
+{
+	const struct child *worker = workers_refusing(s);
+	char fault[OVERVIEW_TEXT];
+	if (!worker)
+		return;
+	snprintf(fault, sizeof(fault), "worker process %d goes by the one before: %.500s",
+		(int)worker->pid, s->fault_of_worker);
+	add_fault(o, fault);
+}
+
 void supervisor_overview(struct overview *o, void *supervisor)
 {
 	const struct supervisor *s = supervisor;
@@ -88,7 +99,7 @@ void supervisor_overview(struct overview *o, void *supervisor)
 	o->taken = s->taken_up;
 	add_fault(o, s->fault);
 	add_fault(o, s->fault_of_files);
-	add_fault(o, workers_refuse(s) ? s->fault_of_worker : "");
+	add_refusal(s, o);
 	o->connections = limits_connections(&s->board.limits);
 	o->connections_most = s->config->limits.connections;
 	add_services(s, o);

@@ -86,9 +86,9 @@ void workers_tell(struct supervisor *s, enum order_type order);
 void workers_renew(struct supervisor *s);
 
 /* Whether all that run serve by a setup of that generation or later, or have said that
- * they cannot; whether any has; whether none runs. */
+ * they cannot; one that has, or NULL; whether none runs. */
 bool workers_serve(const struct supervisor *s, uint32_t since);
-bool workers_refuse(const struct supervisor *s);
+const struct child *workers_refusing(const struct supervisor *s);
 bool workers_ended(const struct supervisor *s);
 
 /* ---- supervisor_policy.c ---- */

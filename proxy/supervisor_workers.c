@@ -116,9 +116,7 @@ static bool take_refused(
 		supervisor_fail(s, news->text);
 		return false;
 	}
-	snprintf(s->fault_of_worker, sizeof(s->fault_of_worker),
-		"worker process %d goes by the one before: %.500s", (int)worker->pid,
-		news->text);
+	snprintf(s->fault_of_worker, sizeof(s->fault_of_worker), "%s", news->text);
 	s->refused[slot] = clock_steady();
 	s->sent[slot] = s->taken[slot];
 	return go_on(s, worker, news->number);
@@ -250,12 +248,12 @@ bool workers_serve(const struct supervisor *s, uint32_t since)
 	return true;
 }
 
-bool workers_refuse(const struct supervisor *s)
+const struct child *workers_refusing(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->worker_count; i++)
 		if (s->refused[i] > 0)
-			return true;
-	return false;
+			return &s->workers[i];
+	return NULL;
 }
 
 bool workers_ended(const struct supervisor *s)
