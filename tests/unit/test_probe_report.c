@@ -275,7 +275,7 @@ static void test_without_a_host_the_status_hints(void **state)
 		[PEER_DNS_FAILED] = "whoever runs that DNS",
 		[PEER_NO_DOMAIN] = "spelt",
 		[PEER_NULL_MX] = "",
-		[PEER_INVALID] = "",
+		[PEER_INVALID] = "in brackets",
 	};
 	struct world *w = *state;
 	w->probe.chosen = -1;
