@@ -176,7 +176,8 @@ class Backend:
             elif verb == "DATA" and recipients:
                 self.say(wire, self.go_ahead)
                 octets = self.read_data(wire)
-                self.acknowledge(wire, Message(sender, recipients, octets, "DATA"))
+                if octets is not None:
+                    self.acknowledge(wire, Message(sender, recipients, octets, "DATA"))
                 sender, recipients = None, []
             elif verb == "BDAT" and self.offers("CHUNKING"):
                 size, _, last = rest.partition(" ")
@@ -217,7 +218,10 @@ class Backend:
         return any(k.split()[0].upper() == keyword for k in self.keywords)
 
     def read_data(self, wire):
-        """The message with its stuffing off: what stood between DATA's reply and the dot."""
+        """
+        The message with its stuffing off: what stood between DATA's reply and the dot. None: it
+        has had its reply.
+        """
         first = wire.exactly(3, 3600)
         if first == b".\r\n":
             return b""

@@ -238,10 +238,12 @@ class Destination(Backend):
         return [self.hello.format(host=self.host), *keywords]
 
     def read_data(self, wire):
+        refused = False
         if "body" in self.script:
             wire.peek()
-            self.act(wire, "body")
-        return super().read_data(wire)
+            refused = self.act(wire, "body")
+        octets = super().read_data(wire)
+        return None if refused else octets
 
     def acknowledge(self, wire, message):
         message.secure, message.server_name = wire.secure, wire.server_name
