@@ -96,7 +96,8 @@ def test_those_who_wait_to_be_accepted_are_told(daemon, backend):
         terminate(d)
         d.logged(lambda r: r["message"].endswith("sessions still open: 0"))
     for c in waiting:
-        c.reply(421)
+        if c.reply()[0].startswith(b"220"):  # accepted before the worker had heard of it
+            c.reply(421)
         assert c.rest() == b""
         c.close()
     assert d.process.wait(10) == 0
