@@ -42,6 +42,7 @@ certificate = {CERTIFICATE}
 key = {KEY}
 [limits]
 shutdown-timeout = 30s
+handshakes-per-second = 100000
 [inbound]
 backend = {Gateway.BACKEND[0]}
 [outbound]
