@@ -108,10 +108,7 @@ def mail(machines, tls):
     with machines.inside("others"):
         c = peer.Client((ADDRESS, 25), source=(CLIENT, 0))
     with c:
-        c.reply(220)
-        c.hello()
-        c.secure(tls, "mail.example.com")
-        c.hello()
+        c.begin(tls, name="mail.example.com")
         c.envelope()
         c.data(MESSAGE)
         c.quit()

@@ -117,10 +117,7 @@ def test_mail_comes_in(topology, sealpost, tls):
         with topology.inside("outside"):
             c = peer.Client((topology.ADDRESS, 25), source=(CLIENT, 0))
         with c:
-            c.reply(220)
-            c.hello()
-            c.secure(tls, "mail.example.com")
-            c.hello()
+            c.begin(tls, name="mail.example.com")
             c.envelope()
             c.data(MESSAGE)
             assert exchange.wire(0).sock.getpeername()[0] == CLIENT

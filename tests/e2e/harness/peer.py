@@ -192,12 +192,12 @@ class Client(Wire):
         self.command("STARTTLS", 220)
         self.starttls(context, name)
 
-    def begin(self, context=None, helo="client.example"):
+    def begin(self, context=None, helo="client.example", name="proxy.example"):
         """Greeting, EHLO, and with a context STARTTLS and EHLO again."""
         self.reply(220)
         lines = self.hello(helo)
         if context is not None:
-            self.secure(context)
+            self.secure(context, name)
             lines = self.hello(helo)
         return lines
 
